@@ -1,0 +1,359 @@
+"""The types that cross stages: frozen, slotted, keyword-only dataclasses without I/O.
+
+Values of patients cannot enter this model: what a peer says arrives here as numbers, as members of the closed enums
+below, or as `Token`s (product names of our own catalogue, UIDs of implementations).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
+from typing import Generic, NewType, TypeVar
+
+Address = IPv4Address | IPv6Address
+
+Token = NewType("Token", str)
+"""A peer's text that passed `token()`: a closed character set and length, so that it cannot carry a person's data."""
+
+_UID = re.compile(r"[0-9]+(?:\.[0-9]+)+")
+
+
+def uid_token(raw: bytes) -> Token | None:
+    """`raw` as a UID of at most 64 characters (PS3.5 section 9.1), or None."""
+    text = raw.rstrip(b"\0 ").decode("ascii", "replace")
+    return Token(text) if len(text) <= 64 and _UID.fullmatch(text) else None
+
+
+class Depth(enum.IntEnum):
+    """How far a grant lets us go. Ordered: a deeper one includes the shallower ones."""
+
+    CONNECT = 1
+    """complete a TCP handshake"""
+    TALK = 2
+    """protocol handshake, banner, C-ECHO"""
+    COUNT = 3
+    """list and count"""
+    CENSUS = 4
+    """which attributes are populated, on a sample"""
+
+
+class VantageKind(enum.StrEnum):
+    """Where we look from."""
+
+    INTERNET = "internet"
+    PARTNER_VPN = "partner-vpn"
+    OFFICE = "office"
+    CLINICAL = "clinical"
+
+
+class Stage(enum.StrEnum):
+    """Where an attempt ended."""
+
+    CONNECT = "connect"
+    TLS = "tls"
+    HANDSHAKE = "handshake"
+    """the first exchange of the protocol, e.g. A-ASSOCIATE"""
+    TALK = "talk"
+    """a harmless exchange after it, e.g. C-ECHO"""
+    LIST = "list"
+    COUNT = "count"
+    CENSUS = "census"
+
+
+class Reason(enum.StrEnum):
+    """Why an attempt did not complete. Closed: a new reason is a change of the report's schema."""
+
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    RESET = "reset"
+    """RST, or FIN before the answer was whole"""
+    ABORTED = "aborted"
+    """the protocol's own abort (A-ABORT)"""
+    PROTOCOL = "protocol"
+    """bytes that are not this protocol, or break it"""
+    TLS = "tls"
+    AUTH = "auth"
+    TRUNCATED = "truncated"
+    LIMIT = "limit"
+    """a cap of the peer, or a bound of ours"""
+    EMPTY = "empty"
+    """a success without answers: nothing there, or filtered"""
+    MIDDLEBOX = "middlebox"
+    OUT_OF_SCOPE = "out_of_scope"
+    BUDGET = "budget"
+    STOPPED = "stopped"
+    BUG = "bug"
+    """ours, not theirs"""
+
+
+class Verdict(enum.StrEnum):
+    """One of the five accesses of a service."""
+
+    PROVEN = "proven"
+    OFFERED = "offered"
+    """negotiated, not exercised"""
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    NOT_ASKED = "not_asked"
+
+
+class CountKind(enum.StrEnum):
+    EXACT = "exact"
+    BOUND = "bound"
+    """at least `low`; at most `high` where that is known"""
+    ESTIMATE = "estimate"
+    """95 % interval `low`..`high` from a sample"""
+
+
+class CountSource(enum.StrEnum):
+    CLAIMED = "claimed"
+    """the server's own number"""
+    ENUMERATED = "enumerated"
+    """we counted answers"""
+    SAMPLED = "sampled"
+
+
+class Severity(enum.StrEnum):
+    """Ordered by `rank`."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 for info … 4 for critical."""
+        return ("info", "low", "medium", "high", "critical").index(self.value)
+
+
+class FindingStatus(enum.StrEnum):
+    NEW = "new"
+    OPEN = "open"
+    CLOSED = "closed"
+    """only after a positive refusal, or an explicit re-check from the same kind of vantage"""
+    NOT_OBSERVED = "not_observed"
+    REOPENED = "reopened"
+
+
+class RunStatus(enum.StrEnum):
+    RUNNING = "running"
+    COMPLETE = "complete"
+    STOPPED = "stopped"
+    INCOMPLETE = "incomplete"
+    BLIND = "blind"
+    """nothing could be seen: not the same as nothing exposed"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Endpoint:
+    """An address and port, and the granted name that led there ("" where none did)."""
+
+    address: Address
+    port: int
+    name: str = ""
+
+    def __str__(self) -> str:
+        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Service:
+    """What answers at an endpoint. Two titles on one port are two services.
+
+    `resource` is the called AE title, path, share or bucket. It is ours (we asked for it), never a peer's text.
+    """
+
+    endpoint: Endpoint
+    protocol: str
+    resource: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    reach: Verdict = Verdict.NOT_ASKED
+    talk: Verdict = Verdict.NOT_ASKED
+    list: Verdict = Verdict.NOT_ASKED
+    read: Verdict = Verdict.NOT_ASKED
+    write: Verdict = Verdict.NOT_ASKED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """How many. `low` <= `value`; `high` None means that no upper bound is known."""
+
+    value: int
+    low: int
+    high: int | None
+    kind: CountKind
+    source: CountSource
+
+    @classmethod
+    def exact(cls, value: int, source: CountSource = CountSource.ENUMERATED) -> Count:
+        return cls(value=value, low=value, high=value, kind=CountKind.EXACT, source=source)
+
+    @classmethod
+    def at_least(cls, value: int, source: CountSource = CountSource.ENUMERATED) -> Count:
+        return cls(value=value, low=value, high=None, kind=CountKind.BOUND, source=source)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """None: not known. `worklist` counts scheduled procedure steps of a Modality Worklist."""
+
+    patients: Count | None = None
+    studies: Count | None = None
+    series: Count | None = None
+    images: Count | None = None
+    worklist: Count | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Census:
+    """In how many of `sampled` records each attribute (PS3.6 keyword) is populated. Numbers only."""
+
+    sampled: int
+    present: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Genuineness:
+    """`verdict` is one of patients, test, deidentified, public-sample, honeypot, unknown; `score` 0..1."""
+
+    verdict: str
+    score: float
+    signals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """What we take a service for. `name` "" with several `candidates`: a tie, not a guess."""
+
+    name: str = ""
+    version: str = ""
+    confidence: str = ""
+    """how the matching catalogue entry is known: source, sample, table, secondary"""
+    candidates: tuple[str, ...] = ()
+    toolkit: str = ""
+    """the library that speaks on the wire, with its version where it says one"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Who answers for a service: from the grant; country and AS from databases (or the grant, for private space)."""
+
+    grant: str
+    party: str = ""
+    country: str = ""
+    as_number: int | None = None
+    as_name: str = ""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed(Generic[T]):
+    """An attempt that reached its end. `result` holds numbers, enum members and tokens only."""
+
+    result: T
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """An attempt that did not. `detail` is our own text (never a peer's), for an engineer."""
+
+    stage: Stage
+    reason: Reason
+    detail: str = ""
+
+
+Attempt = Completed[T] | Failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """Something that we could not see. `endpoint` may stand for a range (`198.18.0.0/24 port 104`); `count` of targets."""
+
+    endpoint: str
+    stage: Stage
+    reason: Reason
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """All that a run learned about one service. The input of judging, and what the store keeps.
+
+    `facts` are named numbers and booleans of the protocol (`called_title_enforced`, `contexts.find`), the evidence that
+    controls judge by; each protocol documents its own. A fact that is not known is absent.
+    """
+
+    service: Service
+    access: Access
+    counts: Counts = field(default_factory=Counts)
+    product: Product = field(default_factory=Product)
+    owner: Owner
+    facts: Mapping[str, int | bool] = field(default_factory=dict)
+    unknowns: tuple[Failed, ...] = ()
+    """each verdict `unknown`, and each count that is not exact, has its stage and reason here"""
+    tls: Mapping[str, int | bool | str] | None = None
+    census: Census | None = None
+    genuineness: Genuineness | None = None
+    middlebox: bool = False
+
+    @property
+    def exposed(self) -> bool:
+        """`list` or `read` is proven, whatever the genuineness."""
+        return not self.middlebox and Verdict.PROVEN in (self.access.list, self.access.read)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A control that a service breaks. `key` = hash of version, vantage kind, service identity and control."""
+
+    key: str
+    control: str
+    title: str
+    severity: Severity
+    service: Service
+    evidence: Mapping[str, int | bool | str]
+    remedy: str
+    status: FindingStatus = FindingStatus.NEW
+    first_seen: dt.datetime | None = None
+    last_seen: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vantage:
+    kind: VantageKind
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One audit of one scope from one vantage. Times are UTC and aware."""
+
+    id: str
+    kind: str
+    """audit, verify"""
+    scope_id: str
+    scope_sha256: str
+    vantage: Vantage
+    version: str
+    started_at: dt.datetime
+    finished_at: dt.datetime | None = None
+    status: RunStatus = RunStatus.RUNNING
+    why: str = ""
+    """why it is not complete"""
+    audit_head: str = ""
+    endpoints_tried: int = 0
+    endpoints_reached: int = 0
+    ports: tuple[int, ...] = ()

@@ -1,0 +1,48 @@
+"""Where things lie, who we say we are, and how the process protects its memory."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import sys
+from pathlib import Path
+
+IMPLEMENTATION_CLASS_UID = "2.25.223453016129789984510822487912142375026"
+"""Ours, on every association (PS3.7 D.3.3.2): a UUID-derived UID (PS3.5 B.2)."""
+
+IMPLEMENTATION_VERSION_NAME = "LEADAPRON_010"
+"""At most 16 characters (PS3.7 D.3.3.2)."""
+
+_PR_GET_DUMPABLE, _PR_SET_DUMPABLE = 3, 4
+
+
+def data_directory() -> Path:
+    """Store, audit logs and control files: `LEADAPRON_DATA`, else the XDG data directory."""
+    if own := os.environ.get("LEADAPRON_DATA"):
+        return Path(own)
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "leadapron"
+
+
+def default_store_url() -> str:
+    return f"sqlite:///{data_directory() / 'leadapron.db'}"
+
+
+def make_private_directory(path: Path) -> Path:
+    """Create `path` (mode 0700) with its parents, and return it."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def protect_process() -> None:
+    """Files for the owner only, and no core dump: a dump would hold what peers sent (the second law)."""
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def is_dumpable() -> bool:
+    """Whether the kernel would write a core dump of this process (Linux)."""
+    return bool(ctypes.CDLL(None, use_errno=True).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0))
