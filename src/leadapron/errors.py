@@ -2,7 +2,8 @@
 
     LeadApronError
     ├── InputError          bad file, option or request: one line, exit code 2
-    │   └── ScopeError      a mistake in a scope file: file, line, key, what to do
+    │   ├── ScopeError      a mistake in a scope file: file, line, key, what to do
+    │   └── ScopeErrors     all mistakes of one scope file
     ├── OutOfScope          the gate denied an address (also an OSError, so that libraries treat it as one)
     ├── WireError           bytes of a peer that break a standard; the only error a parser raises
     ├── StoreError          the store cannot be opened, is newer than this version, or is locked
@@ -36,6 +37,14 @@ class ScopeError(InputError):
         place = f"{path}:{line}" if line else str(path)
         named = f" {key}:" if key else ""
         super().__init__(f"{place}:{named} {problem}; {remedy}")
+
+
+class ScopeErrors(InputError):
+    """All mistakes of one scope file, in the order of their lines; the message has one line each."""
+
+    def __init__(self, errors: tuple[ScopeError, ...]) -> None:
+        self.errors = errors
+        super().__init__("\n".join(str(error) for error in errors))
 
 
 class OutOfScope(LeadApronError, PermissionError):
