@@ -280,7 +280,7 @@ Attempt = Completed[T] | Failed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """Something that we could not see. `endpoint` may stand for a range (`198.18.0.0/24 port 104`); `count` of targets."""
+    """What we could not see. `endpoint` may stand for a range (`198.18.0.0/24 port 104`); `count` of targets."""
 
     endpoint: str
     stage: Stage

@@ -1,0 +1,65 @@
+"""What a protocol hands to the network: a conversation that never sees a socket.
+
+A conversation is a generator. It yields the bytes to send and is resumed with the bytes that came; what it returns is
+the attempt's outcome. When the connection ends first, `Lost` is thrown into it, so that it can return what it knows.
+
+    def converse() -> Conversation[int]:
+        answer = yield b"HELLO"
+        return Completed(result=len(answer))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from leadapron.model import Attempt, Depth, Endpoint, Reason
+
+T = TypeVar("T")
+
+Conversation = Generator[bytes, bytes, Attempt[T]]
+
+
+class Lost(Exception):  # noqa: N818 - thrown into conversations; an event, not an error of ours
+    """The connection is over before the conversation: `reason` is refused, reset, timeout, unreachable, limit, stopped
+    or out_of_scope."""
+
+    def __init__(self, reason: Reason) -> None:
+        self.reason = reason
+        super().__init__(reason.value)
+
+
+class LastWords(bytes):
+    """Yielded instead of bytes: they are sent, nothing is waited for, and `Lost(reset)` is thrown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of one connection. Seconds and bytes."""
+
+    connect_timeout: float = 5.0
+    idle_timeout: float = 15.0
+    """longest wait for the next bytes"""
+    deadline: float = 60.0
+    """from the first packet to the last"""
+    max_received: int = 64 << 20
+
+
+class Job(Protocol[T]):
+    """One connection's worth of work. Picklable; `name` is unique for its endpoint and protocol within a run."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def endpoint(self) -> Endpoint: ...
+    @property
+    def depth(self) -> Depth: ...
+    @property
+    def limits(self) -> Limits: ...
+    @property
+    def delay(self) -> float:
+        """Seconds to wait before connecting (a retry after a transient rejection)."""
+        ...
+
+    def converse(self) -> Conversation[T]: ...

@@ -1,0 +1,83 @@
+"""What a protocol is: a hello for the wide stage, and a plan that turns attempts into jobs or observations.
+
+A protocol module never sees a connection, a store or a report. It returns jobs and reads results. Its plan is a pure
+function of what is known, so that a run that was killed goes on from its stored attempts, asking nothing twice.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from leadapron.model import Attempt, Depth, Endpoint, Failed, Observation, Owner, Product
+from leadapron.net.conversation import Job
+
+Payload = Mapping[str, Any]
+"""A stored attempt: JSON of numbers, enum values and tokens (see `encode_attempt` of each protocol)."""
+
+Identify = Callable[..., Product]
+"""`leadapron.identify.match.match`; handed in, because identification stands above the protocols."""
+
+
+class Hello(NamedTuple):
+    """The first exchange, the same for every target: what to send, when the answer is whole, how to leave."""
+
+    request: bytes
+    whole: Callable[[bytes], int]
+    """0: more bytes are needed; 1: the answer is whole, or can only be wrong"""
+    farewell: bytes
+    max_answer: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the scope allows at one endpoint, and what its owner told us."""
+
+    depth: Depth
+    owner: Owner
+    calling_aet: str
+    called_aets: tuple[str, ...] = ()
+    """titles to try where a stranger's is rejected: the owner's, then well-known ones where the grant says so"""
+    associations: int = 12
+    queries: int = 40
+    answers: int = 20_000
+    seconds: float = 60.0
+    today: dt.date = field(default_factory=lambda: dt.datetime.now(dt.UTC).date())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Everything known about one endpoint and protocol: the terms, and the attempts made, by job name."""
+
+    endpoint: Endpoint
+    terms: Terms
+    attempts: Mapping[str, Payload]
+
+
+class Protocol(ABC):
+    """One door."""
+
+    name: str
+
+    @abstractmethod
+    def hello(self, calling: str) -> Hello:
+        """The first exchange of every conversation, with the scope's calling title."""
+
+    @abstractmethod
+    def read_hello(self, answer: bytes, endpoint: Endpoint, identify: Identify) -> Payload:
+        """What the answer to the hello means. Never raises for what a peer sent."""
+
+    @abstractmethod
+    def encode_attempt(self, attempt: Attempt[Any]) -> Payload:
+        """A finished job as a payload."""
+
+    @abstractmethod
+    def next_job(self, case: Case, identify: Identify) -> Job[Any] | None:
+        """The next job, or None when there is nothing left to ask. Pure."""
+
+    @abstractmethod
+    def conclude(self, case: Case) -> tuple[Sequence[Observation], Failed | None]:
+        """The services that were seen, or why none could be. Pure."""

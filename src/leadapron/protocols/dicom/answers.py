@@ -1,0 +1,288 @@
+"""Counting C-FIND answers at wire speed: fragments joined, two or three tags read, nothing built or kept.
+
+A value that a server sends becomes a number here, in the function that met it. UIDs become process-keyed 64-bit hashes;
+raw ones are kept (bounded) only when asked for, because the next query needs them, and die with the job.
+
+`Answers` eats the P-DATA-TF PDUs behind one C-FIND-RQ. The ordinary answer (a whole command PDV like the one before, a
+whole implicit VR data set whose tail walks to its exact end) takes the short way; everything else takes the strict
+walk of `wire.elements`. Both give the same numbers, which a test holds.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from array import array
+from collections import deque
+from dataclasses import dataclass, field
+
+from leadapron.errors import WireError
+from leadapron.protocols.dicom.wire import elements
+from leadapron.protocols.dicom.wire.association import MAX_IDENTIFIER_LENGTH, MAX_LENGTH
+from leadapron.protocols.dicom.wire.dimse import MAX_COMMAND_LENGTH, Command, CommandField, is_pending
+
+_PDU = struct.Struct(">BxI").unpack_from
+_PDV = struct.Struct(">IBB").unpack_from
+_ELEMENT = struct.Struct("<II").unpack_from
+
+MAX_CLAIM = 1_000_000
+"""Images, series or studies that one answer may claim; more is no claim but a fault (PS3.5: IS holds up to 2^31-1)."""
+MAX_ANSWERS = 5_000_000
+"""Answers to one query, whatever the budget: 24 bytes are kept for each."""
+MAX_KEPT = 4096
+"""Raw UIDs kept for the next level: a uniform sample where there are more."""
+LOOP_WINDOW = 4096
+"""Answers after which we look whether the same few records come again and again."""
+
+NOT_CLAIMED = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """Which tags matter at a query level (PS3.4 Annex C.6): its unique key and the numbers that an answer may claim."""
+
+    name: str
+    unique: int
+    images: int
+    series: int
+    studies: int = 0
+
+
+STUDY = Level(name="STUDY", unique=0x0020000D, images=0x00201208, series=0x00201206)
+SERIES = Level(name="SERIES", unique=0x0020000E, images=0x00201209, series=0)
+IMAGE = Level(name="IMAGE", unique=0x00080018, images=0, series=0)
+PATIENT = Level(name="PATIENT", unique=0x00100020, images=0x00201204, series=0x00201202, studies=0x00201200)
+WORKLIST = Level(name="", unique=0, images=0, series=0)
+
+
+class End(enum.StrEnum):
+    """How the stream of answers ended."""
+
+    FINAL = "final"
+    """a final status came"""
+    FOREIGN = "foreign"
+    """a PDU that is no P-DATA-TF is next: an abort or a release"""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was counted, of one query or of several. Numbers only, but for `kept`, which never leaves its job."""
+
+    answers: int = 0
+    without_unique: int = 0
+    """answers that lack the level's unique key, which PS3.4 requires"""
+    bad_claims: int = 0
+    """claimed numbers that are negative, malformed or absurd: not counted"""
+    looping: bool = False
+    """the same few records came again and again"""
+    hashes: array[int] = field(default_factory=lambda: array("q"))
+    images: array[int] = field(default_factory=lambda: array("i"))
+    series: array[int] = field(default_factory=lambda: array("i"))
+    studies: array[int] = field(default_factory=lambda: array("i"))
+    kept: dict[int, bytes] = field(default_factory=dict, repr=False)
+
+
+def _little(tag: int) -> bytes:
+    return struct.pack("<HH", tag >> 16, tag & 0xFFFF)
+
+
+class Answers:
+    """The answers to one C-FIND-RQ. `receive` bytes until `end` is set; then `rest` holds what came behind."""
+
+    def __init__(
+        self,
+        *,
+        context_id: int,
+        message_id: int,
+        level: Level,
+        explicit: bool = False,
+        tally: Tally | None = None,
+        keep: bool = False,
+        max_length: int = MAX_LENGTH,
+    ) -> None:
+        self.end: End | None = None
+        self.status = -1
+        """the final status, once `end` is FINAL"""
+        self.answers = 0
+        """pending answers to this query"""
+        self.tally = tally if tally is not None else Tally()
+        self._context_id, self._message_id, self._level = context_id, message_id, level
+        self._explicit, self._keep, self._max_length = explicit, keep, max_length
+        self._unique_bytes = _little(level.unique)
+        # tags as <II reads them: element in the high half, group in the low
+        self._unique, self._images, self._series, self._studies = (
+            (tag & 0xFFFF) << 16 | tag >> 16 for tag in (level.unique, level.images, level.series, level.studies)
+        )
+        self._buffer = b""
+        self._pending_command = b""
+        self._expects_data_set = False
+        self._fragments: list[bytes] = []
+        self._held = 0
+        self._fragments_are_command = False
+
+    @property
+    def rest(self) -> bytes:
+        """Bytes behind the end of the stream."""
+        return self._buffer
+
+    def receive(self, data: bytes) -> None:
+        """Count the answers that are whole. Raises WireError where the peer breaks the standard or a limit."""
+        buffer = self._buffer + data if self._buffer else data
+        position, end = 0, len(buffer)
+        while end - position >= 6:
+            kind, length = _PDU(buffer, position)
+            if kind != 4:
+                self.end = End.FOREIGN
+                break
+            if length > self._max_length:
+                raise WireError("a PDU is longer than its limit", limit=True)
+            stop = position + 6 + length
+            if stop > end:
+                break
+            self._take_pdu(buffer, position + 6, stop)
+            position = stop
+            if self.end is not None:
+                break
+        self._buffer = buffer[position:]
+
+    def _take_pdu(self, buffer: bytes, position: int, stop: int) -> None:
+        if position == stop:
+            raise WireError("a P-DATA-TF without a value")
+        while position < stop:
+            if stop - position < 6:
+                raise WireError("presentation data value cut short")
+            length, context, flags = _PDV(buffer, position)
+            after = position + 4 + length
+            if length < 2 or after > stop:
+                raise WireError("presentation data value overruns its PDU")
+            if context != self._context_id:
+                raise WireError("an answer on a context that was not asked")
+            if self.end is not None:
+                raise WireError("data behind a final status")
+            if flags & 2 and not self._fragments:
+                if flags & 1:
+                    self._command(buffer, position + 6, after)
+                else:
+                    self._data_set(buffer, position + 6, after)
+            else:
+                self._fragment(buffer[position + 6 : after], bool(flags & 1), bool(flags & 2))
+            position = after
+
+    def _fragment(self, data: bytes, is_command: bool, is_last: bool) -> None:
+        if self._fragments and is_command != self._fragments_are_command:
+            raise WireError("command and data set fragments are mixed")
+        self._fragments_are_command = is_command
+        self._fragments.append(data)
+        self._held += len(data) + 1
+        if self._held > (MAX_COMMAND_LENGTH if is_command else MAX_IDENTIFIER_LENGTH):
+            raise WireError("a message is longer than its limit", limit=True)
+        if is_last:
+            whole = b"".join(self._fragments)
+            self._fragments.clear()
+            self._held = 0
+            (self._command if is_command else self._data_set)(whole, 0, len(whole))
+
+    def _command(self, buffer: bytes, start: int, stop: int) -> None:
+        if self._expects_data_set:
+            raise WireError("a command where a data set is due")
+        raw = buffer[start:stop]
+        if raw == self._pending_command:
+            self._expects_data_set = True
+            return
+        command = Command.decode(raw)
+        if command.field != CommandField.C_FIND_RSP or command.message_id != self._message_id:
+            raise WireError("a message that does not answer our query")
+        assert command.status is not None
+        if not is_pending(command.status):
+            self.end, self.status = End.FINAL, command.status
+        elif not command.has_data_set:
+            raise WireError("a pending answer without an identifier")
+        else:
+            self._pending_command = raw
+            self._expects_data_set = True
+
+    def _data_set(self, buffer: bytes, start: int, stop: int) -> None:
+        """One answer: count it, and read its unique key and claims."""
+        if not self._expects_data_set:
+            raise WireError("a data set without its command")
+        self._expects_data_set = False
+        self.answers += 1
+        tally = self.tally
+        tally.answers += 1
+        if tally.answers > MAX_ANSWERS:
+            raise WireError("too many answers", limit=True)
+        if not self._level.unique:
+            deque(elements.walk(buffer, explicit=self._explicit, start=start, end=stop), maxlen=0)
+            return
+        if self._explicit or not self._quick(buffer, start, stop):
+            self._strict(buffer, start, stop)
+        if not tally.answers % LOOP_WINDOW:
+            tally.looping |= len(set(tally.hashes[-LOOP_WINDOW:])) <= LOOP_WINDOW // 16
+
+    def _quick(self, buffer: bytes, start: int, stop: int) -> bool:
+        """From the unique key on, element by element; False unless that ends exactly at the end of the data set."""
+        position = buffer.find(self._unique_bytes, start, stop)
+        if position < 0:
+            return False
+        unique = images = series = studies = None
+        while position + 8 <= stop:
+            tag, length = _ELEMENT(buffer, position)
+            position += 8
+            after = position + length
+            if after > stop:
+                return False
+            if tag == self._unique:
+                if unique is not None:
+                    return False
+                unique = buffer[position:after]
+            elif tag == self._images:
+                images = buffer[position:after]
+            elif tag == self._series:
+                series = buffer[position:after]
+            elif tag == self._studies:
+                studies = buffer[position:after]
+            position = after
+        if position != stop or unique is None:
+            return False
+        self._count(unique, images, series, studies)
+        return True
+
+    def _strict(self, buffer: bytes, start: int, stop: int) -> None:
+        level = self._level
+        found: dict[int, bytes] = {}
+        for tag, first, last in elements.walk(buffer, explicit=self._explicit, start=start, end=stop):
+            if tag in (level.unique, level.images, level.series, level.studies) and tag:
+                found[tag] = buffer[first:last]
+        self._count(found.get(level.unique), found.get(level.images), found.get(level.series), found.get(level.studies))
+
+    def _count(self, unique: bytes | None, images: bytes | None, series: bytes | None, studies: bytes | None) -> None:
+        tally = self.tally
+        if not unique or not (uid := unique.rstrip(b"\0 ")):
+            tally.without_unique += 1
+            return
+        key = hash(uid)
+        tally.hashes.append(key)
+        tally.images.append(self._claim(images))
+        if self._series:
+            tally.series.append(self._claim(series))
+        if self._studies:
+            tally.studies.append(self._claim(studies))
+        if self._keep:
+            self._keep_uid(key, uid)
+
+    def _claim(self, raw: bytes | None) -> int:
+        """A claimed number (IS, PS3.5 Table 6.2-1), range-checked; NOT_CLAIMED where there is none to believe."""
+        if raw is None or not (text := raw.strip(b" \0")):
+            return NOT_CLAIMED
+        if len(text) <= 12 and text.isdigit() and (number := int(text)) <= MAX_CLAIM:
+            return number
+        self.tally.bad_claims += 1
+        return NOT_CLAIMED
+
+    def _keep_uid(self, key: int, uid: bytes) -> None:
+        """Keep raw UIDs with the smallest keyed hashes: a uniform sample, whatever the order of the answers."""
+        kept = self.tally.kept
+        kept[key] = uid
+        if len(kept) >= 2 * MAX_KEPT:
+            for surplus in sorted(kept)[MAX_KEPT:]:
+                del kept[surplus]

@@ -1,0 +1,50 @@
+"""Results as JSON and back: dataclasses of numbers, enum members and tokens, nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import types
+import typing
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def dump(value: object) -> Any:
+    """A result dataclass as JSON values. Fields that have their default are left out."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: dump(content)
+            for field in dataclasses.fields(value)
+            if (content := getattr(value, field.name)) != field.default
+        }
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, tuple):
+        return [dump(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"a {type(value).__name__} is no part of a result")
+
+
+def load(kind: type[T], value: Any) -> T:
+    """The inverse of `dump` for a result dataclass."""
+    hints = typing.get_type_hints(kind)
+    fields = {name: _load_field(hints[name], content) for name, content in value.items()}
+    return kind(**fields)
+
+
+def _load_field(hint: Any, value: Any) -> Any:
+    if value is None:
+        return None
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        (hint,) = (option for option in typing.get_args(hint) if option is not type(None))
+    if typing.get_origin(hint) is tuple:
+        inner = typing.get_args(hint)[0]
+        return tuple(_load_field(inner, item) for item in value)
+    if dataclasses.is_dataclass(hint):
+        return load(hint, value)  # type: ignore[arg-type]  # is_dataclass narrows to an instance
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return hint(value)
+    return value
