@@ -22,6 +22,8 @@ from leadapron.protocols.dicom.wire.association import MAX_IDENTIFIER_LENGTH, MA
 from leadapron.protocols.dicom.wire.dimse import MAX_COMMAND_LENGTH, Command, CommandField, is_pending
 
 _PDU = struct.Struct(">BxI").unpack_from
+_PDU_OF_ONE = struct.Struct(">BxIIBB").unpack_from
+"""the head of a P-DATA-TF together with that of its first value"""
 _PDV = struct.Struct(">IBB").unpack_from
 _ELEMENT = struct.Struct("<II").unpack_from
 
@@ -29,6 +31,8 @@ MAX_CLAIM = 1_000_000
 """Images, series or studies that one answer may claim; more is no claim but a fault (PS3.5: IS holds up to 2^31-1)."""
 MAX_ANSWERS = 5_000_000
 """Answers to one query, whatever the budget: 24 bytes are kept for each."""
+MAX_CLAIMS_HELD = 4096
+"""Different numbers whose reading is remembered: small ones come again and again."""
 MAX_KEPT = 4096
 """Raw UIDs kept for the next level: a uniform sample where there are more."""
 LOOP_WINDOW = 4096
@@ -113,6 +117,7 @@ class Answers:
         self._unique, self._images, self._series, self._studies = (
             (tag & 0xFFFF) << 16 | tag >> 16 for tag in (level.unique, level.images, level.series, level.studies)
         )
+        self._claims: dict[bytes, int] = {}
         self._buffer = b""
         self._pending_command = b""
         self._expects_data_set = False
@@ -129,21 +134,47 @@ class Answers:
         """Count the answers that are whole. Raises WireError where the peer breaks the standard or a limit."""
         buffer = self._buffer + data if self._buffer else data
         position, end = 0, len(buffer)
-        while end - position >= 6:
-            kind, length = _PDU(buffer, position)
-            if kind != 4:
-                self.end = End.FOREIGN
-                break
-            if length > self._max_length:
-                raise WireError("a PDU is longer than its limit", limit=True)
-            stop = position + 6 + length
-            if stop > end:
-                break
-            self._take_pdu(buffer, position + 6, stop)
-            position = stop
-            if self.end is not None:
-                break
+        while end - position >= 6 and self.end is None:
+            after = self._take_ordinary(buffer, position, end)
+            if after == position:
+                after = self._take_any(buffer, position, end)
+                if after == position:
+                    break
+            position = after
         self._buffer = buffer[position:]
+
+    def _take_ordinary(self, buffer: bytes, position: int, end: int) -> int:
+        """Take PDUs of one whole value each for as long as they come; where to go on."""
+        context_id, max_length = self._context_id, self._max_length
+        while end - position >= 12 and not self._fragments:
+            kind, length, value_length, context, flags = _PDU_OF_ONE(buffer, position)
+            stop: int = position + 6 + length
+            if kind != 4 or stop > end or value_length != length - 4 or context != context_id or length > max_length:
+                break
+            if flags == 2:
+                self._data_set(buffer, position + 12, stop)
+            elif flags == 3:
+                self._command(buffer, position + 12, stop)
+                if self.end is not None:
+                    return stop
+            else:
+                break
+            position = stop
+        return position
+
+    def _take_any(self, buffer: bytes, position: int, end: int) -> int:
+        """Take one PDU of any form, if it is whole; where to go on."""
+        kind, length = _PDU(buffer, position)
+        if kind != 4:
+            self.end = End.FOREIGN
+            return position
+        if length > self._max_length:
+            raise WireError("a PDU is longer than its limit", limit=True)
+        stop: int = position + 6 + length
+        if stop > end:
+            return position
+        self._take_pdu(buffer, position + 6, stop)
+        return stop
 
     def _take_pdu(self, buffer: bytes, position: int, stop: int) -> None:
         if position == stop:
@@ -272,9 +303,15 @@ class Answers:
 
     def _claim(self, raw: bytes | None) -> int:
         """A claimed number (IS, PS3.5 Table 6.2-1), range-checked; NOT_CLAIMED where there is none to believe."""
-        if raw is None or not (text := raw.strip(b" \0")):
+        if raw is None:
+            return NOT_CLAIMED
+        if (known := self._claims.get(raw)) is not None:
+            return known
+        if not (text := raw.strip(b" \0")):
             return NOT_CLAIMED
         if len(text) <= 12 and text.isdigit() and (number := int(text)) <= MAX_CLAIM:
+            if len(self._claims) < MAX_CLAIMS_HELD:
+                self._claims[raw] = number
             return number
         self.tally.bad_claims += 1
         return NOT_CLAIMED

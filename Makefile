@@ -1,0 +1,50 @@
+# make demo   an audit of an embedded estate on loopback; needs Python 3.11+ only
+# make test   everything: checks, unit tests, real servers; as root it installs the peers that tests talk to
+# make check  ruff, mypy strict, import-linter
+# make bench  the figures of the README, with the peers, in one run (root)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+
+.PHONY: demo test check unit peers bench lock clean
+
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Lead Apron needs Python 3.11 or newer") if sys.version_info < (3, 11) else 0'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/.develop: requirements/develop.txt $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/develop.txt
+	touch $@
+
+demo: $(VENV)/.runtime
+	$(BIN)/leadapron demo
+
+check: $(VENV)/.develop
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+peers:
+	tests/install-peers
+
+test: $(VENV)/.develop peers check
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+
+bench: $(VENV)/.develop peers
+	$(BIN)/python bench/run.py
+
+lock: $(VENV)/.develop
+	$(BIN)/python -m pip install --quiet pip-tools
+	cd requirements && for set in runtime develop build; do ../$(BIN)/pip-compile --quiet --generate-hashes \
+	  --allow-unsafe --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header \
+	  --output-file $$set.txt $$set.in; done
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
