@@ -39,7 +39,7 @@ class ScopeError(InputError):
         super().__init__(f"{place}:{named} {problem}; {remedy}")
 
 
-class ScopeErrors(InputError):
+class ScopeErrors(InputError):  # noqa: N818 - several errors
     """All mistakes of one scope file, in the order of their lines; the message has one line each."""
 
     def __init__(self, errors: tuple[ScopeError, ...]) -> None:
@@ -47,7 +47,7 @@ class ScopeErrors(InputError):
         super().__init__("\n".join(str(error) for error in errors))
 
 
-class OutOfScope(LeadApronError, PermissionError):
+class OutOfScope(LeadApronError, PermissionError):  # noqa: N818 - what happened, in the words of the design
     """The gate denied an address. `reason` is a `leadapron.scope.gate.Denied` value."""
 
     def __init__(self, address: str, reason: str) -> None:
@@ -70,7 +70,7 @@ class StoreError(LeadApronError):
     """The store cannot be used. One line, exit code 2."""
 
 
-class RunStopped(LeadApronError):
+class RunStopped(LeadApronError):  # noqa: N818 - not an error: somebody stopped it
     """A run ends before its work is done. `why` is shown to the user and stored with the run."""
 
     def __init__(self, why: str) -> None:

@@ -1,8 +1,12 @@
-"""The target space: a keyed permutation of (address, port) that any worker can enter at any index.
+"""The target space: every (address, port) of a scope, in a keyed random order that can be entered anywhere.
 
-Index -> permuted index -> (rank of the address, port) -> address. The permutation is a balanced Feistel network over
-the smallest even number of bits that holds the space, walked until it falls inside (cycle walking): fewer than four
-steps on average, vectorised. Nothing is kept in memory but the intervals.
+A sweep walks the indices 0 … len(space) - 1. Index i stands for the target at position `permutation[i]` of the plain order
+(addresses ascending, IPv4 first, each with all ports). Nothing is stored: an index is computed into its target, so a worker
+can start at any index, a shard is a range of them, and progress is a set of intervals. In permuted order neighbours in
+time are strangers in space: no network sees a burst.
+
+The permutation is an unbalanced Feistel network over ceil(log2(n)) bits; results outside the space are sent through it again
+until they fall inside (cycle walking, fewer than two passes on average). It spreads load and hides nothing.
 """
 
 from __future__ import annotations
@@ -14,86 +18,172 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-U32 = npt.NDArray[np.uint32]
-U64 = npt.NDArray[np.uint64]
+MAX_SIZE = 1 << 48
+"""Targets: all of IPv4 on all ports."""
 
-ROUNDS = 6
-MAX_SIZE = 1 << 62
+Words = npt.NDArray[np.uint64]
+Intervals = Sequence[tuple[int, int]]
+"""(first, last) addresses as numbers, both included."""
+
+_ROUNDS = 6
+_BLOCK = 1 << 14
+"""Indices that go through the permutation at once, so that they stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Targets of consecutive indices. `addresses4` and `ports4` belong together; so do the pairs of `targets6`."""
+    """The targets of consecutive indices; within it, IPv4 before IPv6."""
 
-    addresses4: U32
+    addresses4: npt.NDArray[np.uint32]
     ports4: npt.NDArray[np.uint16]
-    targets6: tuple[tuple[int, int], ...]
+    """as long as `addresses4`"""
+    targets6: list[tuple[int, int]]
+    """(address, port)"""
+
+    def __len__(self) -> int:
+        return len(self.addresses4) + len(self.targets6)
 
 
 class TargetSpace:
-    """All (address, port) of the intervals (both ends included) and ports, each exactly once, in the order of `key`."""
+    """Every (address, port) of the intervals exactly once. Intervals that overlap are merged, a repeated port counts once.
 
-    def __init__(
-        self,
-        intervals4: Sequence[tuple[int, int]],
-        intervals6: Sequence[tuple[int, int]],
-        ports: Sequence[int],
-        key: bytes,
-    ) -> None:
-        self._starts = [start for start, _ in (*intervals4, *intervals6)]
-        sizes = [stop - start + 1 for start, stop in (*intervals4, *intervals6)]
-        self._count4 = len(intervals4)
-        self._edges: U64 = np.cumsum([0, *sizes], dtype=np.uint64)
-        self._starts4: U64 = np.array(self._starts[: self._count4], dtype=np.uint64)
-        self._ports: npt.NDArray[np.uint16] = np.array(ports, dtype=np.uint16)
-        self._addresses = sum(sizes)
-        self._size = self._addresses * len(ports)
+    The same intervals, ports and key give the same order on every machine. `key` has at most 64 bytes. Raises ValueError
+    for more than `MAX_SIZE` targets.
+    """
+
+    def __init__(self, intervals4: Intervals, intervals6: Intervals, ports: Sequence[int], key: bytes) -> None:
+        merged4, self._intervals6 = _merge(intervals4), _merge(intervals6)
+        self._ports = np.array(list(dict.fromkeys(ports)), dtype=np.uint16)
+        self._starts4 = np.array([first for first, _ in merged4], dtype=np.uint32)
+        self._ends4 = _running_sizes(merged4)
+        self._ends6 = _running_sizes(self._intervals6)
+        self._addresses4 = int(self._ends4[-1]) if merged4 else 0
+        addresses = self._addresses4 + (int(self._ends6[-1]) if self._intervals6 else 0)
+        self._size = addresses * len(self._ports)
         if self._size > MAX_SIZE:
-            raise ValueError("the target space is larger than 2^62")
-        self._half_bits = max(1, ((self._size - 1).bit_length() + 1) // 2)
-        digest = hashlib.blake2b(key, digest_size=8 * ROUNDS, person=b"leadapron-space").digest()
-        self._keys = [np.uint64(int.from_bytes(digest[8 * i : 8 * i + 8], "little") | 1) for i in range(ROUNDS)]
+            raise ValueError(f"more than {MAX_SIZE} targets")
+        self._permutation = _Permutation(self._size, key)
 
     def __len__(self) -> int:
         return self._size
 
-    def shard(self, number: int, of: int) -> tuple[int, int]:
-        """The index range [start, stop) of shard `number` (0-based) of `of`."""
-        return self._size * number // of, self._size * (number + 1) // of
+    def shard(self, number: int, shards: int) -> range:
+        """The indices of shard `number` (from 0) of `shards`. Sizes differ by at most one."""
+        if not 0 <= number < shards:
+            raise ValueError(f"no shard {number} of {shards}")
+        return range(self._size * number // shards, self._size * (number + 1) // shards)
 
     def batch(self, start: int, count: int) -> Batch:
-        """The targets of the indices [start, start + count)."""
-        permuted = self._permute(np.arange(start, min(start + count, self._size), dtype=np.uint64))
-        ranks, ports = permuted // np.uint64(len(self._ports)), permuted % np.uint64(len(self._ports))
-        places = np.searchsorted(self._edges, ranks, "right") - 1
-        offsets = ranks - self._edges[places]
-        is4 = places < self._count4
-        addresses4 = (self._starts4[places[is4]] + offsets[is4]).astype(np.uint32)
-        targets6 = tuple(
-            (self._starts[place] + offset, port)
-            for place, offset, port in zip(
-                places[~is4].tolist(), offsets[~is4].tolist(), self._ports[ports[~is4]].tolist(), strict=True
-            )
+        """The targets at the indices start … start + count - 1, fewer at the end of the space."""
+        stop = min(start + count, self._size)
+        if start < 0 or stop <= start:
+            return self._batch(np.empty(0, dtype=np.uint64))
+        blocks = [
+            self._permutation.at(np.arange(first, min(first + _BLOCK, stop), dtype=np.uint64))
+            for first in range(start, stop, _BLOCK)
+        ]
+        return self._batch(np.concatenate(blocks))
+
+    def _batch(self, positions: Words) -> Batch:
+        ranks, columns = np.divmod(positions, np.uint64(max(len(self._ports), 1)))
+        ports = self._ports[columns.astype(np.intp)]
+        is4 = ranks < np.uint64(self._addresses4)
+        if is4.all():
+            return Batch(addresses4=self._addresses(ranks), ports4=ports, targets6=[])
+        rest = ranks[~is4] - np.uint64(self._addresses4)
+        return Batch(
+            addresses4=self._addresses(ranks[is4]),
+            ports4=ports[is4],
+            targets6=list(zip(self._addresses6(rest), ports[~is4].tolist(), strict=True)),
         )
-        return Batch(addresses4=addresses4, ports4=self._ports[ports[is4]], targets6=targets6)
 
-    def _permute(self, indices: U64) -> U64:
-        values = self._encipher(indices)
-        outside = np.flatnonzero(values >= self._size)
+    def _addresses(self, ranks: Words) -> npt.NDArray[np.uint32]:
+        if not len(ranks):
+            return np.empty(0, dtype=np.uint32)
+        which = np.searchsorted(self._ends4, ranks, side="right")
+        before = np.concatenate([[np.uint64(0)], self._ends4])[which]
+        return self._starts4[which] + (ranks - before).astype(np.uint32)
+
+    def _addresses6(self, ranks: Words) -> list[int]:
+        """Numbers of 128 bits, so one by one; IPv6 is swept up to /112, which keeps them few."""
+        which = np.searchsorted(self._ends6, ranks, side="right").tolist()
+        ends = [0, *self._ends6.tolist()]
+        return [
+            self._intervals6[interval][0] + rank - ends[interval]
+            for interval, rank in zip(which, ranks.tolist(), strict=True)
+        ]
+
+
+class _Permutation:
+    """A keyed bijection of 0 … size - 1."""
+
+    def __init__(self, size: int, key: bytes) -> None:
+        self._size = np.uint64(size)
+        bits = max((size - 1).bit_length(), 2)
+        self._halves = bits - bits // 2, bits // 2
+        self._is_exact = size == 1 << bits
+        self._rounds = [_round_keys(key, number) for number in range(_ROUNDS)]
+
+    def at(self, words: Words) -> Words:
+        words = self._pass(words)
+        if self._is_exact:
+            return words
+        outside = np.flatnonzero(words >= self._size)
         while len(outside):
-            values[outside] = self._encipher(values[outside])
-            outside = outside[values[outside] >= self._size]
-        return values
+            again = self._pass(words[outside])
+            words[outside] = again
+            outside = outside[again >= self._size]
+        return words
 
-    def _encipher(self, values: U64) -> U64:
-        """One pass of the Feistel network: a bijection of 2 * half_bits bits."""
-        bits = np.uint64(self._half_bits)
-        mask = np.uint64((1 << self._half_bits) - 1)
-        left, right = values >> bits, values & mask
-        for key in self._keys:
-            mixed = (right + key) * np.uint64(0x9E3779B97F4A7C15)
-            mixed ^= mixed >> np.uint64(29)
-            mixed *= key
-            mixed ^= mixed >> np.uint64(32)
-            left, right = right, left ^ (mixed & mask)
-        return (left << bits) | right
+    def _pass(self, words: Words) -> Words:
+        """One trip through the Feistel network. The halves keep their widths, and take turns in changing."""
+        high_bits, low_bits = self._halves
+        high, low = words >> np.uint64(low_bits), words & np.uint64((1 << low_bits) - 1)
+        for number, keys in enumerate(self._rounds):
+            if number % 2:
+                low ^= _mix(high, keys, low_bits)
+            else:
+                high ^= _mix(low, keys, high_bits)
+        high <<= np.uint64(low_bits)
+        high |= low
+        return high
+
+
+def _mix(half: Words, keys: tuple[np.uint64, np.uint64, np.uint64], bits: int) -> Words:
+    """The round function: multiply, fold, multiply; the best mixed `bits` are the uppermost. Wraps modulo 2^64."""
+    factor, offset, second = keys
+    mixed = half * factor
+    mixed += offset
+    mixed ^= mixed >> np.uint64(32)
+    mixed *= second
+    mixed >>= np.uint64(64 - bits)
+    return mixed
+
+
+def _round_keys(key: bytes, number: int) -> tuple[np.uint64, np.uint64, np.uint64]:
+    digest = hashlib.blake2b(number.to_bytes(2, "big"), digest_size=24, key=key, person=b"target space").digest()
+    factor, offset, second = (int.from_bytes(digest[at : at + 8], "big") for at in (0, 8, 16))
+    return np.uint64(factor | 1), np.uint64(offset), np.uint64(second | 1)
+
+
+def _merge(intervals: Intervals) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for first, last in sorted(intervals):
+        if last < first:
+            raise ValueError("an interval ends before it begins")
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = merged[-1][0], max(last, merged[-1][1])
+        else:
+            merged.append((first, last))
+    return merged
+
+
+def _running_sizes(intervals: Intervals) -> Words:
+    """How many addresses the intervals up to and including each one hold. Raises ValueError over `MAX_SIZE`."""
+    ends, total = [], 0
+    for first, last in intervals:
+        total += last - first + 1
+        if total > MAX_SIZE:
+            raise ValueError(f"more than {MAX_SIZE} targets")
+        ends.append(total)
+    return np.array(ends, dtype=np.uint64)

@@ -19,7 +19,8 @@ from leadapron.model import Address, Attempt, Failed, Reason, Stage
 from leadapron.net.conversation import Job
 from leadapron.net.dialer import Line, hold
 from leadapron.net.pace import Pace
-from leadapron.scope.gate import Gate, Permit
+from leadapron.scope.decision import Permit
+from leadapron.scope.gate import Gate
 
 log = logging.getLogger(__name__)
 

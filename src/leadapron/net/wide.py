@@ -1,7 +1,12 @@
-"""The wide stages: one raw epoll loop over thousands of sockets, for the connect sweep and for the first handshake.
+"""The engine of the wide stages: many addresses, milliseconds each, one raw `epoll` loop in pure Python.
 
-Pure Python at the kernel's pace: no asyncio (with 15,000 sockets and short timeouts its queues turn live hosts into
-timeouts), no object per target beside one list. Deadlines lie in a queue, since every target has the same timeout.
+Two uses. A connect sweep (`hello` None) asks only whether a port is open. A first handshake sends one prebuilt request to
+each target, collects the answer until `whole` says that it can be read, says farewell and closes.
+
+What makes it fast, and what makes it right, is in `docs/adr/0002-wide-stage.md`. In short: no object is made for a
+connection that is refused (its socket connects anew), one registration with `epoll` per socket, no timer per target. Nothing
+is called late for our own slowness: every event that had happened by a deadline is read before the deadline is enforced,
+and the clock of deadlines stands still while this process does.
 """
 
 from __future__ import annotations
@@ -13,354 +18,301 @@ import resource
 import select
 import socket
 import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from leadapron.errors import OutOfScope
 from leadapron.model import Reason
 
 BURST = 64
-"""Connections begun between two looks at what has come in."""
-RESERVED_FILES = 64
-"""Open files left for the store, logs and everything else."""
-MAX_WAITING = 8192
-"""Targets held back because their network or host is not yet due."""
-BACK_OFF = 0.05
-"""Seconds without new connections after the kernel ran out of ports or files."""
-STOP_INTERVAL = 0.2
+"""Connections that are begun between two looks at the events: answers go before new questions."""
+READ_SIZE = 4096
+TICK = 0.1
+"""Seconds; the longest sleep, so that a stop is noticed."""
+STALL = 0.1
+"""Seconds of our own work between two looks at the events; what goes beyond is not counted against the targets."""
+LOOKAHEAD = 512
+"""Targets that are taken from the source before their moment of the pace, so that a busy network holds up no other."""
+QUEUED = 65_536
+"""Targets that wait for another connection to their host (`exclusive`)."""
+SPARE_FILES = 64
+RETRY_DELAYS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 3.2, 3.2, 3.2, 3.2, 3.2)
+"""Seconds between attempts when this machine has no local port or file left: about the time that they are held."""
+RETRYING = 64
 
-_EVENTS = 1024
-_READ = 65_536
+Socket = socket.SocketType
+"""The C type under `socket.socket`: the same audit events, a third of the cost."""
+
+_FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
+_TYPE = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+_EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+_BROKEN = select.EPOLLERR | select.EPOLLHUP
+_READABLE = select.EPOLLIN | select.EPOLLRDHUP | _BROKEN
+_NO_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+_STARVED = _NO_FILES | {errno.EADDRNOTAVAIL, errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC}
+"""This machine is out of something: says nothing about the target."""
 
 
 class Target(NamedTuple):
-    """`address` as a number; `tag` comes back with the outcome."""
+    """One (address, port) to visit. `tag` is the caller's own and comes back with the outcome."""
 
     address: int
     version: int
+    """4 or 6"""
     port: int
     tag: Any = None
 
 
 class Outcome(enum.StrEnum):
+    """How the visit to a target ended."""
+
     CONNECTED = "connected"
-    """sweep: the handshake of TCP was completed"""
+    """sweep: the port is open"""
     ANSWERED = "answered"
-    """hello: an answer, whole or as far as it came before the peer closed"""
+    """handshake: the answer is whole"""
     REFUSED = "refused"
     TIMEOUT = "timeout"
-    """no connection in time"""
-    SILENT = "silent"
-    """hello: a connection, but no whole answer in time"""
     UNREACHABLE = "unreachable"
     RESET = "reset"
-    """before the connection was complete"""
-    CLOSED = "closed"
-    """hello: reset, or closed without a byte"""
-    FLOODED = "flooded"
-    """hello: more bytes than any answer has"""
+    """before we saw it connected"""
+    SILENT = "silent"
+    """handshake: connected, but no whole answer before the deadline"""
+    HUNG_UP = "hung_up"
+    """handshake: connected, then RST or FIN before the answer was whole"""
+    OVERLONG = "overlong"
+    """handshake: `max_answer` bytes, and still not whole"""
+    EXHAUSTED = "exhausted"
+    """ours: no local port or file to be had, in many attempts"""
     OUT_OF_SCOPE = "out_of_scope"
     STOPPED = "stopped"
+    """taken from the source, not finished"""
 
     @property
     def connected(self) -> bool:
-        """Whether there was a connection."""
-        return self in (Outcome.CONNECTED, Outcome.ANSWERED, Outcome.SILENT, Outcome.CLOSED, Outcome.FLOODED)
+        """Whether the target is known to accept connections."""
+        return self in _CONNECTED
 
     @property
     def reason(self) -> Reason:
-        """The reason of a failed attempt. Not for CONNECTED and ANSWERED."""
+        """Why the visit did not complete. KeyError for CONNECTED and ANSWERED: nothing failed."""
         return _REASONS[self]
 
 
+_CONNECTED = frozenset({Outcome.CONNECTED, Outcome.ANSWERED, Outcome.SILENT, Outcome.HUNG_UP, Outcome.OVERLONG})
 _REASONS = {
     Outcome.REFUSED: Reason.REFUSED,
     Outcome.TIMEOUT: Reason.TIMEOUT,
-    Outcome.SILENT: Reason.TIMEOUT,
     Outcome.UNREACHABLE: Reason.UNREACHABLE,
     Outcome.RESET: Reason.RESET,
-    Outcome.CLOSED: Reason.RESET,
-    Outcome.FLOODED: Reason.LIMIT,
+    Outcome.SILENT: Reason.TIMEOUT,
+    Outcome.HUNG_UP: Reason.RESET,
+    Outcome.OVERLONG: Reason.LIMIT,
+    Outcome.EXHAUSTED: Reason.LIMIT,
     Outcome.OUT_OF_SCOPE: Reason.OUT_OF_SCOPE,
     Outcome.STOPPED: Reason.STOPPED,
 }
-
-_CONNECT_ERRORS = {
+_ERRORS = {
     errno.ECONNREFUSED: Outcome.REFUSED,
     errno.ETIMEDOUT: Outcome.TIMEOUT,
-    errno.EHOSTUNREACH: Outcome.UNREACHABLE,
-    errno.ENETUNREACH: Outcome.UNREACHABLE,
-    errno.EACCES: Outcome.UNREACHABLE,
-    errno.EPERM: Outcome.UNREACHABLE,
     errno.ECONNRESET: Outcome.RESET,
+    errno.ECONNABORTED: Outcome.RESET,
+    errno.EPIPE: Outcome.RESET,
 }
-_EXHAUSTED = (errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN)
+"""Of connecting; every other error means unreachable."""
 
-Sink = Callable[[Target, Outcome, bytes], None]
-
-
-class _Open(list[Any]):
-    """One connection: [socket, target, whether connected, bytes received]. A list: nothing in Python is faster."""
-
-    __slots__ = ()
+Sink = Callable[[Target, Outcome, bytes], object]
+"""Told of each target once, with what it had answered."""
+ReadyAt = Callable[[int, int], float]
+"""(address, version) to the moment from which it may be connected to: `Pace.ready_at`."""
 
 
-def file_limit() -> int:
-    """Raise the soft limit of open files to the hard one; how many sockets fit."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return max(16, hard - RESERVED_FILES)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WideStats:
+    """What a run did, and what this machine let it do."""
+
+    targets: int
+    asked: int
+    """sockets at once that the caller wanted"""
+    concurrency: int
+    """that there were files for; less than `asked` is worth telling the user"""
+    postponed: int
+    """attempts put off for want of a local port or file"""
+    stalled: float
+    """seconds in which deadlines stood still, since this process was busy or suspended"""
 
 
 class WideEngine:
-    """Visits targets. One instance runs one source at a time.
+    """Visits targets, at most `concurrency` at once, each for at most `timeout` seconds from its first packet.
 
-    `concurrency` sockets at most, fewer where the limit of open files says so; `timeout` in seconds from the first
-    packet to the end; `ready_at(address, version)` gives the moment (monotonic clock) at which a target may be visited.
+    `ready_at` None: no pace but the kernel's. `clock` is the one that `ready_at` speaks of.
     """
 
     def __init__(
-        self, *, concurrency: int, timeout: float, ready_at: Callable[[int, int], float] | None = None
+        self,
+        *,
+        concurrency: int = 4096,
+        timeout: float = 3.0,
+        ready_at: ReadyAt | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.concurrency = min(concurrency, file_limit())
-        self.timeout, self.ready_at = timeout, ready_at
+        self.concurrency, self.timeout, self.ready_at, self.clock = concurrency, timeout, ready_at, clock
 
     def run(
         self,
-        source: Iterator[Target],
+        source: Iterable[Target],
         sink: Sink,
         *,
         hello: bytes | None = None,
-        whole: Callable[[bytes], int] = len,
+        whole: Callable[[bytes], int] = bool,
         farewell: bytes = b"",
-        max_answer: int = _READ,
+        max_answer: int = 65_536,
         exclusive: bool = False,
         should_stop: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """Visit every target of `source`; each comes back through `sink` exactly once.
+    ) -> WideStats:
+        """Visit every target of `source`, which is read as slots become free. Blocks until all have their outcome.
 
-        Without `hello` a target is done once it is connected. With it, `hello` is sent, bytes are collected until
-        `whole` is true of them, `farewell` is sent. `exclusive`: never two connections to one address at once.
+        `whole(answer so far)` is 0 while more bytes are needed. `exclusive`: never two connections to one address at once.
+        `should_stop` is asked many times a second. An exception of the source, the sink or `whole` ends the run.
         """
-        _Loop(self, source, sink, hello, whole, farewell, max_answer, exclusive, should_stop).run()
+        queue = _Queue(iter(source), self.ready_at, exclusive=exclusive)
+        visits = _Visits(self, queue, sink, hello, whole, farewell, max_answer)
+        try:
+            visits.run(should_stop)
+        finally:
+            visits.close()
+        return visits.stats()
 
 
-class _Loop:
+class _Queue:
+    """Which target is next: the order of the source, put off by the pace and by `exclusive`."""
+
+    def __init__(self, source: Iterator[Target], ready_at: ReadyAt | None, *, exclusive: bool) -> None:
+        self._source, self._ready_at, self._exclusive = source, ready_at, exclusive
+        self._waiting: list[tuple[float, int, Target]] = []
+        self._serial = 0
+        self._hosts: dict[tuple[int, int], deque[Target] | None] = {}
+        self._queued = 0
+        self._freed: deque[Target] = deque()
+        self._is_dry = False
+
+    def next(self, now: float, room: int) -> Target | None:
+        """The next target that may be connected to at once. `room`: sockets left, which those that wait need as well."""
+        waiting = self._waiting
+        if waiting and waiting[0][0] <= now:
+            return heapq.heappop(waiting)[-1]
+        room = min(room, LOOKAHEAD)
+        while len(waiting) < room and (target := self._fresh()) is not None:
+            if self._ready_at is None or (ready := self._ready_at(target.address, target.version)) <= now:
+                return target
+            self._serial += 1
+            heapq.heappush(waiting, (ready, self._serial, target))
+        return None
+
+    def _fresh(self) -> Target | None:
+        """The next target whose host is free. In exclusive mode the host is busy from here to `release`."""
+        if self._freed:
+            return self._freed.popleft()
+        while not self._is_dry and self._queued < QUEUED:
+            target = next(self._source, None)
+            if target is None:
+                self._is_dry = True
+            elif not self._exclusive or self._occupy(target):
+                return target
+        return None
+
+    def _occupy(self, target: Target) -> bool:
+        host = target.version, target.address
+        if host not in self._hosts:
+            self._hosts[host] = None
+            return True
+        if (behind := self._hosts[host]) is None:
+            behind = self._hosts[host] = deque()
+        behind.append(target)
+        self._queued += 1
+        return False
+
+    def release(self, target: Target) -> None:
+        """The connection to the host of `target` is closed (`exclusive`)."""
+        if not self._exclusive:
+            return
+        host = target.version, target.address
+        if behind := self._hosts[host]:
+            self._freed.append(behind.popleft())
+            self._queued -= 1
+        else:
+            del self._hosts[host]
+
+    def next_moment(self) -> float | None:
+        """When the first one that waits for the pace may go."""
+        return self._waiting[0][0] if self._waiting else None
+
+    def is_empty(self) -> bool:
+        return self._is_dry and not (self._waiting or self._freed or self._queued)
+
+    def drain(self) -> Iterator[Target]:
+        """Everything that was taken from the source and not yet handed out."""
+        yield from (entry[-1] for entry in self._waiting)
+        yield from self._freed
+        for behind in self._hosts.values():
+            yield from behind or ()
+        self._waiting, self._hosts, self._queued, self._is_dry = [], {}, 0, True
+        self._freed.clear()
+
+
+class _Stage(enum.IntEnum):
+    CONNECTING = 0
+    SENDING = 1
+    AWAITING = 2
+    """hello is sent; an answer is under way"""
+
+
+_CONNECTING, _SENDING, _AWAITING = _Stage
+
+
+class _Line:
+    """A socket and the target that it serves. Lines and, after a failed connect, their sockets serve many targets."""
+
+    __slots__ = ("answer", "fd", "place", "socket", "stage", "target", "turn", "unsent")
+
+    socket: Socket
+    fd: int
+    target: Target
+    place: tuple[str, int]
+    stage: _Stage
+    turn: list[_Line] | None
+    """the burst that it was begun in; None when it is idle"""
+    unsent: bytes
+    answer: bytes
+
+
+class _Visits:
+    """One run of the engine."""
+
     def __init__(
         self,
         engine: WideEngine,
-        source: Iterator[Target],
+        queue: _Queue,
         sink: Sink,
         hello: bytes | None,
         whole: Callable[[bytes], int],
         farewell: bytes,
         max_answer: int,
-        exclusive: bool,
-        should_stop: Callable[[], bool],
     ) -> None:
-        self.source, self.sink, self.hello, self.whole, self.farewell = source, sink, hello, whole, farewell
-        self.max_answer, self.should_stop = max_answer, should_stop
-        self.concurrency, self.timeout, self.ready_at = engine.concurrency, engine.timeout, engine.ready_at
-        self.epoll = select.epoll()
-        self.open: dict[int, _Open] = {}
-        self.deadlines: deque[tuple[float, int, _Open]] = deque()
-        self.waiting: list[tuple[float, int, Target]] = []
-        self.sequence = 0
-        self.exhausted = False
-        self.paused_until = 0.0
-        self.busy: dict[tuple[int, int], deque[Target]] | None = {} if exclusive else None
-        self.held = 0
-
-    def run(self) -> None:
-        next_look = 0.0
-        try:
-            while True:
-                now = time.monotonic()
-                if now >= next_look:
-                    next_look = now + STOP_INTERVAL
-                    if self.should_stop():
-                        self.stop()
-                        return
-                self.begin(now)
-                if not self.open and self.exhausted and not self.waiting and not self.held:
-                    return
-                self.collect(now)
-                self.expire(time.monotonic())
-        finally:
-            for connection in self.open.values():
-                connection[0].close()
-            self.epoll.close()
-
-    # -- new connections -----------------------------------------------------------------------------------------------
-
-    def begin(self, now: float) -> None:
-        if now < self.paused_until:
-            return
-        for _ in range(BURST):
-            if len(self.open) >= self.concurrency or (target := self.next_target(now)) is None:
-                return
-            if self.busy is not None:
-                host = (target.version, target.address)
-                if host in self.busy:
-                    self.busy[host].append(target)
-                    self.held += 1
-                    continue
-                self.busy[host] = deque()
-            if not self.connect(target, now):
-                return
-
-    def next_target(self, now: float) -> Target | None:
-        """The next target that is due, or None."""
-        while True:
-            if self.waiting and self.waiting[0][0] <= now:
-                return heapq.heappop(self.waiting)[2]
-            if self.exhausted or len(self.waiting) >= MAX_WAITING:
-                return None
-            target = next(self.source, None)
-            if target is None:
-                self.exhausted = True
-                continue
-            if self.ready_at is None or (due := self.ready_at(target.address, target.version)) <= now:
-                return target
-            self.wait(target, due)
-
-    def wait(self, target: Target, due: float) -> None:
-        self.sequence += 1
-        heapq.heappush(self.waiting, (due, self.sequence, target))
-
-    def connect(self, target: Target, now: float) -> bool:
-        """Begin one connection; False when the kernel has no room for it now."""
-        try:
-            if target.version == 4:
-                connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-                host = socket.inet_ntoa(target.address.to_bytes(4, "big"))
-            else:
-                connection = socket.socket(socket.AF_INET6, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-                host = socket.inet_ntop(socket.AF_INET6, target.address.to_bytes(16, "big"))
-        except OSError:
-            return self.back_off(target, now)
-        try:
-            error = connection.connect_ex((host, target.port))
-        except OutOfScope:
-            connection.close()
-            self.done(target, Outcome.OUT_OF_SCOPE, b"")
-            return True
-        if error in (0, errno.EINPROGRESS):
-            state = _Open((connection, target, False, b""))
-            number = connection.fileno()
-            self.open[number] = state
-            self.deadlines.append((now + self.timeout, number, state))
-            self.epoll.register(number, select.EPOLLOUT)
-            return True
-        connection.close()
-        if error in _EXHAUSTED:
-            return self.back_off(target, now)
-        self.done(target, _CONNECT_ERRORS.get(error, Outcome.UNREACHABLE), b"")
-        return True
-
-    def back_off(self, target: Target, now: float) -> bool:
-        self.paused_until = now + BACK_OFF
-        if self.busy is not None:
-            for later in self.busy.pop((target.version, target.address), ()):
-                self.held -= 1
-                self.wait(later, now)
-        self.wait(target, now)
-        return False
-
-    # -- what comes in -------------------------------------------------------------------------------------------------
-
-    def collect(self, now: float) -> None:
-        patience = 0.05
-        if not self.exhausted and len(self.open) < self.concurrency and len(self.waiting) < MAX_WAITING:
-            patience = 0.0 if now >= self.paused_until else BACK_OFF
-        if self.waiting and patience:
-            patience = min(patience, max(0.0, self.waiting[0][0] - now))
-        if not self.open:
-            time.sleep(patience)
-            return
-        for number, event in self.epoll.poll(patience, _EVENTS):
-            state = self.open[number]
-            if state[2]:
-                self.receive(number, state)
-            else:
-                self.connected(number, state, event)
-
-    def connected(self, number: int, state: _Open, event: int) -> None:
-        connection: socket.socket = state[0]
-        if event & (select.EPOLLERR | select.EPOLLHUP):
-            error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if error:
-                self.close(number, state, _CONNECT_ERRORS.get(error, Outcome.UNREACHABLE))
-                return
-        if self.hello is None:
-            self.close(number, state, Outcome.CONNECTED)
-            return
-        try:
-            connection.send(self.hello)  # a fresh socket buffer holds any hello whole
-        except OSError:
-            self.close(number, state, Outcome.CLOSED)
-            return
-        state[2] = True
-        self.epoll.modify(number, select.EPOLLIN)
-
-    def receive(self, number: int, state: _Open) -> None:
-        try:
-            data = state[0].recv(_READ)
-        except OSError:
-            self.close(number, state, Outcome.ANSWERED if state[3] else Outcome.CLOSED)
-            return
-        answer = state[3] = state[3] + data if state[3] else data
-        if not data:
-            self.close(number, state, Outcome.ANSWERED if answer else Outcome.CLOSED)
-        elif self.whole(answer):
-            self.say_farewell(state[0])
-            self.close(number, state, Outcome.ANSWERED)
-        elif len(answer) > self.max_answer:
-            self.close(number, state, Outcome.FLOODED)
-
-    def say_farewell(self, connection: socket.socket) -> None:
-        if self.farewell:
-            try:
-                connection.send(self.farewell)
-            except OSError:
-                return
-
-    # -- ends ----------------------------------------------------------------------------------------------------------
-
-    def expire(self, now: float) -> None:
-        deadlines = self.deadlines
-        while deadlines:
-            due, number, state = deadlines[0]
-            if self.open.get(number) is not state:
-                deadlines.popleft()
-            elif due <= now:
-                deadlines.popleft()
-                self.close(number, state, Outcome.SILENT if state[2] else Outcome.TIMEOUT)
-            else:
-                return
-
-    def close(self, number: int, state: _Open, outcome: Outcome) -> None:
-        del self.open[number]
-        state[0].close()
-        self.done(state[1], outcome, state[3] if outcome is Outcome.ANSWERED else b"")
-
-    def done(self, target: Target, outcome: Outcome, answer: bytes) -> None:
-        if self.busy is not None:
-            queued = self.busy.pop((target.version, target.address))
-            if queued:
-                self.held -= len(queued)
-                now = time.monotonic()
-                for later in queued:
-                    self.wait(later, now)
-        self.sink(target, outcome, answer)
-
-    def stop(self) -> None:
-        """Everything taken from the source and not finished comes back as stopped."""
-        for number, state in list(self.open.items()):
-            del self.open[number]
-            state[0].close()
-            self.sink(state[1], Outcome.STOPPED, b"")
-        held = [target for queue in (self.busy or defaultdict(deque)).values() for target in queue]
-        for target in [*held, *(target for _, _, target in self.waiting)]:
-            self.sink(target, Outcome.STOPPED, b"")
+        self._clock, self._timeout, self._asked = engine.clock, engine.timeout, engine.concurrency
+        self._queue, self._sink, self._whole = queue, sink, whole
+        self._hello, self._farewell, self._max_answer = hello, farewell, max_answer
+        self._concurrency = self._lowest = _permitted(engine.concurrency)
+        self._epoll = select.epoll()
+        self._live: dict[int, _Line] = {}
+        self._idle: dict[int, list[_Line]] = {4: [], 6: []}
+        """with a socket that may connect again"""
+        self._bare: list[_Line] = []
+        self._turns: deque[tuple[float, list[_Line]]] = deque()
+        """(deadline, lines) of each burst; all have the same timeout, so they are in order"""
+        self._turn: list[_Line] = []
+        self._retries: list[tuple[float, int, Target]] = []
+        self._attempts: dict[int, int] = {}
+        self._stalled = 0.0
+        self._targets = self._postponed = 0

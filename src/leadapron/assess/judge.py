@@ -1,0 +1,69 @@
+"""From an observation to findings: which controls a service breaks, how badly, and by what evidence. Pure."""
+
+from __future__ import annotations
+
+from leadapron.assess.catalogue import COUNT_FIELDS, Control, catalogue
+from leadapron.assess.keys import finding_key
+from leadapron.assess.severity import rate
+from leadapron.model import Count, Finding, Observation, VantageKind
+
+
+def judge(observation: Observation, vantage: VantageKind) -> list[Finding]:
+    """The worst first, then by control. A middlebox has none: what answers everywhere is no service."""
+    if observation.middlebox:
+        return []
+    findings = [
+        finding for control in catalogue().values() if (finding := _finding(control, observation, vantage)) is not None
+    ]
+    return sorted(findings, key=lambda finding: (-finding.severity.rank, finding.control))
+
+
+def refuted(control_id: str, observation: Observation) -> bool:
+    """Whether there is positive evidence that the control is met. False for an unknown control.
+
+    Not the opposite of a finding: where we could not see, neither holds. Both never do.
+    """
+    control = catalogue().get(control_id)
+    return (
+        control is not None
+        and not observation.middlebox
+        and observation.service.protocol in control.protocols
+        and control.refuted.holds(observation, None)
+        and not any(control.when.holds(observation, kind) for kind in VantageKind)
+    )
+
+
+def _finding(control: Control, observation: Observation, vantage: VantageKind) -> Finding | None:
+    if observation.service.protocol not in control.protocols or not control.when.holds(observation, vantage):
+        return None
+    severity = rate(control, observation, vantage)
+    if severity is None:
+        return None
+    text = control.text("en")
+    return Finding(
+        key=finding_key(vantage, observation.service, control.id),
+        control=control.id,
+        title=text.title,
+        severity=severity,
+        service=observation.service,
+        evidence=_evidence(control, observation),
+        remedy=text.remedy,
+    )
+
+
+def _evidence(control: Control, observation: Observation) -> dict[str, int | bool | str]:
+    """Numbers and booleans only, in the control's order; what is not known is left out."""
+    evidence: dict[str, int | bool | str] = {}
+    for key in control.evidence:
+        value = _value(key, observation)
+        if value is not None:
+            evidence[key] = value
+    return evidence
+
+
+def _value(key: str, observation: Observation) -> int | bool | None:
+    name, _, end = key.rpartition(".")
+    if name in COUNT_FIELDS:
+        count: Count | None = getattr(observation.counts, name)
+        return None if count is None else (count.low if end == "low" else count.high)
+    return observation.facts.get(key)

@@ -1,0 +1,36 @@
+"""How bad a finding is: a base by vantage, then steps by access and volume. `docs/severity.md` is the rule in words."""
+
+from __future__ import annotations
+
+from leadapron.assess.catalogue import Control
+from leadapron.model import Count, Observation, Severity, VantageKind, Verdict
+
+VOLUME = {"patients": 1_000, "studies": 1_000, "images": 100_000, "worklist": 1_000}
+"""At least so many of one of these make a large archive. The lower end of a count decides, so a guess never raises."""
+
+
+def is_listed(observation: Observation) -> bool:
+    """Step `list`: a stranger got a list."""
+    return observation.access.list is Verdict.PROVEN
+
+
+def is_large(observation: Observation) -> bool:
+    """Step `volume`: a stranger got a list, and what is behind it is a large archive."""
+    counted: dict[str, Count | None] = {name: getattr(observation.counts, name) for name in VOLUME}
+    return is_listed(observation) and any(
+        count is not None and count.low >= VOLUME[name] for name, count in counted.items()
+    )
+
+
+STEPS = {"list": is_listed, "volume": is_large}
+"""Each raises by one, where the control names it in `raised_by`."""
+
+
+def rate(control: Control, observation: Observation, vantage: VantageKind) -> Severity | None:
+    """None: the control is not judged from this vantage."""
+    base = control.base.get(vantage)
+    if base is None:
+        return None
+    steps = sum(STEPS[name](observation) for name in control.raised_by)
+    by_rank = sorted(Severity, key=lambda severity: severity.rank)
+    return by_rank[min(base.rank + steps, Severity.CRITICAL.rank)]

@@ -1,0 +1,84 @@
+"""`leadapron demo`: the main job on an embedded estate, compared with its truth."""
+
+from __future__ import annotations
+
+import contextlib
+import json as json_module
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from leadapron.cli.options import QuietOption
+
+START_TIMEOUT = 30.0
+EXIT_DIFFERS = 3
+
+
+def demo_command(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Directory for the scope, the store and the report.")
+    ] = Path("leadapron-demo"),
+    seed: Annotated[int, typer.Option("--seed", help="Of the made-up studies.")] = 2020,
+    quiet: QuietOption = False,
+) -> None:
+    raise typer.Exit(demo(output, seed=seed, quiet=quiet))
+
+
+def demo(output: Path, *, seed: int, quiet: bool) -> int:
+    """Start the estate, audit it, compare, write the report. 0 when the audit found the truth."""
+    from leadapron.cli.audit import audit
+    from leadapron.model import Severity
+    from leadapron.pipeline import Options
+    from leadapron.settings import make_private_directory
+
+    directory = make_private_directory(output.absolute())
+    url = f"sqlite:///{directory / 'demo.db'}"
+    with tempfile.TemporaryDirectory(prefix="leadapron-") as data, _estate(seed) as estate:
+        os.environ["LEADAPRON_DATA"] = data
+        scope = directory / "scope.toml"
+        scope.write_text(estate["scope"], encoding="utf-8")
+        options = Options(sweep_timeout=1.0, hello_timeout=2.0)
+        audit(scope, store=url, resume=False, options=options, fail_on=Severity.HIGH, json=False, quiet=quiet)
+    return _compare_and_report(url, directory, estate["truth"])
+
+
+def _compare_and_report(url: str, directory: Path, truth: Any) -> int:
+    from leadapron.lab.compare import compare
+    from leadapron.report.html import render_html
+    from leadapron.report.json import render_json
+    from leadapron.report.load import load_view
+
+    view = load_view(url, None)
+    report = render_json(view)
+    (directory / "report.json").write_text(report, encoding="utf-8")
+    (directory / "report.html").write_text(render_html(view), encoding="utf-8")
+    differences = compare(truth, json_module.loads(report))
+    for difference in differences:
+        typer.echo(f"differs from the truth: {difference}", err=True)
+    verdict = "The audit found exactly what the estate holds." if not differences else "The audit missed the truth."
+    typer.echo(f"\n{verdict}\nReport: {directory / 'report.html'}")
+    return EXIT_DIFFERS if differences else 0
+
+
+@contextlib.contextmanager
+def _estate(seed: int) -> Iterator[dict[str, Any]]:
+    """The estate in a process of its own, which ends when its stdin closes. Yields what it says of itself."""
+    command = [sys.executable, "-m", "leadapron.lab", "--seed", str(seed)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        assert process.stdout is not None
+        assert process.stdin is not None
+        line = process.stdout.readline()
+        if not line:
+            raise typer.Exit(EXIT_DIFFERS)
+        try:
+            yield json_module.loads(line)
+        finally:
+            process.stdin.close()
+            process.stdout.read()
+            process.wait(timeout=START_TIMEOUT)

@@ -1,0 +1,74 @@
+"""`leadapron`: the commands, and the one place where errors become exit codes.
+
+0 complete and nothing at or above `--fail-on`, 1 complete with such findings, 2 usage or scope error, 3 stopped,
+incomplete or blind. Heavy modules are imported inside the commands: `--help` loads neither numpy nor SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from leadapron import __version__
+from leadapron.cli.audit import audit_command
+from leadapron.cli.demo import demo_command
+from leadapron.cli.init import init_command
+from leadapron.cli.purge import purge_command
+from leadapron.cli.report import report_command
+from leadapron.cli.scope import scope_app
+from leadapron.cli.show import show_command
+from leadapron.cli.stop import stop_command
+from leadapron.errors import LeadApronError
+from leadapron.settings import protect_process
+
+EXIT_ERROR = 2
+
+app = typer.Typer(
+    name="leadapron",
+    help="Find medical imaging servers that anyone can reach, prove what is exposed, and see it closed.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo", help="Audit an embedded estate on loopback and compare the result with its truth.")(demo_command)
+app.command("init", help="Write a commented scope file, after asking.")(init_command)
+app.add_typer(scope_app, name="scope", help="Explain a scope file, or export it as firewall rules.")
+app.command("audit", help="Audit the DICOM servers of a scope.")(audit_command)
+app.command("show", help="Show a run in the terminal.")(show_command)
+app.command("report", help="Write the report of a run as HTML, JSON or CSV.")(report_command)
+app.command("stop", help="Stop a running audit within seconds; it can be resumed.")(stop_command)
+app.command("purge", help="Delete old runs from the store.")(purge_command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"leadapron {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Log what is done, never what a peer sent.")] = False,
+    version: Annotated[  # noqa: ARG001 - handled by its callback
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    protect_process()
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING,
+        stream=sys.stderr,
+        format="%(asctime)sZ %(levelname)s %(name)s: %(message)s",
+    )
+    logging.Formatter.converter = __import__("time").gmtime
+
+
+def run() -> None:
+    """The entry point."""
+    try:
+        app()
+    except LeadApronError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(EXIT_ERROR)

@@ -1,0 +1,116 @@
+"""`leadapron report [RUN]`."""
+
+from __future__ import annotations
+
+import enum
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from leadapron.cli.options import StoreOption
+from leadapron.errors import InputError
+
+if TYPE_CHECKING:
+    from leadapron.report.view import View
+
+
+class Format(enum.StrEnum):
+    HTML = "html"
+    JSON = "json"
+    CSV = "csv"
+
+
+class Rows(enum.StrEnum):
+    SERVICES = "services"
+    FINDINGS = "findings"
+
+
+def report_command(
+    run: Annotated[str | None, typer.Argument(help="The run; the latest by default.", show_default=False)] = None,
+    format: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.HTML,  # noqa: A002
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="A file, mode 0600; stdout by default.", show_default=False),
+    ] = None,
+    store: StoreOption = None,
+    lang: Annotated[
+        str | None, typer.Option("--lang", help="HTML: en (the default) or it.", show_default=False)
+    ] = None,
+    tlp: Annotated[
+        str | None,
+        typer.Option("--tlp", help="HTML: the marking, TLP:AMBER+STRICT by default.", show_default=False),
+    ] = None,
+    rows: Annotated[
+        Rows | None,
+        typer.Option("--rows", help="CSV: a row per service (the default) or finding.", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the output file if it exists.")] = False,
+) -> None:
+    from leadapron.report.load import load_view
+    from leadapron.settings import default_store_url
+
+    _refuse_what_does_nothing(format, lang=lang, tlp=tlp, rows=rows)
+    text = _render(load_view(store or default_store_url(), run), format, lang=lang, tlp=tlp, rows=rows)
+    if output is None:
+        typer.get_binary_stream("stdout").write(text.encode("utf-8"))
+        return
+    write_private(output, text, force=force)
+    typer.echo(str(output), err=True)
+
+
+def _refuse_what_does_nothing(chosen: Format, *, lang: str | None, tlp: str | None, rows: Rows | None) -> None:
+    given = {"--lang": (lang, Format.HTML), "--tlp": (tlp, Format.HTML), "--rows": (rows, Format.CSV)}
+    for option, (value, serves) in given.items():
+        if value is not None and chosen is not serves:
+            raise InputError(f"{option} serves --format {serves.value} only; leave it out, or change the format")
+
+
+def _render(view: View, chosen: Format, *, lang: str | None, tlp: str | None, rows: Rows | None) -> str:
+    if chosen is Format.JSON:
+        from leadapron.report.json import render_json
+
+        return render_json(view)
+    if chosen is Format.CSV:
+        from leadapron.report.csv import render_csv
+
+        return render_csv(view, (rows or Rows.SERVICES).value)
+    from leadapron.report.html import DEFAULT_TLP, render_html
+
+    return render_html(view, lang or "en", tlp or DEFAULT_TLP)
+
+
+def write_private(path: Path, text: str, *, force: bool) -> None:
+    """Mode 0600, whole or not at all. Without `force` an existing file, or link, stays as it is: `InputError`."""
+    try:
+        if not force:
+            _create(path, text)
+            return
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = Path(name)
+        try:
+            _fill(descriptor, text)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except FileExistsError as error:
+        raise InputError(f"{path}: exists; choose another name, or --force to replace it") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def _create(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        _fill(descriptor, text)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _fill(descriptor: int, text: str) -> None:
+    with open(descriptor, "wb") as file:
+        file.write(text.encode("utf-8"))

@@ -1,0 +1,190 @@
+"""`leadapron scope check` and `leadapron scope export`."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from leadapron.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from leadapron.model import Address
+    from leadapron.scope.explain import Account, Overview, Sum
+    from leadapron.scope.gate import Gate
+    from leadapron.scope.grant import Scope
+
+scope_app = typer.Typer(no_args_is_help=True)
+
+ScopeArgument = Annotated[Path, typer.Argument(help="The scope file.", show_default=False)]
+ResolveOption = Annotated[
+    bool, typer.Option("--resolve", help="Ask the name servers for the granted names; else they are left out.")
+]
+
+
+class ExportFormat(enum.StrEnum):
+    NFT = "nft"
+
+
+@scope_app.command("check")
+def check_command(
+    scope: ScopeArgument,
+    address: Annotated[
+        str | None, typer.Argument(help="Explain why this address is touched or not.", show_default=False)
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=1, max=65_535, help="With ADDRESS; the first of the scope by default.")
+    ] = None,
+    resolve: ResolveOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Explain what a scope file lets Lead Apron touch. Sends nothing (but see --resolve)."""
+    from leadapron.scope.explain import account, overview
+    from leadapron.scope.gate import Gate, utc_now
+    from leadapron.scope.grant import load_scope
+
+    loaded = load_scope(scope)
+    gate = Gate(loaded, pins=_pins(loaded, resolve=resolve))
+    if address is None:
+        view = overview(gate, utc_now())
+        typer.echo(_json(view) if json else "\n".join(_overview_lines(view)))
+    else:
+        answer = account(gate, _address(address), port or loaded.ports.dicom[0])
+        typer.echo(_json(answer) if json else "\n".join(_account_lines(answer, gate)))
+
+
+@scope_app.command("export")
+def export_command(
+    scope: ScopeArgument,
+    to: Annotated[ExportFormat, typer.Option("--format", help="nft: rules for nftables.")] = ExportFormat.NFT,
+    user: Annotated[str, typer.Option("--user", help="The system user that runs leadapron, by name or number.")] = (
+        "leadapron"
+    ),
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file (mode 0600).", show_default=False)
+    ] = None,
+    resolve: ResolveOption = False,
+) -> None:
+    """Print the scope as firewall rules that hold the scanner's user from outside."""
+    from leadapron.scope.export import nft_rules
+    from leadapron.scope.grant import load_scope
+
+    loaded = load_scope(scope)
+    rules = {ExportFormat.NFT: nft_rules}[to](loaded, _pins(loaded, resolve=resolve), user=user)
+    if output is None:
+        typer.echo(rules, nl=False)
+    else:
+        write_private(output, rules, replace=True)
+
+
+def write_private(path: Path, text: str, *, replace: bool) -> None:
+    """Write a file that only its owner can read. Raises InputError; without `replace` also when the file exists."""
+    import os
+
+    from leadapron.errors import InputError
+
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if replace else os.O_EXCL)
+    try:
+        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(text)
+    except FileExistsError:
+        raise InputError(f"{path} exists already; name another file, or move it away") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}; name a file in a folder of yours") from None
+
+
+def _pins(scope: Scope, *, resolve: bool) -> dict[str, tuple[Address, ...]]:
+    from leadapron.net.resolve import resolve as ask
+
+    if not resolve:
+        return {}
+    pins, failures = ask(scope.names)
+    for failure in failures:
+        typer.echo(f"{failure.endpoint} has no address: {failure.reason}", err=True)
+    return pins
+
+
+def _address(text: str) -> Address:
+    from ipaddress import ip_address
+
+    from leadapron.errors import InputError
+
+    try:
+        return ip_address(text.strip("[]"))
+    except ValueError:
+        raise InputError(f"{text!r} is not an address; write it as 198.18.0.1 or 2001:db8::1") from None
+
+
+def _json(view: Overview | Account) -> str:
+    import dataclasses
+    import json
+
+    return json.dumps(dataclasses.asdict(view), indent=2, default=str, ensure_ascii=False)
+
+
+def _overview_lines(view: Overview) -> list[str]:
+    lines = [
+        f"Scope {view.scope}, seen from {view.vantage}, calling as {view.calling_aet}",
+        f"SHA-256 {view.sha256}",
+        "",
+        "Grants",
+    ]
+    for grant in view.grants:
+        held = "in force" if grant.in_force else "NOT in force"
+        party = f", partner {grant.party}" if grant.party else ""
+        reference = f", reference {grant.reference}" if grant.reference else ""
+        lines += [
+            f"  {grant.id}: {grant.owner}{party}, basis {grant.basis}{reference}",
+            f"    {held}, {grant.valid_from} to {grant.valid_until} (UTC), as far as {grant.depth}",
+            f"    {_count(grant.addresses)}" + (f", names: {', '.join(grant.names)}" if grant.names else ""),
+        ]
+    lines += [""] + (["Zones"] if view.zones else [])
+    for zone in view.zones:
+        rules = [f"as far as {zone.max_depth}"] if zone.max_depth else []
+        rules += [f"{zone.window} ({'open' if zone.open else 'shut'} now)"] if zone.window else []
+        rules += [f"{zone.gap_seconds:g} s between connections"] if zone.gap_seconds else []
+        lines += [f"  {zone.name}: {_count(zone.addresses)}; {', '.join(rules) or 'no limits'}"]
+    lines += [""] if view.zones else []
+    return lines + _total_lines(view)
+
+
+def _total_lines(view: Overview) -> list[str]:
+    lines = [
+        f"Granted:       {_count(view.granted)}",
+        f"Swept:         {_count(view.swept)}",
+        f"Permitted now: {_count(view.permitted_now)}",
+        f"Excluded:      {_count(view.excluded)}",
+        f"Ports:         {', '.join(map(str, view.ports))} ({len(view.ports)} of 65,535)",
+        f"Connections:   at most {view.connections:,} in one sweep",
+    ]
+    if view.special:
+        lines += ["", "Special-purpose blocks left out, as no grant names them by themselves"]
+        lines += [f"  {block}" for block in view.special]
+    if view.notes:
+        lines += ["", "Notes"]
+        lines += [f"  {note}" for note in view.notes]
+    return lines
+
+
+def _account_lines(answer: Account, gate: Gate) -> list[str]:
+    where = f"{answer.address} port {answer.port}"
+    if not answer.permitted:
+        lines = [f"{where} is not touched: {answer.explanation} ({answer.reason})"]
+    else:
+        lines = [f"{where} is permitted as far as {answer.depth}, until {answer.expires} (UTC)"]
+        if answer.zone:
+            lines += [f"  zone {answer.zone}, {answer.gap_seconds:g} s between connections"]
+    lines += [f"  decided by {answer.decided_by}"] if answer.decided_by else []
+    if answer.reason == "no_grant" and any(name not in gate.pins for name in gate.scope.names):
+        lines += ["  the scope has names that were not resolved here: --resolve looks them up"]
+    ports = ", ".join(map(str, gate.scope.ports.dicom))
+    return [*lines, f"  ports of the scope: {ports}"]
+
+
+def _count(addresses: Sum) -> str:
+    parts = [f"{addresses.ipv4:,} IPv4"] if addresses.ipv4 or not addresses.ipv6 else []
+    parts += [f"{addresses.ipv6:,} IPv6"] if addresses.ipv6 else []
+    return f"{' and '.join(parts)} addresses"

@@ -1,0 +1,36 @@
+"""`leadapron show [RUN]`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from leadapron.cli.options import JsonOption, StoreOption
+
+
+def show_command(
+    run: Annotated[str | None, typer.Argument(help="The run; the latest by default.", show_default=False)] = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    from leadapron.settings import default_store_url
+
+    print_run(store or default_store_url(), run, json=json)
+
+
+def print_run(url: str, run_id: str | None, *, json: bool) -> None:
+    """To stdout: as JSON, as tables for a terminal, else as plain lines."""
+    from leadapron.report.load import load_view
+
+    view = load_view(url, run_id)
+    if json:
+        from leadapron.report.json import render_json
+
+        typer.echo(render_json(view), nl=False)
+        return
+    from rich.console import Console
+
+    from leadapron.report.terminal import show
+
+    show(view, Console(markup=False, highlight=False, emoji=False))

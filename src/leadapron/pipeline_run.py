@@ -1,0 +1,100 @@
+"""Opening and closing of a run: the scope, the store, the audit log, the gate, signals, and what is left if we stop."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import secrets
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+from leadapron import __version__
+from leadapron.errors import InputError
+from leadapron.model import Finding, Run
+from leadapron.net.resolve import resolve
+from leadapron.pipeline import Audit, Control, Options, Progress
+from leadapron.scope.audit_log import AuditLog
+from leadapron.scope.gate import Gate
+from leadapron.scope.grant import Scope, load_scope
+from leadapron.scope.watch import ScopeWatch
+from leadapron.settings import data_directory, make_private_directory
+from leadapron.store.store import Store
+
+
+def audit_scope(
+    path: Path, *, url: str, resume: bool, options: Options, progress: Progress
+) -> tuple[Run, list[Finding]]:
+    """Audit the scope file at `path` into the store at `url`; go on with the last unfinished run if `resume`.
+
+    Raises InputError (also ScopeErrors, StoreError) before anything is touched.
+    """
+    scope = load_scope(path)
+    with Store.open(url) as store:
+        run = _resumed(store, scope) if resume else _new(store, scope)
+        directory = make_private_directory(data_directory() / "runs" / run.id)
+        stop_file = directory / "stop"
+        stop_file.unlink(missing_ok=True)
+        names = sorted({name for grant in scope.grants for name in grant.names})
+        pins, unresolved = resolve(names)
+        gate = Gate(scope, pins=pins)
+        with contextlib.closing(AuditLog.open(directory / "audit.jsonl")) as audit_log:
+            for unknown in unresolved:
+                audit_log.write("name_not_resolved", name=unknown.endpoint)
+            control = Control(ScopeWatch(path, gate), stop_file, audit_log)
+            audit = Audit(
+                scope=scope,
+                gate=gate,
+                store=store,
+                run=run,
+                audit_log=audit_log,
+                control=control,
+                progress=progress,
+                options=options,
+                unresolved=unresolved,
+            )
+            with _signals(control):
+                finished = audit.execute()
+        return finished, store.findings(finished.id)
+
+
+def _new(store: Store, scope: Scope) -> Run:
+    now = dt.datetime.now(dt.UTC)
+    run = Run(
+        id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+        kind="audit",
+        scope_id=scope.id,
+        scope_sha256=scope.sha256,
+        vantage=scope.vantage,
+        version=__version__,
+        started_at=now,
+        ports=scope.ports.dicom,
+    )
+    store.create_run(run, permutation_key=secrets.token_hex(16))
+    return run
+
+
+def _resumed(store: Store, scope: Scope) -> Run:
+    run = store.resumable_run(scope.sha256, scope.vantage)
+    if run is None:
+        raise InputError(
+            f"{scope.path}: no unfinished run of this scope from this vantage; run `leadapron audit` without --resume"
+        )
+    return run
+
+
+@contextlib.contextmanager
+def _signals(control: Control) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop within seconds and keep what was measured; a second Ctrl-C ends at once."""
+
+    def stop(number: int, _frame: object) -> None:
+        if control.why and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        control.request(f"stopped by {signal.Signals(number).name}")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

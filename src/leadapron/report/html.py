@@ -1,0 +1,131 @@
+"""The report for people: one self-contained HTML file without script or external request.
+
+Every expression of the template passes `plain` and is then escaped; the style sheet is the one trusted text. The page
+carries a content security policy that allows its own style sheet, by hash, and nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from leadapron.errors import InputError
+from leadapron.model import Count, Severity
+from leadapron.report import words
+from leadapron.report.inert import plain
+from leadapron.report.messages import Messages, messages
+from leadapron.report.view import View
+
+TLP = ("TLP:RED", "TLP:AMBER+STRICT", "TLP:AMBER", "TLP:GREEN", "TLP:CLEAR")
+"""Traffic Light Protocol 2.0 (FIRST)."""
+
+DEFAULT_TLP = "TLP:AMBER+STRICT"
+
+_BLOCKS, _OTHERS, _AFFECTED, _PLACES = 500, 1000, 12, 8
+"""How many exposures have a block of their own, other services a row, and how many places stand in one cell."""
+
+
+def render_html(view: View, language: str = "en", tlp: str = DEFAULT_TLP) -> str:
+    """Raises `InputError` for an unknown language or marking (`TLP:` may be left out, case makes no difference)."""
+    marking = tlp_label(tlp)
+    t = messages(language)
+    environment = _environment()
+    style = environment.get_template("report.css").render(tlp=marking)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    page = environment.get_template("report.html").render(
+        **_words(t),
+        **_numbers(view),
+        t=t,
+        view=view,
+        run=view.run,
+        totals=view.totals,
+        sentence=words.sentence(view, t),
+        status=words.status(t, view.run),
+        ports=words.ports(t, view.run),
+        pace=words.pace(t, view.method),
+        not_looked=words.not_looked(t, view.run),
+        tlp=marking,
+        tlp_colour=marking.removeprefix("TLP:").split("+")[0].lower(),
+        style=Markup(style),  # noqa: S704 - our own style sheet; the marking in it is one of TLP
+        style_hash=f"sha256-{digest}",
+    )
+    return page.strip() + "\n"
+
+
+def tlp_label(text: str) -> str:
+    """One of `TLP`."""
+    label = f"TLP:{text.upper().removeprefix('TLP:')}"
+    if label not in TLP:
+        raise InputError(f"no marking {plain(text)!r}; choose one of {', '.join(TLP)}")
+    return label
+
+
+@functools.cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FunctionLoader(_source),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _source(name: str) -> str:
+    return (resources.files("leadapron.report") / "templates" / name).read_text("utf-8")
+
+
+def _finalize(value: Any) -> Any:
+    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _words(t: Messages) -> dict[str, Any]:
+    said = (
+        words.number,
+        words.short_number,
+        words.provenance,
+        words.when,
+        words.date,
+        words.product,
+        words.title,
+        words.counted,
+        words.capabilities,
+        words.accesses,
+        words.contexts,
+        words.evidence,
+        words.control_text,
+        words.unknown,
+    )
+    return {word.__name__: functools.partial(word, t) for word in said} | {
+        "where": words.where,
+        "mappings": words.mappings,
+    }
+
+
+def _numbers(view: View) -> dict[str, Any]:
+    findings = view.totals.findings
+    images = [item.observation.counts.images for item in view.exposed]
+    largest = max((count.low for count in images if count is not None), default=0)
+
+    def share(count: Count) -> int:
+        return max(1, round(100 * count.low / largest)) if count.low else 0
+
+    return {
+        "severe": findings[Severity.CRITICAL] + findings[Severity.HIGH],
+        "all_findings": sum(findings.values()),
+        "unknown_places": sum(group.count for group in view.unknown_groups),
+        "count_names": ("patients", "studies", "series", "images", "worklist"),
+        "largest": largest,
+        "share": share,
+        "blocks": _BLOCKS,
+        "others": _OTHERS,
+        "affected": _AFFECTED,
+        "places": _PLACES,
+    }

@@ -1,0 +1,181 @@
+"""The report for programs: `leadapron/report/1`, held by `schema/report-1.json`. The same view gives the same bytes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+from leadapron.model import Census, Count, Counts, Finding, Genuineness, Observation, Run, RunStatus
+from leadapron.report.view import Totals, View
+
+SCHEMA = "leadapron/report/1"
+
+
+def render_json(view: View) -> str:
+    """ASCII, so that no text in it can act on a terminal; ends with a line feed."""
+    return json.dumps(document(view), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def schema() -> Any:
+    """The published JSON Schema (draft 2020-12)."""
+    file = resources.files("leadapron.report") / "schema" / "report-1.json"
+    return json.loads(file.read_text("utf-8"))
+
+
+def document(view: View) -> dict[str, object]:
+    return {
+        "schema": SCHEMA,
+        "run": _run(view.run),
+        "totals": _totals(view.totals),
+        "services": [_service(service.observation) for service in view.services],
+        "findings": [_finding(finding) for finding in view.findings],
+        "unknowns": [
+            {
+                "endpoint": unknown.endpoint,
+                "stage": unknown.stage.value,
+                "reason": unknown.reason.value,
+                "count": unknown.count,
+            }
+            for unknown in view.unknowns
+        ],
+    }
+
+
+def _run(run: Run) -> dict[str, object]:
+    """A run that still goes on is reported as incomplete."""
+    status = RunStatus.INCOMPLETE if run.status is RunStatus.RUNNING else run.status
+    return {
+        "id": run.id,
+        "kind": run.kind,
+        "started_at": _time(run.started_at),
+        "finished_at": _time(run.finished_at),
+        "status": status.value,
+        "version": run.version,
+        "vantage": {"kind": run.vantage.kind.value, "name": run.vantage.name},
+        "scope_sha256": run.scope_sha256,
+        "audit_head": run.audit_head,
+    }
+
+
+def _totals(totals: Totals) -> dict[str, object]:
+    return {
+        "endpoints_tried": totals.endpoints_tried,
+        "endpoints_reached": totals.endpoints_reached,
+        "services": totals.services,
+        "exposed_services": totals.exposed_services,
+        "images": _count(totals.images),
+        "unique_images": _count(totals.unique_images),
+        "genuine_images": _count(totals.genuine_images),
+        "countries": {
+            country: {"services": part.services, "images": _count(part.images)}
+            for country, part in totals.countries.items()
+        },
+    }
+
+
+def _service(observation: Observation) -> dict[str, object]:
+    service, product, access = observation.service, observation.product, observation.access
+    return {
+        "endpoint": {
+            "address": str(service.endpoint.address),
+            "port": service.endpoint.port,
+            "name": service.endpoint.name,
+        },
+        "protocol": service.protocol,
+        "resource": service.resource,
+        "product": {
+            "name": product.name,
+            "version": product.version,
+            "confidence": product.confidence,
+            "candidates": list(product.candidates),
+        },
+        "toolkit": product.toolkit,
+        "tls": None if observation.tls is None else _sorted(observation.tls),
+        "access": {
+            "reach": access.reach.value,
+            "talk": access.talk.value,
+            "list": access.list.value,
+            "read": access.read.value,
+            "write": access.write.value,
+        },
+        "counts": _counts(observation.counts),
+        "census": _census(observation.census),
+        "genuineness": _genuineness(observation.genuineness),
+        "owner": {
+            "grant": observation.owner.grant,
+            "party": observation.owner.party,
+            "country": observation.owner.country,
+            "as_number": observation.owner.as_number,
+            "as_name": observation.owner.as_name,
+        },
+        "middlebox": observation.middlebox,
+    }
+
+
+def _counts(counts: Counts) -> dict[str, object]:
+    return {
+        "patients": _count(counts.patients),
+        "studies": _count(counts.studies),
+        "series": _count(counts.series),
+        "images": _count(counts.images),
+        "worklist": _count(counts.worklist),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, object]:
+    service = finding.service
+    return {
+        "key": finding.key,
+        "control": finding.control,
+        "title": finding.title,
+        "severity": finding.severity.value,
+        "service": {
+            "address": str(service.endpoint.address),
+            "port": service.endpoint.port,
+            "protocol": service.protocol,
+            "resource": service.resource,
+        },
+        "evidence": _sorted(finding.evidence),
+        "remedy": finding.remedy,
+        "status": finding.status.value,
+        "first_seen": _time(finding.first_seen),
+        "last_seen": _time(finding.last_seen),
+    }
+
+
+def _count(count: Count | None) -> dict[str, object] | None:
+    if count is None:
+        return None
+    return {
+        "value": count.value,
+        "low": count.low,
+        "high": count.high,
+        "kind": count.kind.value,
+        "source": count.source.value,
+    }
+
+
+def _census(census: Census | None) -> dict[str, object] | None:
+    return None if census is None else {"sampled": census.sampled, "present": _sorted(census.present)}
+
+
+def _genuineness(genuineness: Genuineness | None) -> dict[str, object] | None:
+    if genuineness is None:
+        return None
+    return {
+        "verdict": genuineness.verdict,
+        "score": genuineness.score,
+        "signals": list(genuineness.signals),
+    }
+
+
+def _sorted(mapping: Mapping[str, object]) -> dict[str, object]:
+    return dict(sorted(mapping.items()))
+
+
+def _time(time: dt.datetime | None) -> str | None:
+    """RFC 3339 in UTC, whole seconds: `2026-11-23T17:52:00Z`."""
+    return None if time is None else time.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

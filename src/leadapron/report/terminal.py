@@ -1,0 +1,225 @@
+"""The report in a terminal: tables that fit its width; into a pipe plain lines, one a service, finding or unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from leadapron.model import Severity
+from leadapron.report import words
+from leadapron.report.inert import plain
+from leadapron.report.messages import Messages, messages
+from leadapron.report.view import ControlView, ServiceView, UnknownView, View
+
+STYLES = {
+    Severity.CRITICAL: "bold white on red",
+    Severity.HIGH: "bold red",
+    Severity.MEDIUM: "yellow",
+    Severity.LOW: "cyan",
+    Severity.INFO: "dim",
+}
+
+_NAMED = 3
+"""How many places stand beside a reason; the reports have them all."""
+
+
+def show(view: View, console: Console, language: str = "en") -> None:
+    """Prints the view. The console decides: tables for a terminal, else lines that are never wrapped."""
+    t = messages(language)
+    if console.is_terminal:
+        console.print(Group(*_parts(view, t)), markup=False, highlight=False, emoji=False)
+        return
+    for line in lines(view, t):
+        console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+# -- a terminal ----------------------------------------------------------------------------------------------------
+
+
+def _parts(view: View, t: Messages) -> Iterator[RenderableType]:
+    yield Padding(_text(words.sentence(view, t), "bold"), (1, 0, 0, 0))
+    if status := words.status(t, view.run):
+        yield _text(status, "bold yellow")
+    yield _text(_run_line(view, t), "dim")
+    if view.exposed:
+        yield _section(t("show.exposed"), _exposed_table(view.exposed, t))
+    if view.controls:
+        yield _section(t("show.findings"), _findings_table(view.controls, t))
+    if view.not_exposed:
+        yield _section(t("show.others"), _others_table(view.not_exposed, t))
+    if view.unknown_groups:
+        yield _section(t("show.unknowns"), _unknowns_table(view.unknown_groups, t))
+    yield Padding(_text(t("show.report_hint", id=view.run.id), "dim"), (1, 0, 1, 0))
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(plain(text), style=style, overflow="fold")
+
+
+def _section(title: str, table: Table) -> RenderableType:
+    return Group(Padding(_text(title, "bold"), (1, 0, 0, 0)), table)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False, expand=False)
+    for column in columns:
+        table.add_column(_text(column), overflow="fold")
+    return table
+
+
+def _exposed_table(services: Sequence[ServiceView], t: Messages) -> Table:
+    named = ("severity", "server", "can", "studies", "images")
+    table = _table(*(t(f"report.column_{name}") for name in named))
+    for column in table.columns[3:]:
+        column.justify = "right"
+        column.no_wrap = True
+    for item in services:
+        counts = item.observation.counts
+        about = _about(item, t, words.counted(t, "worklist", counts.worklist))
+        can = filter(None, words.capabilities(t, item.observation.access))
+        table.add_row(
+            _severity(item.severity, t),
+            Text("\n").join([_text(words.where(item.service), "bold"), _text(about, "dim")]),
+            Text("\n").join(map(_text, can)),
+            _text(words.short_number(t, counts.studies)),
+            _text(words.short_number(t, counts.images)),
+        )
+    return table
+
+
+def _findings_table(controls: Sequence[ControlView], t: Messages) -> Table:
+    table = _table(t("report.column_severity"), "", t("report.column_findings"), t("report.column_services"))
+    table.columns[3].justify = "right"
+    for group in controls:
+        table.add_row(
+            _severity(group.severity, t),
+            _text(group.control),
+            _text(words.control_text(t, group.findings[0]).title),
+            _text(t.number(len(group.findings))),
+        )
+    return table
+
+
+def _others_table(services: Sequence[ServiceView], t: Messages) -> Table:
+    named = ("severity", "server", "product", "access")
+    table = _table(*(t(f"report.column_{name}") for name in named))
+    for item in services:
+        table.add_row(
+            _severity(item.severity, t),
+            _text(words.where(item.service)),
+            _text(words.product(t, item.observation.product)),
+            _text(t(f"verdict_word.{item.observation.access.list.value}")),
+        )
+    return table
+
+
+def _unknowns_table(groups: Sequence[UnknownView], t: Messages) -> Table:
+    table = _table(*(t(f"report.column_{name}") for name in ("count", "stage", "reason", "where")))
+    table.columns[0].justify = "right"
+    for group in groups:
+        stage, reason = words.unknown(t, group)
+        table.add_row(_text(t.number(group.count)), _text(stage), _text(reason), _text(_places(group, t)))
+    return table
+
+
+def _severity(severity: Severity | None, t: Messages) -> Text:
+    if severity is None:
+        return _text(t("number.unknown"), "dim")
+    return _text(t(f"severity.{severity.value}"), STYLES[severity])
+
+
+# -- a pipe --------------------------------------------------------------------------------------------------------
+
+
+def lines(view: View, t: Messages) -> Iterator[str]:
+    """Without trailing blanks; columns are aligned within a section, two blanks apart."""
+    yield words.sentence(view, t)
+    if status := words.status(t, view.run):
+        yield status
+    yield _run_line(view, t)
+    yield from _lines(t("show.exposed"), (_exposed_row(item, t) for item in view.exposed))
+    yield from _lines(t("show.findings"), (_finding_row(group, t) for group in view.controls))
+    yield from _lines(t("show.others"), (_other_row(item, t) for item in view.not_exposed))
+    yield from _lines(t("show.unknowns"), (_unknown_row(group, t) for group in view.unknown_groups))
+
+
+def _lines(title: str, rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    cells = [[plain(cell) for cell in row] for row in rows]
+    if not cells:
+        return
+    yield ""
+    yield title
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _exposed_row(item: ServiceView, t: Messages) -> Sequence[str]:
+    observation = item.observation
+    counted = [words.counted(t, name, getattr(observation.counts, name)) for name in ("studies", "images", "worklist")]
+    return (
+        t(f"severity.{item.severity.value if item.severity else 'none'}"),
+        words.where(item.service),
+        _about(item, t),
+        "; ".join(filter(None, words.capabilities(t, observation.access))),
+        ", ".join(filter(None, counted)),
+    )
+
+
+def _finding_row(group: ControlView, t: Messages) -> Sequence[str]:
+    title = words.control_text(t, group.findings[0]).title
+    count = len(group.findings)
+    services = t.plural("show.services", count, count=t.number(count))
+    return t(f"severity.{group.severity.value}"), group.control, title, services
+
+
+def _other_row(item: ServiceView, t: Messages) -> Sequence[str]:
+    return (
+        t(f"severity.{item.severity.value if item.severity else 'none'}"),
+        words.where(item.service),
+        _about(item, t),
+        t(f"verdict_word.{item.observation.access.list.value}"),
+    )
+
+
+def _unknown_row(group: UnknownView, t: Messages) -> Sequence[str]:
+    return t.number(group.count), *words.unknown(t, group), _places(group, t)
+
+
+# -- both ----------------------------------------------------------------------------------------------------------
+
+
+def _run_line(view: View, t: Messages) -> str:
+    totals = view.totals
+    return plain(
+        t(
+            "show.run_line",
+            id=view.run.id,
+            status=t(f"run_status.{view.run.status.value}"),
+            tried=t.number(totals.endpoints_tried),
+            reached=t.number(totals.endpoints_reached),
+        )
+    )
+
+
+def _about(item: ServiceView, t: Messages, *parts: str) -> str:
+    """Name, title, product and `parts`, as far as they are known."""
+    observation = item.observation
+    known = (
+        plain(item.service.endpoint.name),
+        words.title(t, observation),
+        words.product(t, observation.product),
+        *parts,
+    )
+    return " · ".join(part for part in known if part and part != t("number.unknown"))
+
+
+def _places(group: UnknownView, t: Messages) -> str:
+    named = [plain(place) for place in group.places[:_NAMED]]
+    if len(group.places) > _NAMED:
+        named.append(t("report.places_more", count=t.number(len(group.places) - _NAMED)))
+    return ", ".join(named)

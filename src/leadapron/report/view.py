@@ -1,0 +1,320 @@
+"""What a report says, before it is said in any format: one model for terminal, HTML, JSON and CSV."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from leadapron.model import (
+    Count,
+    CountKind,
+    CountSource,
+    Endpoint,
+    Finding,
+    FindingStatus,
+    Observation,
+    Reason,
+    Run,
+    Service,
+    Severity,
+    Stage,
+    Unknown,
+)
+
+ACTIVE = frozenset({FindingStatus.NEW, FindingStatus.OPEN, FindingStatus.REOPENED})
+"""A finding of another status is history, or was not seen this time: listed, but not counted."""
+
+_SOURCES_BY_WEIGHT = (CountSource.ENUMERATED, CountSource.CLAIMED, CountSource.SAMPLED)
+"""From the strongest: a sum is worth what its weakest part is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """How gently the run asked. None: not known. Connections are a second; the rest is the budget per service."""
+
+    connections_per_second: float | None = None
+    per_network: float | None = None
+    associations: int | None = None
+    queries: int | None = None
+    answers: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountryTotals:
+    """Of exposed services only."""
+
+    services: int
+    images: Count | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """Counts are sums over exposed services, as reported: one archive behind two doors counts twice.
+
+    `services` leaves middleboxes out. `servers` are distinct endpoints: two titles on one port are two services of one.
+    `unique_images` and `genuine_images` stay None until archives are told apart and judged.
+    """
+
+    endpoints_tried: int
+    endpoints_reached: int
+    services: int
+    exposed_services: int
+    servers: int
+    exposed_servers: int
+    patients: Count | None
+    studies: Count | None
+    images: Count | None
+    worklist: Count | None
+    unique_images: Count | None = None
+    genuine_images: Count | None = None
+    countries: Mapping[str, CountryTotals]
+    findings: Mapping[Severity, int]
+    """active ones, the worst severity first, each severity present"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceView:
+    """A service with its findings, the worst first. `severity` is that of the worst active one."""
+
+    observation: Observation
+    findings: tuple[Finding, ...]
+    severity: Severity | None
+
+    @property
+    def service(self) -> Service:
+        return self.observation.service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlView:
+    """The active findings of one control, the worst first."""
+
+    control: str
+    severity: Severity
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownView:
+    """What could not be seen for one reason: `count` targets at `places`, which are sorted."""
+
+    stage: Stage
+    reason: Reason
+    count: int
+    places: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Services: exposed ones first, then by severity and by what they hold. Findings: the worst first."""
+
+    run: Run
+    totals: Totals
+    services: tuple[ServiceView, ...]
+    findings: tuple[Finding, ...]
+    controls: tuple[ControlView, ...]
+    unknowns: tuple[Unknown, ...]
+    unknown_groups: tuple[UnknownView, ...]
+    method: Method = field(default_factory=Method)
+
+    @property
+    def exposed(self) -> tuple[ServiceView, ...]:
+        return tuple(service for service in self.services if service.observation.exposed)
+
+    @property
+    def not_exposed(self) -> tuple[ServiceView, ...]:
+        """Without middleboxes."""
+        return tuple(
+            service
+            for service in self.services
+            if not service.observation.exposed and not service.observation.middlebox
+        )
+
+    @property
+    def middleboxes(self) -> tuple[ServiceView, ...]:
+        return tuple(service for service in self.services if service.observation.middlebox)
+
+
+def build_view(
+    run: Run,
+    observations: Iterable[Observation],
+    findings: Iterable[Finding],
+    unknowns: Iterable[Unknown],
+    method: Method | None = None,
+) -> View:
+    """The order of what is given makes no difference. Each observation's own unknowns join `unknowns`."""
+    observed = tuple(observations)
+    sorted_findings = tuple(sorted(findings, key=_finding_order))
+    everything_unknown = _unknowns(observed, unknowns)
+    return View(
+        run=run,
+        totals=_totals(run, observed, sorted_findings),
+        services=_services(observed, sorted_findings),
+        findings=sorted_findings,
+        controls=_controls(sorted_findings),
+        unknowns=everything_unknown,
+        unknown_groups=_unknown_groups(everything_unknown),
+        method=method or Method(),
+    )
+
+
+def total(counts: Sequence[Count | None]) -> Count | None:
+    """The sum. Exact only if every part is; a part that is None or without upper bound leaves the sum without one.
+
+    None where no part is known.
+    """
+    known = [count for count in counts if count is not None]
+    if not known:
+        return None
+    kinds = {count.kind for count in known}
+    highs = [count.high for count in known if count.high is not None]
+    unbounded = len(highs) < len(counts)
+    kind = CountKind.EXACT
+    if unbounded or CountKind.BOUND in kinds:
+        kind = CountKind.BOUND
+    elif CountKind.ESTIMATE in kinds:
+        kind = CountKind.ESTIMATE
+    return Count(
+        value=sum(count.value for count in known),
+        low=sum(count.low for count in known),
+        high=None if unbounded else sum(highs),
+        kind=kind,
+        source=max((count.source for count in known), key=_SOURCES_BY_WEIGHT.index),
+    )
+
+
+def place(endpoint: Endpoint) -> tuple[int, int, int, str]:
+    """A sort key: IPv4 before IPv6, then by address, port and name."""
+    return endpoint.address.version, int(endpoint.address), endpoint.port, endpoint.name
+
+
+def _service_place(service: Service) -> tuple[tuple[int, int, int, str], str, str]:
+    return place(service.endpoint), service.protocol, service.resource
+
+
+def _finding_order(finding: Finding) -> tuple[Any, ...]:
+    return -finding.severity.rank, finding.control, _service_place(finding.service), finding.key
+
+
+def _totals(run: Run, observations: Sequence[Observation], findings: Sequence[Finding]) -> Totals:
+    services = [observation for observation in observations if not observation.middlebox]
+    exposed = [observation for observation in services if observation.exposed]
+    return Totals(
+        endpoints_tried=run.endpoints_tried,
+        endpoints_reached=run.endpoints_reached,
+        services=len(services),
+        exposed_services=len(exposed),
+        servers=_servers(services),
+        exposed_servers=_servers(exposed),
+        patients=_sum(exposed, "patients"),
+        studies=_sum(exposed, "studies"),
+        images=_sum(exposed, "images"),
+        worklist=total([item.counts.worklist for item in exposed if item.counts.worklist is not None]),
+        countries=_countries(exposed),
+        findings={
+            severity: sum(finding.severity is severity and finding.status in ACTIVE for finding in findings)
+            for severity in Severity
+        },
+    )
+
+
+def _servers(observations: Iterable[Observation]) -> int:
+    return len({place(observation.service.endpoint)[:3] for observation in observations})
+
+
+def _sum(exposed: Iterable[Observation], name: str) -> Count | None:
+    """Over archives: a server that only serves a worklist has no studies to miss in the sum."""
+    return total([getattr(item.counts, name) for item in exposed if not _only_worklist(item)])
+
+
+def _only_worklist(observation: Observation) -> bool:
+    counts = observation.counts
+    archive = (counts.patients, counts.studies, counts.series, counts.images)
+    finds = (observation.facts.get("context.study_find"), observation.facts.get("context.patient_find"))
+    return counts.worklist is not None and not any(archive) and True not in finds
+
+
+def _countries(exposed: Iterable[Observation]) -> dict[str, CountryTotals]:
+    by_country: dict[str, list[Observation]] = defaultdict(list)
+    for observation in exposed:
+        by_country[observation.owner.country].append(observation)
+    return {
+        country: CountryTotals(services=len(items), images=_sum(items, "images"))
+        for country, items in sorted(by_country.items())
+    }
+
+
+def _services(observations: Iterable[Observation], findings: Sequence[Finding]) -> tuple[ServiceView, ...]:
+    by_service: dict[object, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        by_service[_identity(finding.service)].append(finding)
+    views = [_service(observation, tuple(by_service[_identity(observation.service)])) for observation in observations]
+    return tuple(sorted(views, key=_service_order))
+
+
+def _identity(service: Service) -> tuple[str, int, str, str]:
+    """Without the name: a stored finding keeps the name under which it was first seen."""
+    return str(service.endpoint.address), service.endpoint.port, service.protocol, service.resource
+
+
+def _service(observation: Observation, findings: tuple[Finding, ...]) -> ServiceView:
+    active = [finding.severity for finding in findings if finding.status in ACTIVE]
+    worst = max(active, key=lambda severity: severity.rank, default=None)
+    return ServiceView(observation=observation, findings=findings, severity=worst)
+
+
+def _service_order(view: ServiceView) -> tuple[Any, ...]:
+    counts = view.observation.counts
+    rank = -1 if view.severity is None else view.severity.rank
+    held = tuple(-(count.low if count else 0) for count in (counts.studies, counts.images, counts.worklist))
+    return not view.observation.exposed, -rank, held, _service_place(view.service)
+
+
+def _controls(findings: Sequence[Finding]) -> tuple[ControlView, ...]:
+    by_control: dict[str, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        if finding.status in ACTIVE:
+            by_control[finding.control].append(finding)
+    views = [
+        ControlView(control=control, severity=items[0].severity, findings=tuple(items))
+        for control, items in by_control.items()
+    ]
+    return tuple(sorted(views, key=lambda view: (-view.severity.rank, view.control)))
+
+
+def _unknowns(observations: Iterable[Observation], unknowns: Iterable[Unknown]) -> tuple[Unknown, ...]:
+    """One per place, stage and reason; where a service repeats what the run already says, the larger count stands."""
+    own = (
+        Unknown(endpoint=str(observation.service.endpoint), stage=failed.stage, reason=failed.reason)
+        for observation in observations
+        for failed in observation.unknowns
+    )
+    merged: dict[tuple[str, Stage, Reason], int] = {}
+    for unknown in (*unknowns, *own):
+        key = (unknown.endpoint, unknown.stage, unknown.reason)
+        merged[key] = max(merged.get(key, 0), unknown.count)
+    stages = list(Stage)
+    return tuple(
+        Unknown(endpoint=endpoint, stage=stage, reason=reason, count=count)
+        for (endpoint, stage, reason), count in sorted(
+            merged.items(), key=lambda item: (stages.index(item[0][1]), item[0][2], -item[1], item[0][0])
+        )
+    )
+
+
+def _unknown_groups(unknowns: Iterable[Unknown]) -> tuple[UnknownView, ...]:
+    groups: dict[tuple[Stage, Reason], list[Unknown]] = defaultdict(list)
+    for unknown in unknowns:
+        groups[unknown.stage, unknown.reason].append(unknown)
+    return tuple(
+        UnknownView(
+            stage=stage,
+            reason=reason,
+            count=sum(unknown.count for unknown in items),
+            places=tuple(unknown.endpoint for unknown in items),
+        )
+        for (stage, reason), items in groups.items()
+    )

@@ -1,0 +1,245 @@
+"""How numbers, verdicts and reasons are said to people, in the language of `Messages`. Every string is `plain`."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from leadapron.assess.catalogue import Mappings, Text, catalogue
+from leadapron.model import (
+    Access,
+    Count,
+    CountKind,
+    Finding,
+    Observation,
+    Product,
+    Run,
+    RunStatus,
+    Service,
+    Verdict,
+)
+from leadapron.report.inert import plain
+from leadapron.report.messages import Messages
+from leadapron.report.view import Method, UnknownView, View
+
+ACCESSES = ("list", "read", "write")
+"""What a director asks about; `reach` and `talk` are true of everything that a report shows."""
+
+_MAPPING_NAMES = {
+    "nist_csf": "NIST CSF 2.0",
+    "hipaa": "HIPAA 45 CFR",
+    "gdpr": "GDPR",
+    "nis2": "NIS2",
+    "iso_27002": "ISO/IEC 27002:2022",
+}
+
+
+def sentence(view: View, t: Messages) -> str:
+    """What is exposed, in one sentence."""
+    totals, run = view.totals, view.run
+    if run.status is RunStatus.BLIND:
+        return t("sentence.blind", tried=t.number(totals.endpoints_tried))
+    if not totals.servers:
+        return t.plural("sentence.nothing_answered", totals.endpoints_tried, tried=t.number(totals.endpoints_tried))
+    values = {
+        "exposed": t.number(totals.exposed_servers),
+        "servers": t.number(totals.servers),
+        "anyone": t(f"anyone.{run.vantage.kind.value}"),
+    }
+    if not totals.exposed_servers:
+        return t.plural("sentence.none_exposed", totals.servers, **values)
+    key = "sentence.only" if totals.servers == 1 else "sentence.exposed"
+    return t.plural(key, totals.exposed_servers, **values, what=_what(view, t))
+
+
+def _what(view: View, t: Messages) -> str:
+    """`4,210 studies with at least 12,345 images, and 80 worklist entries`."""
+    totals = view.totals
+    studies, images, worklist = (
+        counted(t, name, count)
+        for name, count in (
+            ("studies", totals.studies),
+            ("images", totals.images),
+            ("worklist", totals.worklist),
+        )
+    )
+    archive = t("sentence.with", first=studies, second=images) if studies and images else studies or images
+    if archive and worklist:
+        return t("sentence.and", first=archive, second=worklist)
+    return archive or worklist or t("sentence.something")
+
+
+def counted(t: Messages, name: str, count: Count | None) -> str:
+    """`4,210 studies`. Empty where nothing is known, also where all that is known is "at least none"."""
+    if count is None or (count.kind is CountKind.BOUND and not count.low and count.high is None):
+        return ""
+    return t.plural(f"counted.{name}", count.value, count=number(t, count))
+
+
+def number(t: Messages, count: Count | None) -> str:
+    """`12,345`, `at least 12,345`, `100 to 200`, `about 12,000`, or a dash where it is not known."""
+    if count is None:
+        return t("number.unknown")
+    if count.kind is CountKind.EXACT:
+        return t.number(count.value)
+    if count.kind is CountKind.ESTIMATE:
+        return t("number.about", value=t.number(count.value))
+    if count.high is None:
+        return t("number.at_least", low=t.number(count.low))
+    return t("number.between", low=t.number(count.low), high=t.number(count.high))
+
+
+def short_number(t: Messages, count: Count | None) -> str:
+    """For a narrow column: `12,345`, `≥ 12,345`, `100–200`, `≈ 12,000`, or a dash."""
+    if count is None:
+        return t("number.unknown")
+    if count.kind is CountKind.EXACT:
+        return t.number(count.value)
+    if count.kind is CountKind.ESTIMATE:
+        return f"≈ {t.number(count.value)}"
+    return f"≥ {t.number(count.low)}" if count.high is None else f"{t.number(count.low)}–{t.number(count.high)}"
+
+
+def provenance(t: Messages, count: Count) -> str:
+    """How a count is known: `exact, counted by us`."""
+    kind = t(f"kind.{count.kind.value}")
+    if count.kind is CountKind.BOUND and count.high is not None:
+        kind = t("kind.bounds")
+    if count.kind is CountKind.ESTIMATE and count.high is not None:
+        kind = t("kind.estimate_interval", low=t.number(count.low), high=t.number(count.high))
+    return t("kind.with_source", kind=kind, source=t(f"source.{count.source.value}"))
+
+
+def when(t: Messages, time: dt.datetime | None) -> str:
+    """`23 November 2026, 17:52 UTC`."""
+    if time is None:
+        return t("time.never")
+    utc = time.astimezone(dt.UTC)
+    return f"{date(t, utc)}, {utc:%H:%M} UTC"
+
+
+def date(t: Messages, time: dt.datetime) -> str:
+    utc = time.astimezone(dt.UTC)
+    return t("time.date", day=str(utc.day), month=t(f"month.{utc.month}"), year=str(utc.year))
+
+
+def where(service: Service) -> str:
+    """`192.0.2.10:104`, IPv6 in brackets."""
+    return plain(str(service.endpoint))
+
+
+def title(t: Messages, observation: Observation) -> str:
+    """The called AE title that works; "any title" where the server does not check."""
+    if observation.facts.get("called_title_enforced") is False:
+        return t("report.title_any")
+    return plain(observation.service.resource) or t("number.unknown")
+
+
+def product(t: Messages, item: Product) -> str:
+    """Name and version; several names where they tie; else the toolkit; else a dash."""
+    if item.name:
+        return plain(f"{item.name} {item.version}".strip())
+    if item.candidates:
+        return t("product.one_of", names=plain(", ".join(item.candidates)))
+    return t("product.toolkit", toolkit=plain(item.toolkit)) if item.toolkit else t("number.unknown")
+
+
+def capabilities(t: Messages, access: Access) -> tuple[str, str]:
+    """What anyone can do, proven, and what is offered: `list`, `offered: fetch, store`. Either may be empty."""
+
+    def named(wanted: Verdict) -> str:
+        return ", ".join(t(f"can.{name}") for name in ACCESSES if getattr(access, name) is wanted)
+
+    offered = named(Verdict.OFFERED)
+    return named(Verdict.PROVEN), t("can.offered", what=offered) if offered else ""
+
+
+def accesses(t: Messages, access: Access) -> list[tuple[str, Verdict, str]]:
+    """Name, verdict and what it means, for the accesses that matter."""
+    return [
+        (t(f"access.{name}"), verdict, t(f"verdict.{name}.{verdict.value}"))
+        for name in ACCESSES
+        for verdict in (getattr(access, name),)
+    ]
+
+
+def contexts(t: Messages, observation: Observation) -> list[str]:
+    """The presentation contexts that were accepted, by the names and in the order of the catalogue of texts."""
+    accepted = {fact for fact, value in observation.facts.items() if fact.startswith("context.") and value is True}
+    known = [key for key in t.texts if key in accepted]
+    return [t(key) for key in known] + [
+        plain(key.removeprefix("context.")) for key in sorted(accepted.difference(known))
+    ]
+
+
+def evidence(t: Messages, finding: Finding) -> list[tuple[str, str]]:
+    """Pairs of what and how much."""
+    return [(_fact(t, key), _value(t, value)) for key, value in finding.evidence.items()]
+
+
+def _fact(t: Messages, key: str) -> str:
+    return t(f"evidence.{key}") if f"evidence.{key}" in t else plain(key)
+
+
+def _value(t: Messages, value: int | bool | str) -> str:
+    if isinstance(value, bool):
+        return t("value.yes") if value else t("value.no")
+    return t.number(value) if isinstance(value, int) else plain(value)
+
+
+def control_text(t: Messages, finding: Finding) -> Text:
+    """Of the catalogue, in the report's language; for a control that this version does not know, the finding's own."""
+    control = catalogue().get(finding.control)
+    if control is None:
+        return Text(title=finding.title, checked="", remedy=finding.remedy)
+    return control.text(t.language)
+
+
+def mappings(control_id: str) -> list[tuple[str, str]]:
+    """Frameworks and their clauses. Empty for a control that this version does not know."""
+    control = catalogue().get(control_id)
+    if control is None:
+        return []
+    clauses: Mappings = control.mappings
+    return [(name, ", ".join(getattr(clauses, key))) for key, name in _MAPPING_NAMES.items() if getattr(clauses, key)]
+
+
+def unknown(t: Messages, group: UnknownView) -> tuple[str, str]:
+    """What happened, and what it means."""
+    return t(f"stage.{group.stage.value}"), t(f"reason.{group.reason.value}")
+
+
+def status(t: Messages, run: Run) -> str:
+    """Empty for a complete run; else that it is not, and why."""
+    if run.status is RunStatus.COMPLETE:
+        return ""
+    text = t(f"status.{run.status.value}")
+    return t("status.because", status=text, why=plain(run.why)) if run.why else text
+
+
+def pace(t: Messages, method: Method) -> list[str]:
+    """Sentences on pace and budget; only what is known."""
+    return [
+        t(f"method.{name}", value=t.number(value))
+        for name in method.__dataclass_fields__
+        if (value := getattr(method, name)) is not None
+    ]
+
+
+def ports(t: Messages, run: Run) -> str:
+    """`4 of 65,535: 104, 2762, 4242, 11112`, shortened after 20."""
+    shown = ", ".join(map(str, run.ports[:20])) + (" …" if len(run.ports) > 20 else "")
+    if not run.ports:
+        return t("number.unknown")
+    return t("method.ports", tried=t.number(len(run.ports)), all=t.number(65_535), ports=shown)
+
+
+def not_looked(t: Messages, run: Run) -> list[str]:
+    """What the report cannot speak about."""
+    tried = len(run.ports)
+    ports_line = (
+        t("report.not_looked_ports", tried=t.number(tried), rest=t.number(65_535 - tried))
+        if tried
+        else t("report.not_looked_ports_unknown")
+    )
+    rest = ("outside", "images", "passwords", "tls", "duplicates")
+    return [ports_line, *(t(f"report.not_looked_{name}") for name in rest)]

@@ -1,0 +1,125 @@
+"""What a scope file must hold beyond the shape of its keys: how values go together."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping
+from operator import itemgetter
+from pathlib import Path
+from typing import NamedTuple
+
+from leadapron.scope.file import GrantTable, ZoneTable
+from leadapron.scope.grant import Network
+from leadapron.scope.lines import Path as Place
+from leadapron.scope.parse import Mistake
+from leadapron.scope.policy import merged, span
+
+WIDEST = {4: 8, 6: 32}
+"""Prefixes shorter than this need `wide = true`."""
+
+MAX_DOCUMENT = 256 << 20
+_LATEST = dt.date(2200, 1, 1)
+
+
+class Found(NamedTuple):
+    """A mistake at a key of the file."""
+
+    place: Place
+    mistake: Mistake
+
+
+def check_grants(grants: Mapping[int, GrantTable], base: Path, today: dt.date) -> Iterator[Found]:
+    """`grants` by their index in the file; `base` is the folder that `document` is relative to."""
+    first: dict[str, int] = {}
+    for index, grant in grants.items():
+        place: Place = ("grant", index)
+        if first.setdefault(grant.id, index) != index:
+            text = f"{grant.id!r} is the id of another grant too"
+            yield Found((*place, "id"), Mistake(text, "give each grant its own id: results name it"))
+        yield from _check_validity(grant, place, today)
+        yield from _check_reach(grant, place)
+        if grant.basis == "statutory" and not grant.reference:
+            yield Found(place, Mistake("has a statutory basis without a reference", "cite the law in `reference`"))
+        if grant.document and not _is_readable(base / grant.document):
+            mistake = Mistake(
+                f"{grant.document!r} cannot be read", "name a file, relative to the scope file, or drop it"
+            )
+            yield Found((*place, "document"), mistake)
+
+
+def _check_validity(grant: GrantTable, place: Place, today: dt.date) -> Iterator[Found]:
+    key = (*place, "valid_until")
+    if grant.valid_until < grant.valid_from:
+        text = f"{grant.valid_until} is before valid_from, {grant.valid_from}"
+        yield Found(key, Mistake(text, "both days are included; exchange or correct them"))
+    elif grant.valid_until < today:
+        text = f"expired: the last day was {grant.valid_until}, today is {today} (UTC)"
+        yield Found(key, Mistake(text, "ask the owner for a new grant, or remove this one"))
+    elif grant.valid_until > _LATEST:
+        yield Found(key, Mistake(f"{grant.valid_until} is not a credible end", "grants are renewed; give a nearer day"))
+
+
+def _check_reach(grant: GrantTable, place: Place) -> Iterator[Found]:
+    if not grant.networks and not grant.names:
+        yield Found(place, Mistake("grants nothing", "list what it covers in `networks` or `names`"))
+    for item, network in enumerate(grant.networks):
+        widest = WIDEST[network.version]
+        if network.prefixlen < widest and not grant.wide:
+            mistake = Mistake(f"{network} is wider than /{widest}", "narrow it, or set `wide = true` if it is meant")
+            yield Found((*place, "networks", item), mistake)
+
+
+def check_not_all_later(grants: Mapping[int, GrantTable], today: dt.date) -> Iterator[Found]:
+    """A grant may begin later, but not all of them."""
+    if grants and all(grant.valid_from > today for grant in grants.values()):
+        index, grant = min(grants.items(), key=lambda item: item[1].valid_from)
+        text = f"no grant holds yet: the first day is {grant.valid_from}, today is {today} (UTC)"
+        yield Found(("grant", index, "valid_from"), Mistake(text, "wait, or correct the date"))
+
+
+def check_zones(zones: Mapping[int, ZoneTable], grants: Mapping[int, GrantTable] | None) -> Iterator[Found]:
+    """`grants` is None when some could not be read: then nothing is said about what lies in them."""
+    first: dict[str, int] = {}
+    meets = _meeting(grants) if grants is not None else None
+    for index, zone in zones.items():
+        if first.setdefault(zone.name, index) != index:
+            text = f"{zone.name!r} is the name of another zone too"
+            yield Found(("zone", index, "name"), Mistake(text, "give each zone its own name"))
+        for item, network in enumerate(zone.networks):
+            if meets is not None and not meets(network):
+                mistake = Mistake(f"{network} lies outside all grants", "correct it, or remove it: it has no effect")
+                yield Found(("zone", index, "networks", item), mistake)
+
+
+def _meeting(grants: Mapping[int, GrantTable]) -> Callable[[Network], bool]:
+    """Whether a network meets any grant. Names may lead anywhere, so with names any network may."""
+    if any(grant.names for grant in grants.values()):
+        return lambda network: True  # noqa: ARG005 - one of two answers to the same question
+    networks = [network for grant in grants.values() for network in grant.networks]
+    spans = {
+        version: merged(sorted(span(network) for network in networks if network.version == version))
+        for version in (4, 6)
+    }
+
+    def meets(network: Network) -> bool:
+        first, last = span(network)
+        own = spans[network.version]
+        before = bisect_right(own, last, key=itemgetter(0))
+        return before > 0 and own[before - 1][1] >= first
+
+    return meets
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size <= MAX_DOCUMENT and bool(digest_of(path))
+    except OSError:
+        return False
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

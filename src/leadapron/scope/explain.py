@@ -1,0 +1,277 @@
+"""What a scope permits, for people and for programs that ask before anything is touched."""
+
+from __future__ import annotations
+
+import datetime as dt
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from leadapron.model import Address, Depth
+from leadapron.scope.decision import Permit
+from leadapron.scope.gate import Gate, in_force
+from leadapron.scope.grant import Grant, Network, Zone
+from leadapron.scope.policy import SWEPT6, Policy, Rule, Standing, hosts_of, single, span
+from leadapron.scope.special import SPECIAL4, SPECIAL6, embedding, unmapped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sum:
+    """Addresses of each version."""
+
+    ipv4: int = 0
+    ipv6: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantLine:
+    id: str
+    owner: str
+    party: str
+    basis: str
+    reference: str
+    valid_from: dt.date
+    valid_until: dt.date
+    in_force: bool
+    depth: str
+    addresses: Sum
+    """that this grant decides about: no exclusion and no longer prefix of another grant"""
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneLine:
+    name: str
+    max_depth: str
+    window: str
+    open: bool
+    gap_seconds: float
+    addresses: Sum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """What would be touched."""
+
+    scope: str
+    sha256: str
+    vantage: str
+    calling_aet: str
+    grants: tuple[GrantLine, ...]
+    zones: tuple[ZoneLine, ...]
+    ports: tuple[int, ...]
+    granted: Sum
+    swept: Sum
+    """enumerated: all of IPv4, and IPv6 prefixes of at least /112"""
+    permitted_now: Sum
+    """of those swept: in force, and in an open window"""
+    excluded: Sum
+    special: tuple[str, ...]
+    """blocks subtracted from the granted networks"""
+    connections: int
+    """a sweep makes at most"""
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Why an address is touched or not."""
+
+    address: str
+    port: int
+    permitted: bool
+    reason: str
+    """a `Denied` value; "" when it is permitted"""
+    explanation: str
+    decided_by: str
+    """the network that decided, and where it stands"""
+    grant: str = ""
+    zone: str = ""
+    depth: str = ""
+    gap_seconds: float = 0.0
+    expires: str = ""
+
+
+class _Tally:
+    """Adds up the addresses of a policy, in one pass."""
+
+    def __init__(self, policy: Policy, now: dt.datetime) -> None:
+        self._sums: Counter[tuple[str, str, int]] = Counter()
+        shut = {rule.zone.name for rule in policy.rules if rule.zone and not is_open(rule.zone, now)}
+        for version in (4, 6):
+            for first, last, rule in policy.intervals(version):
+                for kind, name in _kinds(rule, now, shut):
+                    self._sums[kind, name, version] += last - first + 1
+
+    def sum(self, kind: str, name: str = "") -> Sum:
+        return Sum(ipv4=self._sums[kind, name, 4], ipv6=self._sums[kind, name, 6])
+
+
+def _kinds(rule: Rule, now: dt.datetime, shut: set[str]) -> Iterator[tuple[str, str]]:
+    yield rule.standing.value, ""
+    if rule.standing is not Standing.GRANTED:
+        return
+    grant, zone = in_force(rule, now), rule.zone.name if rule.zone else ""
+    yield "grant", (grant or rule.grants[0]).id
+    if zone:
+        yield "zone", zone
+    if rule.swept:
+        yield "swept", ""
+        if grant and zone not in shut:
+            yield "now", ""
+
+
+def is_open(zone: Zone, now: dt.datetime) -> bool:
+    return zone.window is None or zone.window.closes(now) is not None
+
+
+def overview(gate: Gate, now: dt.datetime) -> Overview:
+    """`now` is aware."""
+    scope, tally = gate.scope, _Tally(gate.policy, now)
+    swept = tally.sum("swept")
+    return Overview(
+        scope=scope.id,
+        sha256=scope.sha256,
+        vantage=f"{scope.vantage.name} ({scope.vantage.kind})",
+        calling_aet=scope.contact.calling_aet,
+        grants=tuple(_grant_line(grant, tally, now) for grant in scope.grants),
+        zones=tuple(_zone_line(zone, tally, now) for zone in scope.zones),
+        ports=scope.ports.dicom,
+        granted=tally.sum(Standing.GRANTED.value),
+        swept=swept,
+        permitted_now=tally.sum("now"),
+        excluded=tally.sum(Standing.EXCLUDED.value),
+        special=tuple(_subtracted(gate.policy)),
+        connections=(swept.ipv4 + swept.ipv6) * len(scope.ports.dicom),
+        notes=tuple(_notes(gate, tally)),
+    )
+
+
+def _grant_line(grant: Grant, tally: _Tally, now: dt.datetime) -> GrantLine:
+    today = now.astimezone(dt.UTC).date()
+    return GrantLine(
+        id=grant.id,
+        owner=grant.owner,
+        party=grant.party,
+        basis=grant.basis,
+        reference=grant.reference,
+        valid_from=grant.valid_from,
+        valid_until=grant.valid_until,
+        in_force=grant.valid_from <= today <= grant.valid_until,
+        depth=grant.depth.name.lower(),
+        addresses=tally.sum("grant", grant.id),
+        names=grant.names,
+    )
+
+
+def _zone_line(zone: Zone, tally: _Tally, now: dt.datetime) -> ZoneLine:
+    return ZoneLine(
+        name=zone.name,
+        max_depth=zone.max_depth.name.lower() if zone.max_depth else "",
+        window=str(zone.window) if zone.window else "",
+        open=is_open(zone, now),
+        gap_seconds=zone.gap_seconds,
+        addresses=tally.sum("zone", zone.name),
+    )
+
+
+def _subtracted(policy: Policy) -> Iterator[str]:
+    for version, blocks in ((4, SPECIAL4), (6, SPECIAL6)):
+        special = [(a, b) for a, b, rule in policy.intervals(version) if rule.standing is Standing.SPECIAL]
+        for block, title in blocks:
+            first, last = span(block)
+            if any(a <= last and first <= b for a, b in special):
+                yield f"{block} ({title})"
+
+
+def _notes(gate: Gate, tally: _Tally) -> Iterator[str]:
+    scope = gate.scope
+    for name in scope.names:
+        if name not in gate.pins:
+            yield f"{name} is not resolved here; its addresses are pinned when a run starts"
+    for grant in scope.grants:
+        for network in grant.exclude:
+            if not _covers_any(network, gate.policy):
+                yield f"exclusion {network} of grant {grant.id!r} covers nothing that is granted"
+        for network in grant.networks:
+            if network.version == 6 and network.prefixlen < SWEPT6:
+                yield f"{network} is wider than /{SWEPT6}: not swept, only addresses that are listed or named are tried"
+    for zone in scope.zones:
+        if tally.sum("zone", zone.name) == Sum():
+            yield f"zone {zone.name!r} covers nothing that is granted"
+
+
+def _covers_any(network: Network, policy: Policy) -> bool:
+    first, last = span(network)
+    table = policy.tables[network.version]
+    begin, end = bisect_right(table.starts, first) - 1, bisect_right(table.starts, last)
+    return any(table.rules[begin:end])
+
+
+def account(gate: Gate, address: Address, port: int, depth: Depth = Depth.CONNECT) -> Account:
+    """Why the gate decides as it does."""
+    decision = gate.decide(address, port, depth)
+    by = _decided_by(gate, unmapped(address))
+    if isinstance(decision, Permit):
+        return Account(
+            address=str(decision.address),
+            port=port,
+            permitted=True,
+            reason="",
+            explanation=f"grant {decision.grant!r} permits {decision.depth.name.lower()}",
+            decided_by=by,
+            grant=decision.grant,
+            zone=decision.zone,
+            depth=decision.depth.name.lower(),
+            gap_seconds=decision.gap_seconds,
+            expires=f"{decision.expires:%Y-%m-%dT%H:%M:%SZ}",
+        )
+    return Account(
+        address=str(address),
+        port=port,
+        permitted=False,
+        reason=decision.reason.value,
+        explanation=decision.explanation,
+        decided_by=by,
+    )
+
+
+def _decided_by(gate: Gate, address: Address) -> str:
+    """The networks that decided, and where they stand in the scope; "" when none covers the address."""
+    rule = gate.policy.rule(address)
+    if rule.standing is Standing.EXCLUDED:
+        return " and ".join(_exclusions(gate, address))
+    if rule.standing is Standing.SPECIAL:
+        own, blocks = span(single(address)), SPECIAL4 if address.version == 4 else SPECIAL6
+        return next(
+            f"{block} ({title})" for block, title in blocks if span(block)[0] <= own[0] and own[1] <= span(block)[1]
+        )
+    return " and ".join([*_grants(rule.grants, gate, address), *_zones(rule.zone, address)])
+
+
+def _grants(grants: Iterable[Grant], gate: Gate, address: Address) -> Iterator[str]:
+    own = single(address)
+    for grant in grants:
+        pinned = [name for name in grant.names if own in map(single, gate.pins.get(name, ()))]
+        around = [network for network in grant.networks if address in network]
+        if pinned:
+            yield f"name {pinned[0]} of grant {grant.id!r}"
+        elif around:
+            yield f"network {max(around, key=lambda network: network.prefixlen)} of grant {grant.id!r}"
+
+
+def _zones(zone: Zone | None, address: Address) -> Iterator[str]:
+    if zone is not None:
+        around = [network for network in zone.networks if address in network]
+        yield f"network {max(around, key=lambda network: network.prefixlen)} of zone {zone.name!r}"
+
+
+def _exclusions(gate: Gate, address: Address) -> Iterator[str]:
+    for grant in gate.scope.grants:
+        for network in grant.exclude:
+            if address in network or (network.version == 4 and any(address in by for by in embedding(network))):
+                yield f"exclusion {network} of grant {grant.id!r}"
+    for host, port in gate.scope.infrastructure:
+        if single(address) in map(single, hosts_of(host, gate.pins)):
+            yield f"infrastructure {host}:{port}"

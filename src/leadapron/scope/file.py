@@ -1,0 +1,160 @@
+"""The shape of `scope.toml`. pydantic stands here and nowhere further in; `leadapron.scope.grant` is what comes out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, ValidationError
+
+from leadapron.model import Depth
+from leadapron.scope import parse
+from leadapron.scope.grant import Network
+from leadapron.scope.window import Window
+
+
+def _date(value: object) -> dt.date:
+    if isinstance(value, dt.datetime) or not isinstance(value, dt.date):
+        raise parse.Mistake("is not a date", "write a date without quotes and without a time, 2027-02-01")
+    return value
+
+
+def _positive(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
+        raise parse.Mistake("is not a positive number", "use a number above 0")
+    return float(value)
+
+
+def _gap(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 86_400:
+        raise parse.Mistake("is not a number of seconds", "use a number from 0 to 86400")
+    return float(value)
+
+
+def _amount(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 1 << 53:
+        raise parse.Mistake("is not a positive whole number", "use a whole number above 0")
+    return value
+
+
+Line = Annotated[str, BeforeValidator(parse.line)]
+OptionalLine = Annotated[str, BeforeValidator(parse.optional_line)]
+Identifier = Annotated[str, BeforeValidator(parse.identifier)]
+AETitle = Annotated[str, BeforeValidator(parse.ae_title)]
+Date = Annotated[dt.date, BeforeValidator(_date)]
+DepthName = Annotated[Depth, BeforeValidator(parse.depth)]
+NetworkText = Annotated[Network, BeforeValidator(parse.network)]
+HostName = Annotated[str, BeforeValidator(parse.host_name)]
+Port = Annotated[int, BeforeValidator(parse.port)]
+Positive = Annotated[float, BeforeValidator(_positive)]
+Amount = Annotated[int, BeforeValidator(_amount)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class ContactTable(_Table):
+    name: Line
+    email: Annotated[str, BeforeValidator(parse.email)]
+    calling_aet: AETitle = "LEADAPRON"
+
+
+class VantageTable(_Table):
+    kind: Literal["internet", "partner-vpn", "office", "clinical"]
+    name: Line
+
+
+class GrantTable(_Table):
+    id: Identifier
+    owner: Line
+    party: OptionalLine = ""
+    basis: Literal["owner", "partner", "statutory"]
+    granted_by: Line
+    reference: OptionalLine = ""
+    document: OptionalLine = ""
+    valid_from: Date
+    valid_until: Date
+    country: Annotated[str, BeforeValidator(parse.country)] = ""
+    depth: DepthName
+    networks: list[NetworkText] = []
+    names: list[HostName] = []
+    exclude: list[NetworkText] = []
+    wide: bool = False
+    called_aets: list[AETitle] = []
+    well_known_titles: bool = False
+    cleartext_census: bool = False
+    blank_login: bool = False
+
+
+class ZoneTable(_Table):
+    name: Identifier
+    networks: Annotated[list[NetworkText], Field(min_length=1)]
+    max_depth: DepthName | None = None
+    window: Annotated[InstanceOf[Window], BeforeValidator(parse.window)] | None = None
+    gap_seconds: Annotated[float, BeforeValidator(_gap)] = 0.0
+
+
+class PortsTable(_Table):
+    dicom: Annotated[list[Port], Field(min_length=1)] = [104, 2762, 4242, 11112]
+
+
+class PaceTable(_Table):
+    connections_per_second: Positive = 500.0
+    per_network: Positive = 100.0
+
+
+class BudgetTable(_Table):
+    associations: Amount = 12
+    queries: Amount = 40
+    answers: Amount = 20_000
+    seconds: Positive = 60.0
+
+
+class InfrastructureTable(_Table):
+    allow: list[Annotated[tuple[str, int], BeforeValidator(parse.endpoint)]] = []
+
+
+class ScopeFile(_Table):
+    version: Literal[1]
+    id: Identifier
+    contact: ContactTable
+    vantage: VantageTable
+    grant: Annotated[list[GrantTable], Field(min_length=1)]
+    zone: list[ZoneTable] = []
+    ports: PortsTable = PortsTable()
+    pace: PaceTable = PaceTable()
+    budget: BudgetTable = BudgetTable()
+    infrastructure: InfrastructureTable = InfrastructureTable()
+
+
+TABLES: dict[str, type[_Table]] = {
+    "contact": ContactTable,
+    "vantage": VantageTable,
+    "grant": GrantTable,
+    "zone": ZoneTable,
+    "ports": PortsTable,
+    "pace": PaceTable,
+    "budget": BudgetTable,
+    "infrastructure": InfrastructureTable,
+}
+
+T = TypeVar("T", bound=_Table)
+
+
+def keys_at(place: tuple[str | int, ...]) -> list[str]:
+    """The keys that may stand in the table at `place`."""
+    table = TABLES[str(place[0])] if place and place[0] in TABLES else ScopeFile
+    return list(table.model_fields)
+
+
+def sound(raw: dict[str, Any], key: str, table: type[T]) -> dict[int, T]:
+    """The tables of the array `key` that hold no mistake in themselves, by their index."""
+    found: dict[int, T] = {}
+    items = raw.get(key)
+    for index, item in enumerate(items if isinstance(items, list) else []):
+        try:
+            found[index] = table.model_validate(item)
+        except ValidationError:
+            continue
+    return found

@@ -1,0 +1,309 @@
+"""The gate: nothing is touched without its permit. It fails closed, and each denial has its reason.
+
+The policy (which rule holds for which address) is compiled once; validity and windows are looked at anew each second.
+A scope that is read again while a run goes on adds a layer: an address needs the permit of every layer.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from socket import AF_INET, AF_INET6, inet_pton
+from typing import TYPE_CHECKING
+
+from leadapron.model import Address, Depth
+from leadapron.scope.decision import Denial, Denied, Permit
+from leadapron.scope.grant import Grant, Scope, Zone
+from leadapron.scope.policy import Policy, Rule, Span, Standing, compile_policy, hosts_of
+from leadapron.scope.special import unmapped
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = ["Denial", "Denied", "Gate", "Permit"]
+
+Clock = Callable[[], dt.datetime]
+"""The present, aware."""
+
+_SECOND = dt.timedelta(seconds=1)
+_MAPPED = 0xFFFF
+_STATIC = {
+    Standing.OUTSIDE: Denied.NO_GRANT,
+    Standing.SPECIAL: Denied.SPECIAL,
+    Standing.EXCLUDED: Denied.EXCLUDED,
+}
+
+
+def utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moment:
+    """What each rule of a policy says within one second, by rule number."""
+
+    depths: list[int]
+    """0: denied"""
+    reasons: list[Denied | None]
+    grants: list[Grant | None]
+    """the one that decides"""
+
+
+class _Layer:
+    """One reading of the scope file."""
+
+    def __init__(self, scope: Scope, pins: Mapping[str, tuple[Address, ...]]) -> None:
+        self.scope = scope
+        self.policy = compile_policy(scope, pins)
+        self.ports = frozenset(scope.ports.dicom)
+        self.tables = {version: (table.starts, table.rules) for version, table in self.policy.tables.items()}
+        self.endpoints = frozenset(
+            (address.version, int(address), port)
+            for host, port in scope.infrastructure
+            for address in map(unmapped, hosts_of(host, pins))
+        )
+
+    def at(self, version: int, value: int) -> int:
+        """The number of the rule for an address."""
+        starts, rules = self.tables[version]
+        return rules[bisect_right(starts, value) - 1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State:
+    since: dt.datetime
+    until: dt.datetime
+    moments: tuple[tuple[_Layer, _Moment], ...]
+
+
+class Gate:
+    """Decides. Every way of asking gives the same answer; the fast ones without its explanation.
+
+    `pins` are the addresses of the names of the scope, resolved once for the run. Safe to ask from several threads.
+    """
+
+    def __init__(
+        self,
+        scope: Scope,
+        *,
+        pins: Mapping[str, tuple[Address, ...]] | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._pins = dict(pins or {})
+        self._clock = clock
+        self._layers: tuple[_Layer, ...] = (_Layer(scope, self._pins),)
+        self._endpoints = self._layers[0].endpoints
+        self._state: _State | None = None
+        self._columns: dict[int, tuple[npt.NDArray[np.uint32], npt.NDArray[np.intp]]] = {}
+
+    @property
+    def scope(self) -> Scope:
+        """As it was first read."""
+        return self._layers[0].scope
+
+    @property
+    def policy(self) -> Policy:
+        """Of the scope as it was first read."""
+        return self._layers[0].policy
+
+    @property
+    def pins(self) -> Mapping[str, tuple[Address, ...]]:
+        return self._pins
+
+    def decide(self, address: Address, port: int, depth: Depth = Depth.CONNECT) -> Permit | Denial:
+        address = unmapped(address)
+        now = self._clock()
+        permits = []
+        for index, (layer, moment) in enumerate(self._at(now).moments):
+            answer = _decide(layer, moment, now, address, port)
+            if isinstance(answer, Permit) and answer.depth < depth:
+                answer = _too_deep(answer, depth)
+            if isinstance(answer, Denial):
+                return _narrowed(answer) if index else answer
+            permits.append(answer)
+        return _least(permits)
+
+    def dial_allowed(self, host: str, port: int) -> Denied | None:
+        """Whether a socket may go there: None, or the reason. For the audit hook, so it also knows our infrastructure.
+
+        `host` is an address literal, an IPv6 one with or without its scope id.
+        """
+        if (place := parse_literal(host)) is None:
+            return Denied.NAME
+        denied = self._denied(*place, port)
+        return None if denied and (*place, port) in self._endpoints else denied
+
+    def _denied(self, version: int, value: int, port: int) -> Denied | None:
+        moments = self._at(self._clock()).moments
+        for layer, moment in moments:
+            denied = moment.reasons[layer.at(version, value)]
+            if denied is None and port not in layer.ports:
+                denied = Denied.PORT
+            if denied is not None:
+                return denied if layer is moments[0][0] else Denied.NARROWED
+        return None
+
+    def depth_now(self, address: Address) -> int:
+        """How deep an address may be gone into right now, on a port of the scope; 0: not at all."""
+        address = unmapped(address)
+        version, value = address.version, int(address)
+        return min(moment.depths[layer.at(version, value)] for layer, moment in self._at(self._clock()).moments)
+
+    def filter4(self, addresses: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
+        """`depth_now` of each IPv4 address: an array of the same length."""
+        import numpy as np
+
+        result = np.full(len(addresses), max(Depth), dtype=np.uint8)
+        for index, (_, moment) in enumerate(self._at(self._clock()).moments):
+            starts, rules = self._column(index)
+            depths = np.array(moment.depths, dtype=np.uint8)
+            found = depths[rules[np.searchsorted(starts, addresses, side="right") - 1]]
+            np.minimum(result, found, out=result)
+        return result
+
+    def intervals(self, version: int) -> list[Span]:
+        """(first, last) of the space to sweep, in order and disjoint. Fixed for the run: what time it is, and what a
+        later reading of the scope took away, decides when an address is dialled."""
+        return self.policy.swept(version)
+
+    def narrow(self, scope: Scope) -> None:
+        """From now on `scope` has to permit as well. Names keep their pins; names without one authorise nothing."""
+        if any(layer.scope.sha256 == scope.sha256 for layer in self._layers):
+            return
+        layer = _Layer(scope, self._pins)
+        self._layers = (*self._layers, layer)
+        self._endpoints &= layer.endpoints
+        self._state = None
+
+    def _at(self, now: dt.datetime) -> _State:
+        state = self._state
+        if state is not None and state.since <= now < state.until and len(state.moments) == len(self._layers):
+            return state
+        since = now.replace(microsecond=0)
+        moments = tuple((layer, _moment(layer.policy, now)) for layer in self._layers)
+        self._state = state = _State(since=since, until=since + _SECOND, moments=moments)
+        return state
+
+    def _column(self, index: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.intp]]:
+        import numpy as np
+
+        if index not in self._columns:
+            starts, rules = self._layers[index].tables[4]
+            self._columns[index] = (np.array(starts, dtype=np.uint32), np.array(rules, dtype=np.intp))
+        return self._columns[index]
+
+
+def parse_literal(host: str) -> tuple[int, int] | None:
+    """(version, number) of an address literal, IPv4-mapped ones as IPv4; None for anything else."""
+    try:
+        if ":" not in host:
+            return 4, int.from_bytes(inet_pton(AF_INET, host))
+        value = int.from_bytes(inet_pton(AF_INET6, host.partition("%")[0]))
+    except (OSError, ValueError):
+        return None
+    return (4, value & 0xFFFFFFFF) if value >> 32 == _MAPPED else (6, value)
+
+
+def _moment(policy: Policy, now: dt.datetime) -> _Moment:
+    shut: dict[int, bool] = {}
+    depths, reasons, grants = [], [], []
+    for rule in policy.rules:
+        grant = in_force(rule, now)
+        denied = _reason(rule, grant, now, shut)
+        depths.append(0 if denied or grant is None else int(rule.depth(grant)))
+        reasons.append(denied)
+        grants.append(grant)
+    return _Moment(depths=depths, reasons=reasons, grants=grants)
+
+
+def in_force(rule: Rule, now: dt.datetime) -> Grant | None:
+    """The grant that decides at `now`: of those that hold on this day (UTC), the one of the lowest depth."""
+    today = now.astimezone(dt.UTC).date()
+    return next((grant for grant in rule.grants if grant.valid_from <= today <= grant.valid_until), None)
+
+
+def _reason(rule: Rule, grant: Grant | None, now: dt.datetime, shut: dict[int, bool]) -> Denied | None:
+    """`shut` remembers which zones' windows are, by the identity of the zone."""
+    if rule.standing is not Standing.GRANTED:
+        return _STATIC[rule.standing]
+    if grant is None:
+        today = now.astimezone(dt.UTC).date()
+        return Denied.NOT_YET if any(today < grant.valid_from for grant in rule.grants) else Denied.EXPIRED
+    if (zone := rule.zone) is None or zone.window is None:
+        return None
+    if id(zone) not in shut:
+        shut[id(zone)] = zone.window.closes(now) is None
+    return Denied.WINDOW if shut[id(zone)] else None
+
+
+def _decide(layer: _Layer, moment: _Moment, now: dt.datetime, address: Address, port: int) -> Permit | Denial:
+    number = layer.at(address.version, int(address))
+    rule, reason, grant = layer.policy.rules[number], moment.reasons[number], moment.grants[number]
+    if reason is not None or grant is None:
+        return Denial(reason=reason or Denied.NO_GRANT, explanation=_explain(rule, reason, address))
+    if port not in layer.ports:
+        return Denial(reason=Denied.PORT, explanation=f"port {port} is not among the ports of the scope")
+    zone = rule.zone
+    return Permit(
+        address=address,
+        port=port,
+        depth=rule.depth(grant),
+        grant=grant.id,
+        zone=zone.name if zone else "",
+        gap_seconds=zone.gap_seconds if zone else 0.0,
+        expires=_expiry(grant, zone, now),
+    )
+
+
+def _expiry(grant: Grant, zone: Zone | None, now: dt.datetime) -> dt.datetime:
+    last = min(grant.valid_until, dt.date.max - dt.timedelta(days=1))
+    end = dt.datetime.combine(last + dt.timedelta(days=1), dt.time(), tzinfo=dt.UTC)
+    closes = zone.window.closes(now) if zone and zone.window else None
+    return min(end, closes or end)
+
+
+def _explain(rule: Rule, reason: Denied | None, address: Address) -> str:
+    named = " and ".join(repr(grant.id) for grant in rule.grants)
+    if reason is Denied.EXCLUDED:
+        return f"{address} is excluded"
+    if reason is Denied.SPECIAL:
+        return f"{address} lies in a special-purpose block that no grant names by itself"
+    if reason is Denied.EXPIRED:
+        last = max(grant.valid_until for grant in rule.grants)
+        return f"the validity of grant {named} ended on {last} (UTC)"
+    if reason is Denied.NOT_YET:
+        first = min(grant.valid_from for grant in rule.grants)
+        return f"the validity of grant {named} begins on {first} (UTC)"
+    if reason is Denied.WINDOW and rule.zone:
+        return f"zone {rule.zone.name!r} is only open {rule.zone.window}"
+    return f"{address} is in no grant"
+
+
+def _too_deep(permit: Permit, depth: Depth) -> Denial:
+    limit = f"zone {permit.zone!r} and grant {permit.grant!r} go" if permit.zone else f"grant {permit.grant!r} goes"
+    asked, allowed = depth.name.lower(), permit.depth.name.lower()
+    return Denial(reason=Denied.DEPTH, explanation=f"{limit} as far as {allowed}, not {asked}")
+
+
+def _narrowed(denial: Denial) -> Denial:
+    explanation = f"since the scope file was changed: {denial.explanation}"
+    return Denial(reason=Denied.NARROWED, explanation=explanation)
+
+
+def _least(permits: list[Permit]) -> Permit:
+    """What all permits allow. The grant is the first reading's; the zone is the one with the longest gap."""
+    if len(permits) == 1:
+        return permits[0]
+    first, gentlest = permits[0], max(permits, key=lambda permit: (bool(permit.zone), permit.gap_seconds))
+    return Permit(
+        address=first.address,
+        port=first.port,
+        depth=min(permit.depth for permit in permits),
+        grant=first.grant,
+        zone=gentlest.zone,
+        gap_seconds=gentlest.gap_seconds,
+        expires=min(permit.expires for permit in permits),
+    )

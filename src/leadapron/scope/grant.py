@@ -1,0 +1,139 @@
+"""The scope as the program knows it: who lets us go where, until when, how deep.
+
+`load_scope` reads it from its file. Everything here has passed every check of `leadapron.scope.file`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+
+from leadapron.model import Depth, Vantage
+from leadapron.scope.window import Window
+
+Network = IPv4Network | IPv6Network
+"""Never an IPv4-mapped IPv6 network: those are written as IPv4."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    name: str
+    email: str
+    calling_aet: str = "LEADAPRON"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A written authorisation."""
+
+    id: str
+    owner: str
+    party: str = ""
+    basis: str
+    """owner, partner, statutory"""
+    granted_by: str
+    reference: str = ""
+    document: str = ""
+    """the file as the scope names it, relative to the scope file"""
+    document_sha256: str = ""
+    valid_from: dt.date
+    """the first day (UTC) on which the grant holds"""
+    valid_until: dt.date
+    """the last day (UTC) on which the grant holds"""
+    country: str = ""
+    depth: Depth
+    networks: tuple[Network, ...] = ()
+    names: tuple[str, ...] = ()
+    """lower case, without the last dot"""
+    exclude: tuple[Network, ...] = ()
+    """holds against every grant, not only this one, in force or not"""
+    wide: bool = False
+    called_aets: tuple[str, ...] = ()
+    well_known_titles: bool = False
+    cleartext_census: bool = False
+    blank_login: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zone:
+    """Networks inside grants with gentler rules."""
+
+    name: str
+    networks: tuple[Network, ...]
+    max_depth: Depth | None = None
+    window: Window | None = None
+    gap_seconds: float = 0.0
+    """between two connections to any host of the zone"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """TCP ports of targets; every other port is denied."""
+
+    dicom: tuple[int, ...] = (104, 2762, 4242, 11112)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """Connections a second: overall, and to one /24 (IPv4) or /48 (IPv6)."""
+
+    connections_per_second: float = 500.0
+    per_network: float = 100.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What one service may be asked for."""
+
+    associations: int = 12
+    queries: int = 40
+    answers: int = 20_000
+    seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    version: int
+    id: str
+    contact: Contact
+    vantage: Vantage
+    grants: tuple[Grant, ...]
+    zones: tuple[Zone, ...] = ()
+    ports: Ports
+    pace: Pace
+    budget: Budget
+    infrastructure: tuple[tuple[str, int], ...] = ()
+    """our own endpoints: host (address in its canonical form, or lower-case name) and port"""
+    sha256: str
+    """of the bytes of the file"""
+    path: Path
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name to resolve before the gate is armed: the grants' and the infrastructure's, each once."""
+        ours = (host for host, _ in self.infrastructure if not is_literal(host))
+        return tuple(dict.fromkeys([*(name for grant in self.grants for name in grant.names), *ours]))
+
+    def grant(self, grant_id: str) -> Grant:
+        """Raises KeyError."""
+        for grant in self.grants:
+            if grant.id == grant_id:
+                return grant
+        raise KeyError(grant_id)
+
+
+def is_literal(host: str) -> bool:
+    """Whether `host`, in the form that a scope holds, is an address and not a name."""
+    return ":" in host or host.replace(".", "").isdigit()
+
+
+def load_scope(path: Path, *, today: dt.date | None = None) -> Scope:
+    """Read and check a scope file.
+
+    `today` (UTC, by default the current day) decides which grants have expired. Raises ScopeErrors with all mistakes.
+    """
+    from leadapron.scope.read import read_scope
+
+    return read_scope(path, today=today or dt.datetime.now(dt.UTC).date())

@@ -1,0 +1,152 @@
+"""The single values of a scope file, from text to what they mean. Each raises Mistake, which says what to do."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv6Network, ip_address, ip_network
+
+from leadapron.model import Depth
+from leadapron.scope.grant import Network
+from leadapron.scope.special import unmapped
+from leadapron.scope.window import Window
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+")
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_AE_TITLE = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")
+_MAPPED = IPv6Network("::ffff:0:0/96")
+
+
+class Mistake(ValueError):  # noqa: N818 - the user's, in a file
+    """What is wrong, and what to do."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        self.problem, self.remedy = problem, remedy
+        super().__init__(f"{problem}; {remedy}")
+
+
+def _string(value: object) -> str:
+    if not isinstance(value, str):
+        raise Mistake("is not a string", 'write it in quotes, "…"')
+    return value
+
+
+def line(value: object) -> str:
+    """One line of text, at most 200 characters, not empty."""
+    text = _string(value).strip()
+    if not text:
+        raise Mistake("is empty", "write it out: it is recorded with every result")
+    return optional_line(text)
+
+
+def optional_line(value: object) -> str:
+    text = _string(value).strip()
+    if len(text) > 200 or not text.isprintable():
+        raise Mistake("is longer than 200 characters or not plain text", "write one short line")
+    return text
+
+
+def identifier(value: object) -> str:
+    text = _string(value)
+    if not _ID.fullmatch(text):
+        raise Mistake(
+            "is not an identifier",
+            "use up to 64 letters, digits, and . - _ after the first",
+        )
+    return text
+
+
+def email(value: object) -> str:
+    text = optional_line(value)
+    if not text.isascii() or not _EMAIL.fullmatch(text):
+        raise Mistake("is not an e-mail address", 'write one at which you can be reached, "security@hospital.example"')
+    return text
+
+
+def country(value: object) -> str:
+    text = _string(value)
+    if text and not re.fullmatch("[A-Z]{2}", text):
+        raise Mistake("is not a country code", 'use two capital letters (ISO 3166-1), "DE"')
+    return text
+
+
+def ae_title(value: object) -> str:
+    """PS3.5 6.2, AE: at most 16 characters of the default repertoire, no backslash, no control character."""
+    text = _string(value)
+    if not text.strip(" "):
+        raise Mistake("is an empty AE title", "an AE title has at least one character that is no space")
+    if not _AE_TITLE.fullmatch(text.strip(" ")):
+        raise Mistake(
+            "is not an AE title", "use at most 16 ASCII characters, no backslash and no control character (PS3.5 6.2)"
+        )
+    return text.strip(" ")
+
+
+def depth(value: object) -> Depth:
+    names = [member.name.lower() for member in Depth]
+    if value not in names:
+        raise Mistake("is not a depth", f"use one of {', '.join(names)}")
+    return Depth[str(value).upper()]
+
+
+def network(value: object) -> Network:
+    text = _string(value).strip()
+    try:
+        loose = ip_network(text, strict=False)
+    except ValueError:
+        raise Mistake(f"{text!r} is not a network", 'write an address or a prefix, "198.18.0.0/24"') from None
+    address, slash, prefix = text.partition("/")
+    if slash and not prefix.isdecimal():
+        raise Mistake(f"{text!r} has a mask", f'write the length of the prefix, "{loose}"')
+    if ip_address(address) != loose.network_address:
+        raise Mistake(f"{text!r} has host bits set", f'write "{loose}", or one address without a prefix')
+    if isinstance(loose, IPv6Network):
+        if loose.network_address.scope_id:
+            raise Mistake(f"{text!r} has a scope id", "leave out what follows the %")
+        if loose.subnet_of(_MAPPED):
+            inside = f"{unmapped(loose.network_address)}/{loose.prefixlen - 96}"
+            raise Mistake(f"{text!r} is IPv4-mapped", f'write it as IPv4, "{inside}"')
+    return loose
+
+
+def host_name(value: object) -> str:
+    text = _string(value).strip().lower().removesuffix(".")
+    if re.fullmatch(r"[0-9./]+", text) or ":" in text:
+        raise Mistake(f"{text!r} is an address, not a name", "move it to `networks`")
+    if not text or len(text) > 253 or not all(_LABEL.fullmatch(label) for label in text.split(".")):
+        raise Mistake(
+            f"{text!r} is not a host name", 'write it in full, "pacs.hospital.example"; no wildcard, umlauts as xn--…'
+        )
+    return text
+
+
+def window(value: object) -> Window:
+    try:
+        return Window.parse(_string(value))
+    except Mistake:
+        raise
+    except ValueError as error:
+        raise Mistake(str(error), 'write it as "22:00-05:00 Europe/Berlin"') from None
+
+
+def port(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 65_535:
+        raise Mistake("is not a port", "use a whole number from 1 to 65535")
+    return value
+
+
+def endpoint(value: object) -> tuple[str, int]:
+    """`10.0.0.53:53`, `[2001:db8::1]:5432`, `db.hospital.example:5432`."""
+    host, colon, digits = _string(value).strip().rpartition(":")
+    form = 'write "HOST:PORT", an IPv6 address in brackets, "[2001:db8::1]:5432"'
+    if not colon or not re.fullmatch("[0-9]{1,5}", digits):
+        raise Mistake("is not an endpoint", form)
+    number = port(int(digits))
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise Mistake("is not an endpoint", form)
+    try:
+        return str(unmapped(ip_address(host))), number
+    except ValueError:
+        return host_name(host), number

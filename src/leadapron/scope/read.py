@@ -1,0 +1,170 @@
+"""From the bytes of a scope file to a Scope, or to all of its mistakes, each with its line."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from leadapron.errors import ScopeError, ScopeErrors
+from leadapron.model import Vantage, VantageKind
+from leadapron.scope.checks import Found, check_grants, check_not_all_later, check_zones, digest_of
+from leadapron.scope.file import GrantTable, ScopeFile, ZoneTable, keys_at, sound
+from leadapron.scope.grant import Budget, Contact, Grant, Pace, Ports, Scope, Zone
+from leadapron.scope.lines import Path as Place
+from leadapron.scope.lines import find_lines, line_of
+from leadapron.scope.parse import Mistake
+
+MAX_SIZE = 1 << 20
+
+_TYPES = {
+    "string_type": ("a string", 'in quotes, "…"'),
+    "bool_type": ("true or false", "true or false, without quotes"),
+    "list_type": ("a list", "a list in brackets, […]"),
+    "model_type": ("a table", "a table, [name], with its keys below"),
+}
+
+
+def read_scope(path: Path, *, today: dt.date) -> Scope:
+    """Raises ScopeErrors."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_SIZE + 1)
+    except OSError as error:
+        raise _one(
+            path, 0, f"cannot be read: {error.strerror}", "name a scope file; `leadapron init` writes one"
+        ) from None
+    return parse_scope(data, path, today=today)
+
+
+def parse_scope(data: bytes, path: Path, *, today: dt.date) -> Scope:
+    """`path` is named in mistakes, and documents are relative to it. Raises ScopeErrors."""
+    text, raw = _parse_toml(data, path)
+    try:
+        file: ScopeFile | None = ScopeFile.model_validate(raw)
+        found: list[Found] = []
+    except ValidationError as error:
+        file, found = None, list(_explain(error, raw))
+    found += _check(raw, path, today)
+    if found or file is None:
+        raise _errors(path, text, found)
+    return _scope(file, path, hashlib.sha256(data).hexdigest())
+
+
+def _parse_toml(data: bytes, path: Path) -> tuple[str, dict[str, Any]]:
+    if len(data) > MAX_SIZE:
+        raise _one(path, 0, "is larger than 1 MiB", "split it into several scopes")
+    try:
+        text = data.decode()
+        return text, tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise _one(path, line, "is not UTF-8", "save the file as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        problem, line = _toml_problem(str(error), data)
+        raise _one(path, line, f"is not TOML: {problem}", "correct the line; https://toml.io shows the form") from None
+    except RecursionError:
+        raise _one(path, 0, "is nested too deeply", "a scope file has no nesting below its lists") from None
+
+
+def _toml_problem(message: str, data: bytes) -> tuple[str, int]:
+    """The message without its place, and the line."""
+    if match := re.fullmatch(r"(.*) \(at line (\d+), column \d+\)", message, re.DOTALL):
+        return match[1], int(match[2])
+    return message.removesuffix(" (at end of document)"), data.rstrip(b"\n").count(b"\n") + 1
+
+
+def _check(raw: dict[str, Any], path: Path, today: dt.date) -> Iterator[Found]:
+    grants, zones = sound(raw, "grant", GrantTable), sound(raw, "zone", ZoneTable)
+    whole = isinstance(raw.get("grant"), list) and len(grants) == len(raw["grant"])
+    yield from check_grants(grants, path.parent, today)
+    if whole:
+        yield from check_not_all_later(grants, today)
+    yield from check_zones(zones, grants if whole else None)
+
+
+def _explain(error: ValidationError, raw: dict[str, Any]) -> Iterator[Found]:
+    for detail in error.errors(include_url=False, include_input=False):
+        place = _place_in(raw, detail["loc"])
+        yield Found(place, _mistake(detail["type"], place, detail.get("ctx", {})))
+
+
+def _place_in(raw: Any, location: tuple[int | str, ...]) -> Place:
+    """`location` without the names that pydantic gives to the branches of a union."""
+    place: list[int | str] = []
+    for step in location:
+        if isinstance(raw, dict) and isinstance(step, str):
+            place.append(step)
+            raw = raw.get(step)
+        elif isinstance(raw, list) and isinstance(step, int):
+            place.append(step)
+            raw = raw[step] if step < len(raw) else None
+    return tuple(place)
+
+
+def _mistake(kind: str, place: Place, context: Mapping[str, Any]) -> Mistake:
+    mistake = context.get("error")
+    if isinstance(mistake, Mistake):
+        return mistake
+    key, known = str(place[-1]), keys_at(place[:-1])
+    if kind == "extra_forbidden":
+        close = difflib.get_close_matches(key, known, n=1)
+        return Mistake("is not a key of the scope file", f"write {close[0]!r}" if close else f"use {', '.join(known)}")
+    if kind == "missing":
+        return Mistake("is missing", "add it; docs/scope.md says what it holds")
+    if kind == "literal_error":
+        return Mistake("is not one of the choices", f"use {context['expected']}")
+    if kind == "too_short":
+        return Mistake("is empty", "list at least one")
+    wanted, remedy = _TYPES.get(kind, ("of the right type", "see docs/scope.md"))
+    return Mistake(f"is not {wanted}", f"write {remedy}")
+
+
+def _errors(path: Path, text: str, found: Iterable[Found]) -> ScopeErrors:
+    lines = find_lines(text)
+    errors = [
+        ScopeError(path, line_of(lines, place), _dotted(place), mistake.problem, mistake.remedy)
+        for place, mistake in found
+    ]
+    return ScopeErrors(tuple(sorted(errors, key=lambda error: error.line)))
+
+
+def _dotted(place: Place) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).removeprefix(".")
+
+
+def _one(path: Path, line: int, problem: str, remedy: str) -> ScopeErrors:
+    return ScopeErrors((ScopeError(path, line, "", problem, remedy),))
+
+
+def _scope(file: ScopeFile, path: Path, sha256: str) -> Scope:
+    return Scope(
+        version=file.version,
+        id=file.id,
+        contact=Contact(**dict(file.contact)),
+        vantage=Vantage(kind=VantageKind(file.vantage.kind), name=file.vantage.name),
+        grants=tuple(_grant(table, path.parent) for table in file.grant),
+        zones=tuple(Zone(**_frozen(dict(table))) for table in file.zone),
+        ports=Ports(dicom=tuple(dict.fromkeys(file.ports.dicom))),
+        pace=Pace(**dict(file.pace)),
+        budget=Budget(**dict(file.budget)),
+        infrastructure=tuple(file.infrastructure.allow),
+        sha256=sha256,
+        path=path,
+    )
+
+
+def _grant(table: GrantTable, base: Path) -> Grant:
+    digest = digest_of(base / table.document) if table.document else ""
+    return Grant(**_frozen(dict(table)), document_sha256=digest)
+
+
+def _frozen(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

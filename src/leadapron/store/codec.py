@@ -1,0 +1,60 @@
+"""The model as JSON and back, exactly."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import enum
+import types
+import typing
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def dump(value: object) -> Any:
+    """A model value as JSON values. Raises TypeError for anything that the model does not have."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: dump(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, IPv4Address | IPv6Address):
+        return str(value)
+    if isinstance(value, dt.datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(key): dump(content) for key, content in sorted(value.items())}
+    if isinstance(value, tuple):
+        return [dump(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"a {type(value).__name__} is not part of the model")
+
+
+def load(kind: type[T], value: Any) -> T:
+    """The inverse of `dump`."""
+    result: T = _load(kind, value)
+    return result
+
+
+def _load(hint: Any, value: Any) -> Any:
+    if value is None:
+        return None
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        options = [option for option in arguments if option is not type(None)]
+        if set(options) == {IPv4Address, IPv6Address}:
+            return ip_address(value)
+        return _load(options[0], value) if len(options) == 1 else value
+    if origin is tuple:
+        return tuple(_load(arguments[0], item) for item in value)
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        hints = typing.get_type_hints(hint)
+        return hint(**{name: _load(hints[name], content) for name, content in value.items() if name in hints})
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return hint(value)
+    if hint is dt.datetime:
+        return dt.datetime.fromisoformat(value)
+    return value

@@ -1,0 +1,388 @@
+"""The store: runs, what they did, what they saw. Speaks only the types of the model.
+
+Every write is idempotent under (run, identity): what was written once and comes again changes nothing, so that a run
+that was killed between doing and writing can do again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import resources
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from leadapron.errors import InputError, StoreError
+from leadapron.model import Address, Endpoint, Finding, Observation, Run, RunStatus, Service, Unknown, Vantage
+from leadapron.store import codec, history, tables
+
+Payload = Mapping[str, Any]
+
+
+class Store:
+    """An open store. Use as a context manager, or `close` it."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, url: str) -> Store:
+        """Open, create if need be (mode 0600, sidecars included), and migrate. Raises StoreError."""
+        try:
+            parsed = sa.make_url(url)
+        except SQLAlchemyError:
+            raise StoreError(
+                f"{url!r} is no database URL; example: sqlite:////var/lib/leadapron/leadapron.db"
+            ) from None
+        if parsed.get_backend_name() == "sqlite" and parsed.database:
+            _make_private(Path(parsed.database))
+        engine = sa.create_engine(parsed)
+        if parsed.get_backend_name() == "sqlite":
+            sa.event.listen(engine, "connect", _prepare_sqlite)
+        try:
+            with engine.begin() as connection:
+                _migrate(connection)
+        except (DBAPIError, sqlite3.Error) as error:
+            engine.dispose()
+            raise StoreError(f"{parsed.render_as_string()}: {_cause(error)}") from None
+        except StoreError:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- runs ----------------------------------------------------------------------------------------------------------
+
+    def create_run(self, run: Run, permutation_key: str) -> None:
+        row = {
+            "id": run.id,
+            "started_at": run.started_at.isoformat(),
+            "finished_at": None,
+            "status": run.status.value,
+            "scope_sha256": run.scope_sha256,
+            "vantage_kind": run.vantage.kind.value,
+            "permutation_key": permutation_key,
+            "data": codec.dump(run),
+        }
+        with self._engine.begin() as connection:
+            connection.execute(_upsert(connection, tables.runs, [row], update=False))
+
+    def finish_run(self, run_id: str, status: RunStatus, why: str, finished_at: dt.datetime, audit_head: str) -> None:
+        self._change_run(
+            run_id, status=status.value, why=why, finished_at=finished_at.isoformat(), audit_head=audit_head
+        )
+
+    def update_totals(self, run_id: str, endpoints_tried: int, endpoints_reached: int) -> None:
+        self._change_run(run_id, endpoints_tried=endpoints_tried, endpoints_reached=endpoints_reached)
+
+    def _change_run(self, run_id: str, **changes: Any) -> None:
+        with self._engine.begin() as connection:
+            where = tables.runs.c.id == run_id
+            data = connection.execute(sa.select(tables.runs.c.data).where(where)).scalar_one()
+            columns = {name: changes[name] for name in ("status", "finished_at") if name in changes}
+            connection.execute(sa.update(tables.runs).where(where).values(data={**data, **changes}, **columns))
+
+    def run(self, run_id: str | None = None) -> Run:
+        """The run of this id or unique beginning of an id; the latest without one. Raises InputError."""
+        query = sa.select(tables.runs.c.data).order_by(tables.runs.c.started_at.desc(), tables.runs.c.id.desc())
+        if run_id is not None:
+            query = query.where(tables.runs.c.id.startswith(run_id, autoescape=True))
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.limit(2)).scalars().all()
+        if not rows:
+            asked = f"no run {run_id!r}" if run_id else "no run yet"
+            raise InputError(f"{asked} in this store; `leadapron audit scope.toml` makes one")
+        if run_id is not None and len(rows) > 1:
+            raise InputError(f"more than one run begins with {run_id!r}; give more of its id")
+        return codec.load(Run, rows[0])
+
+    def runs(self) -> list[Run]:
+        """All runs, the latest first."""
+        query = sa.select(tables.runs.c.data).order_by(tables.runs.c.started_at.desc(), tables.runs.c.id.desc())
+        with self._engine.connect() as connection:
+            return [codec.load(Run, data) for data in connection.execute(query).scalars()]
+
+    def resumable_run(self, scope_sha256: str, vantage: Vantage) -> Run | None:
+        """The latest run of this scope from this kind of vantage, if it is not complete."""
+        for run in self.runs():
+            if run.scope_sha256 == scope_sha256 and run.vantage.kind is vantage.kind:
+                return run if run.status not in (RunStatus.COMPLETE, RunStatus.BLIND) else None
+        return None
+
+    def permutation_key(self, run_id: str) -> str:
+        with self._engine.connect() as connection:
+            key: str = connection.execute(
+                sa.select(tables.runs.c.permutation_key).where(tables.runs.c.id == run_id)
+            ).scalar_one()
+        return key
+
+    # -- sweep ---------------------------------------------------------------------------------------------------------
+
+    def add_progress(
+        self, run_id: str, start: int, stop: int, outcomes: Mapping[str, int], hits: Sequence[Endpoint]
+    ) -> None:
+        """The indices [start, stop) of the permutation are done: how they ended, and what was reached."""
+        chunk = {"run_id": run_id, "start": start, "stop": stop, "outcomes": dict(outcomes)}
+        with self._engine.begin() as connection:
+            connection.execute(_upsert(connection, tables.sweep_chunks, [chunk], update=False))
+            rows = [{"run_id": run_id, **_place(endpoint), "name": endpoint.name} for endpoint in hits]
+            if rows:
+                connection.execute(_upsert(connection, tables.endpoints, rows, update=False))
+
+    def progress(self, run_id: str) -> list[tuple[int, int]]:
+        """What is done, as merged, sorted intervals [start, stop)."""
+        chunks = tables.sweep_chunks
+        query = sa.select(chunks.c.start, chunks.c.stop).where(chunks.c.run_id == run_id).order_by(chunks.c.start)
+        merged: list[tuple[int, int]] = []
+        with self._engine.connect() as connection:
+            for start, stop in connection.execute(query):
+                if merged and start <= merged[-1][1]:
+                    merged[-1] = (merged[-1][0], max(merged[-1][1], stop))
+                else:
+                    merged.append((start, stop))
+        return merged
+
+    def outcomes(self, run_id: str) -> dict[str, int]:
+        """How many targets of the sweep ended in which way."""
+        query = sa.select(tables.sweep_chunks.c.outcomes).where(tables.sweep_chunks.c.run_id == run_id)
+        total: Counter[str] = Counter()
+        with self._engine.connect() as connection:
+            for outcomes in connection.execute(query).scalars():
+                total.update(outcomes)
+        return dict(total)
+
+    def hits(self, run_id: str) -> list[Endpoint]:
+        """The endpoints that were reached, sorted."""
+        query = sa.select(tables.endpoints).where(tables.endpoints.c.run_id == run_id)
+        with self._engine.connect() as connection:
+            found = [_endpoint(row) for row in connection.execute(query)]
+        return sorted(found, key=_order)
+
+    # -- attempts ------------------------------------------------------------------------------------------------------
+
+    def record_attempt(self, run_id: str, endpoint: Endpoint, protocol: str, job: str, payload: Payload) -> None:
+        """The result of a job. The first one stays."""
+        row = {
+            "run_id": run_id,
+            **_place(endpoint),
+            "name": endpoint.name,
+            "protocol": protocol,
+            "job": job,
+            "payload": dict(payload),
+        }
+        with self._engine.begin() as connection:
+            connection.execute(_upsert(connection, tables.attempts, [row], update=False))
+
+    def attempts(self, run_id: str) -> dict[tuple[Endpoint, str], dict[str, Payload]]:
+        """By endpoint and protocol: the payloads by job name."""
+        query = sa.select(tables.attempts).where(tables.attempts.c.run_id == run_id)
+        found: defaultdict[tuple[Endpoint, str], dict[str, Payload]] = defaultdict(dict)
+        with self._engine.connect() as connection:
+            for row in connection.execute(query):
+                found[_endpoint(row), row.protocol][row.job] = row.payload
+        return dict(found)
+
+    # -- what was seen -------------------------------------------------------------------------------------------------
+
+    def record_observation(self, run_id: str, observation: Observation) -> None:
+        service = observation.service
+        row = {
+            "run_id": run_id,
+            **_place(service.endpoint),
+            "protocol": service.protocol,
+            "resource": service.resource,
+            "data": codec.dump(observation),
+        }
+        with self._engine.begin() as connection:
+            connection.execute(_upsert(connection, tables.observations, [row], update=True))
+
+    def observations(self, run_id: str) -> list[Observation]:
+        """Sorted by service."""
+        query = sa.select(tables.observations.c.data).where(tables.observations.c.run_id == run_id)
+        with self._engine.connect() as connection:
+            found = [codec.load(Observation, data) for data in connection.execute(query).scalars()]
+        return sorted(found, key=lambda seen: (*_order(seen.service.endpoint), seen.service.resource))
+
+    def record_unknowns(self, run_id: str, unknowns: Iterable[Unknown]) -> None:
+        """All unknowns of a run, in place of those recorded before."""
+        rows = [{"run_id": run_id, **codec.dump(unknown)} for unknown in unknowns]
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(tables.unknowns).where(tables.unknowns.c.run_id == run_id))
+            if rows:
+                connection.execute(sa.insert(tables.unknowns), rows)
+
+    def unknowns(self, run_id: str) -> list[Unknown]:
+        table = tables.unknowns
+        columns = (table.c.endpoint, table.c.stage, table.c.reason, table.c.count)
+        query = sa.select(*columns).where(table.c.run_id == run_id).order_by(table.c.id)
+        with self._engine.connect() as connection:
+            return [codec.load(Unknown, dict(row._mapping)) for row in connection.execute(query)]  # noqa: SLF001
+
+    # -- findings ------------------------------------------------------------------------------------------------------
+
+    def apply_findings(
+        self,
+        run: Run,
+        findings: Sequence[Finding],
+        observed: Mapping[Service, Observation],
+        *,
+        refuted: Callable[[str, Observation], bool],
+        covered: Callable[[Address], bool],
+    ) -> list[Finding]:
+        """Bring a run's findings together with those before it (see `history.advance`); keep how they stand."""
+        with self._engine.begin() as connection:
+            before = self._standing(connection, run)
+            after = history.advance(run, before, findings, observed, refuted=refuted, covered=covered)
+            connection.execute(sa.delete(tables.findings).where(tables.findings.c.run_id == run.id))
+            rows = [_finding_row(run, finding) for finding in after]
+            if rows:
+                connection.execute(sa.insert(tables.findings), rows)
+        return after
+
+    def _standing(self, connection: sa.Connection, run: Run) -> list[Finding]:
+        """Each finding of the vantage kind as it stood after the latest earlier run."""
+        table, runs = tables.findings, tables.runs
+        query = (
+            sa.select(table.c.data)
+            .join(runs, runs.c.id == table.c.run_id)
+            .where(table.c.vantage_kind == run.vantage.kind.value, table.c.run_id != run.id)
+            .where(runs.c.started_at <= run.started_at.isoformat())
+            .order_by(runs.c.started_at, table.c.sequence)
+        )
+        latest = {finding["key"]: finding for finding in connection.execute(query).scalars()}
+        return [codec.load(Finding, data) for data in latest.values()]
+
+    def findings(self, run_id: str) -> list[Finding]:
+        """As they stood when the run was over, the most severe first."""
+        query = sa.select(tables.findings.c.data).where(tables.findings.c.run_id == run_id)
+        with self._engine.connect() as connection:
+            found = [codec.load(Finding, data) for data in connection.execute(query).scalars()]
+        return sorted(
+            found, key=lambda f: (-f.severity.rank, *_order(f.service.endpoint), f.service.resource, f.control)
+        )
+
+    # -- purge ---------------------------------------------------------------------------------------------------------
+
+    def purge(self, older_than: dt.datetime, *, dry_run: bool = False) -> list[str]:
+        """Delete the runs that started before, with everything of theirs. Returns their ids.
+
+        SQLite overwrites what it deletes (secure_delete), and the file shrinks.
+        """
+        where = tables.runs.c.started_at < older_than.astimezone(dt.UTC).isoformat()
+        with self._engine.begin() as connection:
+            ids = list(connection.execute(sa.select(tables.runs.c.id).where(where)).scalars())
+            if not dry_run:
+                connection.execute(sa.delete(tables.runs).where(where))
+        if ids and not dry_run and self._engine.dialect.name == "sqlite":
+            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.exec_driver_sql("VACUUM")
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        return ids
+
+
+def _make_private(path: Path) -> None:
+    """The database file with mode 0600; SQLite gives its sidecars the same."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        path.chmod(0o600)
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}; choose another place with --store") from None
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    for pragma in (
+        "busy_timeout=5000",
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        "secure_delete=ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _migrate(connection: sa.Connection) -> None:
+    """Bring the schema up to date. Raises StoreError when it is from a newer version."""
+    with _migrations() as directory:
+        config = Config()
+        config.set_main_option("script_location", str(directory))
+        config.attributes["connection"] = connection
+        script = ScriptDirectory.from_config(config)
+        current = MigrationContext.configure(connection).get_current_revision()
+        if current == script.get_current_head():
+            return
+        if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
+            raise StoreError("the store was written by a newer version; update leadapron, or choose another --store")
+        command.upgrade(config, "head")
+
+
+@contextlib.contextmanager
+def _migrations() -> Iterator[Path]:
+    with resources.as_file(resources.files("leadapron.store") / "migrations") as directory:
+        yield directory
+
+
+def _cause(error: Exception) -> str:
+    text = str(getattr(error, "orig", error)).splitlines()[0]
+    return f"the store cannot be opened ({text}); choose another with --store"
+
+
+def _upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]], *, update: bool) -> Any:
+    """INSERT that leaves, or with `update` replaces, a row of the same primary key."""
+    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table).values(rows)
+    if not update:
+        return insert.on_conflict_do_nothing(index_elements=list(table.primary_key))
+    changed = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
+    return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=changed)
+
+
+def _finding_row(run: Run, finding: Finding) -> dict[str, Any]:
+    assert finding.first_seen is not None
+    assert finding.last_seen is not None
+    return {
+        "key": finding.key,
+        "run_id": run.id,
+        "vantage_kind": run.vantage.kind.value,
+        "status": finding.status.value,
+        "first_seen": finding.first_seen.isoformat(),
+        "last_seen": finding.last_seen.isoformat(),
+        "data": codec.dump(finding),
+    }
+
+
+def _place(endpoint: Endpoint) -> dict[str, Any]:
+    return {"address": str(endpoint.address), "port": endpoint.port}
+
+
+def _endpoint(row: Any) -> Endpoint:
+    return Endpoint(address=ip_address(row.address), port=row.port, name=row.name)
+
+
+def _severe_first(finding: Finding) -> tuple[int | str, ...]:
+    return -finding.severity.rank, *_order(finding.service.endpoint), finding.service.resource, finding.control
+
+
+def _order(endpoint: Endpoint) -> tuple[int, int, int]:
+    return endpoint.address.version, int(endpoint.address), endpoint.port

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+
+import pytest
+from report_estate import exposed, seen
+
+from leadapron.errors import InputError
+from leadapron.model import Count, Counts, RunStatus
+from leadapron.report.html import DEFAULT_TLP, TLP, render_html, tlp_label
+from leadapron.report.messages import LANGUAGES
+from leadapron.report.view import View
+
+VOID = {"meta", "link", "br", "rect"}
+
+
+class Page(HTMLParser):
+    """The elements of a page, in order, and its text; fails on elements that are not closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.texts.append(data)
+
+    def all(self, tag: str) -> Iterator[dict[str, str | None]]:
+        return (attributes for name, attributes in self.elements if name == tag)
+
+
+@pytest.fixture(params=LANGUAGES)
+def page(request: pytest.FixtureRequest, view: View) -> Page:
+    return Page(render_html(view, request.param))
+
+
+def test_nothing_is_fetched_and_nothing_runs(page: Page) -> None:
+    tags = {tag for tag, _ in page.elements}
+    assert tags.isdisjoint({"script", "img", "iframe", "object", "embed", "form", "base", "video", "audio", "source"})
+    for _, attributes in page.elements:
+        assert not [name for name in attributes if name.startswith("on") or name in ("src", "style", "srcset")]
+        href = attributes.get("href")
+        assert href is None or href.startswith("#") or href == "data:,"
+
+
+def test_the_style_sheet_fetches_nothing(view: View) -> None:
+    style = re.search(r"<style>(.*?)</style>", render_html(view), re.DOTALL)
+    assert style is not None
+    assert not re.search(r"url\(|@import|https?:|//", style[1])
+
+
+def test_the_policy_allows_the_style_sheet_and_nothing_else(view: View) -> None:
+    text = render_html(view)
+    style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)
+    assert style is not None
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    policy = next(meta for meta in Page(text).all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
+    assert policy["content"] == (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_the_page_can_be_read_aloud(page: Page) -> None:
+    assert next(page.all("html"))["lang"] in LANGUAGES
+    headings = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    assert headings[0] == 1
+    assert headings.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(headings))
+    assert all(header.get("scope") in ("col", "row") for header in page.all("th"))
+    assert len(list(page.all("caption"))) == len(list(page.all("table")))
+    assert all(svg.get("aria-hidden") == "true" for svg in page.all("svg"))
+
+
+def test_links_lead_to_places_of_the_page(page: Page) -> None:
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    links = {link["href"] for link in page.all("a")}
+    assert {link for link in links if link and link.removeprefix("#") not in ids} == set()
+    labels = {attributes.get("aria-labelledby") for _, attributes in page.elements} - {None}
+    assert labels <= set(ids)
+
+
+def test_the_page_says_what_was_seen(view: View) -> None:
+    text = " ".join(" ".join(Page(render_html(view)).texts).split())
+    for expected in (
+        "4 of 9 imaging servers let anyone on the internet list at least 4,210 studies",
+        "[2001:db8:18::4f0:1]:104",
+        "about 61,000",
+        "an estimate, 95 % interval 54,000 to 68,000; projected from a sample",
+        "the server's own number",
+        "Modality Worklist FIND",
+        "one of dcm4chee-arc, Karnak",
+        "At these places everything answers alike",
+        "198.18.0.64/28 port 104",
+        "4 of 65,535: 104, 2762, 4242, 11112",
+        "At most 20,000 answers read from one service.",
+        view.run.scope_sha256,
+        view.run.audit_head,
+        DEFAULT_TLP,
+    ):
+        assert expected in text
+
+
+def test_a_run_that_saw_nothing_does_not_look_like_a_clean_one(viewed: Callable[..., View]) -> None:
+    text = render_html(viewed([], status=RunStatus.BLIND, why="egress blocked"))
+    assert "That is not the same as nothing exposed." in text
+    assert "Reason: egress blocked." in text
+
+
+@pytest.mark.parametrize("marking", TLP)
+def test_the_marking_stands_on_the_page(view: View, marking: str) -> None:
+    text = render_html(view, tlp=marking.removeprefix("TLP:").lower())
+    assert f">{marking}</p>" in text
+    assert f'content: "{marking}"' in text
+
+
+@pytest.mark.parametrize("marking", ["", "TLP:PINK", 'TLP:RED"; } body { display: none', "\x1b"])
+def test_an_unknown_marking_is_an_input_error(marking: str) -> None:
+    with pytest.raises(InputError, match="choose one of TLP:RED"):
+        tlp_label(marking)
+
+
+def test_five_hundred_exposures_and_more_fit_one_page(viewed: Callable[..., View]) -> None:
+    many = [
+        exposed(f"198.18.{number // 250}.{number % 250 + 1}", counts=Counts(images=Count.exact(number)))
+        for number in range(510)
+    ] + [seen(f"198.19.{number // 250}.{number % 250 + 1}") for number in range(1010)]
+    text = render_html(viewed(many))
+    page = Page(text)
+    assert len([item for item in page.all("article") if "exposure" in (item.get("class") or "")]) == 500
+    assert "10 more exposed services" in text
+    assert "10 more services are in the CSV" in text
+    assert len(text) < 5_000_000
+
+
+def test_the_same_view_gives_the_same_page(view: View) -> None:
+    assert render_html(view) == render_html(view)

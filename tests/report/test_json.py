@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jsonschema
+import pytest
+from report_estate import exposed
+
+from leadapron.model import Census, Genuineness, Reason, RunStatus, Severity, Stage, VantageKind, Verdict
+from leadapron.report.json import SCHEMA, render_json, schema
+from leadapron.report.view import View
+
+VALIDATOR = jsonschema.Draft202012Validator(schema())
+
+
+def read(view: View) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(render_json(view))
+    VALIDATOR.validate(document)
+    return document
+
+
+def test_the_published_schema_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(schema())
+
+
+def test_the_schema_leaves_no_object_open() -> None:
+    def closed(node: object) -> bool:
+        if isinstance(node, list):
+            return all(map(closed, node))
+        if not isinstance(node, dict):
+            return True
+        fixed = node.get("additionalProperties") is False and node["required"] == list(node["properties"])
+        mapping = isinstance(node.get("additionalProperties"), dict)
+        return (node.get("type") != "object" or fixed or mapping) and all(map(closed, node.values()))
+
+    assert closed(schema())
+
+
+@pytest.mark.parametrize(
+    ("path", "members"),
+    [
+        (("verdict",), Verdict),
+        (("finding", "properties", "severity"), Severity),
+        (("unknown", "properties", "stage"), Stage),
+        (("unknown", "properties", "reason"), Reason),
+        (("run", "properties", "vantage", "properties", "kind"), VantageKind),
+    ],
+)
+def test_the_schema_has_the_closed_sets_of_the_model(path: tuple[str, ...], members: type[Any]) -> None:
+    node = schema()["$defs"]
+    for step in path:
+        node = node[step]
+    assert node["enum"] == [member.value for member in members]
+
+
+def test_the_report_has_the_shape_of_the_schema(view: View) -> None:
+    document = read(view)
+    assert document["schema"] == SCHEMA == "leadapron/report/1"
+    assert document["run"]["status"] == "complete"
+    assert document["run"]["started_at"] == "2026-11-23T17:52:00Z"
+    assert document["totals"]["exposed_services"] == 4
+    assert document["totals"]["images"] == {
+        "value": 482_142,
+        "low": 475_142,
+        "high": None,
+        "kind": "bound",
+        "source": "sampled",
+    }
+    assert document["totals"]["unique_images"] is None
+    first = document["services"][0]
+    assert first["endpoint"] == {"address": "198.18.0.12", "port": 4242, "name": "pacs.hospital.example"}
+    assert first["counts"]["studies"]["value"] == 3890
+    assert first["counts"]["worklist"] is None
+    assert first["access"]["list"] == "proven"
+    assert document["findings"][0]["control"] == "LA-11"
+    assert document["unknowns"][0] == {
+        "endpoint": "198.18.0.64/28 port 104",
+        "stage": "connect",
+        "reason": "timeout",
+        "count": 16,
+    }
+
+
+def test_every_optional_part_fits_the_schema(viewed: Callable[..., View]) -> None:
+    full = exposed(
+        "198.18.0.1",
+        tls={"version": "1.3", "client_certificate": False, "days_left": 12},
+        census=Census(sampled=25, present={"PatientName": 25, "PatientBirthDate": 3}),
+        genuineness=Genuineness(verdict="patients", score=0.9, signals=("names",)),
+    )
+    service = read(viewed([full]))["services"][0]
+    assert list(service["census"]["present"]) == ["PatientBirthDate", "PatientName"]
+    assert service["tls"]["version"] == "1.3"
+
+
+@pytest.mark.parametrize("status", list(RunStatus))
+def test_each_status_fits_the_schema(viewed: Callable[..., View], status: RunStatus) -> None:
+    document = read(viewed([], status=status, finished_at=None))
+    assert document["run"]["status"] == ("incomplete" if status is RunStatus.RUNNING else status.value)
+    assert document["run"]["finished_at"] is None
+
+
+def test_the_same_view_gives_the_same_bytes(viewed: Callable[..., View]) -> None:
+    assert render_json(viewed()) == render_json(viewed())
+
+
+def test_the_order_of_facts_makes_no_difference(viewed: Callable[..., View]) -> None:
+    one = exposed("198.18.0.1")
+    other = dataclasses.replace(one, facts=dict(reversed(one.facts.items())))
+    assert render_json(viewed([one])) == render_json(viewed([other]))
+
+
+def test_it_is_ascii_and_ends_with_one_line_feed(viewed: Callable[..., View]) -> None:
+    text = render_json(viewed([exposed("198.18.0.1", resource="\x1b[31m\u202eÅ")]))
+    assert text.isascii()
+    assert text.replace("\n", "").isprintable()
+    assert text.endswith("}\n")

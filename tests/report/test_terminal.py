@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+from report_estate import exposed, seen
+from rich.cells import cell_len
+from rich.console import Console
+
+from leadapron.model import Product, RunStatus
+from leadapron.report.messages import LANGUAGES
+from leadapron.report.terminal import show
+from leadapron.report.view import View
+
+
+def shown(view: View, language: str = "en", **options: object) -> str:
+    stream = io.StringIO()
+    show(view, Console(file=stream, _environ={}, **options), language)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def in_terminal(view: View, language: str = "en", **options: object) -> str:
+    defaults: dict[str, object] = {"force_terminal": True, "width": 80, "color_system": None}
+    return shown(view, language, **defaults | options)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("width", [60, 80, 132])
+def test_it_fits_the_terminal(viewed: Callable[..., View], width: int, language: str) -> None:
+    long = "2001:db8:1234:5678:9abc:def0:1234:5678"
+    services = [
+        exposed(long, 11112, name="a" * 120 + ".example", product=Product(candidates=("x" * 60, "y" * 60))),
+        seen(long, 104, resource="SIXTEENCHARSLONG"),
+    ]
+    view = viewed(services, status=RunStatus.STOPPED, why="w" * 200)
+    for line in in_terminal(view, language, width=width).splitlines():
+        assert cell_len(line) <= width
+
+
+def test_a_terminal_shows_everything(view: View) -> None:
+    text = in_terminal(view)
+    for expected in ("4 of 9 imaging servers", "Critical", "198.18.0.12:4242", "LA-15", "198.18.0.21:11112", "≥ 8,412"):
+        assert expected in text
+    assert "\x1b" not in text
+
+
+def test_colour_is_for_terminals_that_want_it(view: View) -> None:
+    assert "\x1b[" in in_terminal(view, color_system="standard")
+    plain = io.StringIO()
+    show(view, Console(file=plain, force_terminal=True, width=80, _environ={"NO_COLOR": "1", "TERM": "xterm"}))
+    assert "\x1b[3" not in plain.getvalue()
+    assert "\x1b[4" not in plain.getvalue()
+
+
+def test_a_pipe_gets_plain_lines_that_are_never_wrapped(view: View) -> None:
+    lines = shown(view, width=20).splitlines()
+    (row,) = [line for line in lines if "198.18.0.12:4242" in line]
+    assert row.startswith("Critical  198.18.0.12:4242")
+    assert row.endswith("list; offered: fetch, store  3,890 studies, 412,730 images")
+    assert all(line == line.rstrip() for line in lines)
+    assert not set("─│┃━┏") & set("".join(lines))
+
+
+def test_a_run_that_is_not_complete_says_so(viewed: Callable[..., View]) -> None:
+    view = viewed([], status=RunStatus.INCOMPLETE)
+    assert "unknown, not safe" in " ".join(in_terminal(view).split())
+    assert "unknown, not safe" in shown(view)

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_estate import METHOD, RUN, UNKNOWNS, bound, estate, exposed, findings_of, seen
+
+from leadapron.model import (
+    Access,
+    Count,
+    CountKind,
+    Counts,
+    CountSource,
+    Endpoint,
+    Failed,
+    FindingStatus,
+    Reason,
+    Severity,
+    Stage,
+    Unknown,
+    Verdict,
+)
+from leadapron.report.view import View, build_view, total
+
+ESTIMATE = Count(value=50, low=40, high=60, kind=CountKind.ESTIMATE, source=CountSource.SAMPLED)
+
+
+def summed(*counts: Count | None) -> tuple[int, int, int | None, str, str] | None:
+    result = total(counts)
+    return result and (result.value, result.low, result.high, result.kind.value, result.source.value)
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ((), None),
+        ((None, None), None),
+        ((Count.exact(3), Count.exact(4)), (7, 7, 7, "exact", "enumerated")),
+        ((Count.exact(3), None), (3, 3, None, "bound", "enumerated")),
+        ((Count.exact(3), bound(4)), (7, 7, None, "bound", "enumerated")),
+        ((Count.exact(3), bound(4, 9)), (7, 7, 12, "bound", "enumerated")),
+        ((Count.exact(3), ESTIMATE), (53, 43, 63, "estimate", "sampled")),
+        ((bound(4), ESTIMATE), (54, 44, None, "bound", "sampled")),
+        ((Count.exact(3, CountSource.CLAIMED), Count.exact(4)), (7, 7, 7, "exact", "claimed")),
+    ],
+)
+def test_a_sum_is_worth_what_its_weakest_part_is(
+    counts: tuple[Count | None, ...], expected: tuple[int, int, int | None, str, str] | None
+) -> None:
+    assert summed(*counts) == expected
+
+
+COUNTS = st.builds(
+    lambda low, more, up, kind: Count(
+        value=low + more,
+        low=low,
+        high=None if up is None else low + more + up,
+        kind=kind,
+        source=CountSource.ENUMERATED,
+    ),
+    st.integers(0, 10**9),
+    st.integers(0, 10),
+    st.none() | st.integers(0, 10),
+    st.sampled_from([CountKind.BOUND, CountKind.ESTIMATE]),
+) | st.integers(0, 10**9).map(Count.exact)
+
+
+@given(st.lists(st.none() | COUNTS))
+def test_a_sum_never_claims_more_than_its_parts(counts: list[Count | None]) -> None:
+    result = total(counts)
+    known = [count for count in counts if count]
+    if result is None:
+        assert not known
+        return
+    assert result.low == sum(count.low for count in known) <= result.value
+    exact = len(known) == len(counts) and all(count.kind is CountKind.EXACT for count in known)
+    assert (result.kind is CountKind.EXACT) == exact
+    if result.high is None:
+        assert result.kind is CountKind.BOUND
+    else:
+        assert result.value <= result.high
+
+
+def test_totals_count_exposed_services_only(view: View) -> None:
+    totals = view.totals
+    assert (totals.services, totals.exposed_services) == (9, 4)
+    assert (totals.servers, totals.exposed_servers) == (9, 4)
+    assert (totals.endpoints_tried, totals.endpoints_reached) == (1024, 19)
+    assert totals.studies == bound(4210)
+    assert totals.images is not None
+    assert (totals.images.low, totals.images.high, totals.images.kind) == (475_142, None, CountKind.BOUND)
+    assert totals.worklist == Count.exact(86)
+    assert totals.unique_images is None
+    assert totals.genuine_images is None
+    assert {country: part.services for country, part in totals.countries.items()} == {"DE": 2, "IT": 2}
+
+
+def test_a_worklist_server_is_no_hole_in_the_sum_of_images() -> None:
+    archive = exposed("198.18.0.1", counts=Counts(studies=Count.exact(2), images=Count.exact(20)))
+    worklist = exposed("198.18.0.2", counts=Counts(worklist=Count.exact(5)), facts={"context.worklist_find": True})
+    uncounted = exposed("198.18.0.3")
+    assert build_view(RUN, [archive, worklist], [], []).totals.images == Count.exact(20)
+    assert build_view(RUN, [archive, worklist, uncounted], [], []).totals.images == bound(20)
+
+
+def test_two_titles_on_one_port_are_two_services_of_one_server() -> None:
+    titles = [exposed("198.18.0.1", resource=title, counts=Counts(images=Count.exact(5))) for title in ("A", "B")]
+    totals = build_view(RUN, titles, [], []).totals
+    assert (totals.exposed_services, totals.exposed_servers, totals.images) == (2, 1, Count.exact(10))
+
+
+def test_a_middlebox_is_no_service_and_never_exposed() -> None:
+    middlebox = seen("198.18.0.9", middlebox=True, access=Access(list=Verdict.PROVEN))
+    view = build_view(RUN, [middlebox], [], [])
+    assert (view.totals.services, view.totals.exposed_services) == (0, 0)
+    assert view.exposed == view.not_exposed == ()
+    assert len(view.middleboxes) == 1
+
+
+def test_services_come_exposed_first_then_by_severity_then_by_size(view: View) -> None:
+    order = [(item.observation.exposed, item.severity) for item in view.exposed]
+    assert order[0] == (True, Severity.CRITICAL)
+    ranks = [-1 if severity is None else severity.rank for _, severity in order]
+    assert ranks == sorted(ranks, reverse=True)
+    assert [str(item.service.endpoint) for item in view.exposed] == [
+        "198.18.0.12:4242",
+        "[2001:db8:18::4f0:1]:104",
+        "198.18.0.41:11112",
+        "198.18.0.77:104",
+    ]
+    assert all(item.observation.exposed for item in view.services[:4])
+    assert len(view.services) == 11
+
+
+def test_controls_group_active_findings_worst_first(view: View) -> None:
+    ranks = [group.severity.rank for group in view.controls]
+    assert ranks == sorted(ranks, reverse=True)
+    assert view.controls[0].control == "LA-11"
+    assert sum(len(group.findings) for group in view.controls) == len(view.findings)
+
+
+@pytest.mark.parametrize("status", [FindingStatus.CLOSED, FindingStatus.NOT_OBSERVED])
+def test_a_finding_that_is_history_is_listed_but_not_counted(status: FindingStatus) -> None:
+    observation = exposed("198.18.0.1")
+    findings = [dataclasses.replace(finding, status=status) for finding in findings_of([observation])]
+    view = build_view(RUN, [observation], findings, [])
+    assert len(view.findings) == len(findings) > 0
+    assert view.controls == ()
+    assert view.services[0].severity is None
+    assert set(view.totals.findings.values()) == {0}
+
+
+def test_a_finding_stored_under_another_name_belongs_to_its_service() -> None:
+    observation = exposed("198.18.0.1", name="new.example")
+    findings = [
+        dataclasses.replace(
+            finding,
+            service=dataclasses.replace(
+                finding.service, endpoint=Endpoint(address=finding.service.endpoint.address, port=104, name="old")
+            ),
+        )
+        for finding in findings_of([observation])
+    ]
+    assert len(build_view(RUN, [observation], findings, []).services[0].findings) == len(findings)
+
+
+def test_unknowns_of_services_join_those_of_the_run_once(view: View) -> None:
+    assert len(view.unknowns) == len(UNKNOWNS) + 2
+    twice = Unknown(endpoint="198.18.0.1:104", stage=Stage.COUNT, reason=Reason.LIMIT, count=1)
+    limited = exposed("198.18.0.1", unknowns=(Failed(stage=Stage.COUNT, reason=Reason.LIMIT),))
+    assert build_view(RUN, [limited], [], [twice]).unknowns == (twice,)
+
+
+def test_unknowns_are_grouped_by_stage_and_reason(view: View) -> None:
+    assert [(group.stage.value, group.reason.value, group.count) for group in view.unknown_groups] == [
+        ("connect", "timeout", 16),
+        ("handshake", "protocol", 1),
+        ("handshake", "reset", 1),
+        ("list", "empty", 1),
+        ("count", "limit", 1),
+    ]
+
+
+@given(st.randoms(use_true_random=False))
+def test_the_order_of_what_is_given_makes_no_difference(shuffle: random.Random) -> None:
+    observations, unknowns = estate(), list(UNKNOWNS)
+    findings = findings_of(observations)
+    expected = build_view(RUN, observations, findings, unknowns, METHOD)
+    for items in (observations, findings, unknowns):
+        shuffle.shuffle(items)  # type: ignore[arg-type]
+    assert build_view(RUN, observations, findings, unknowns, METHOD) == expected
+
+
+def test_an_empty_run_has_an_empty_view(viewed: Callable[..., View]) -> None:
+    totals = viewed([]).totals
+    assert (totals.services, totals.images, totals.countries) == (0, None, {})

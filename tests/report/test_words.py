@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from report_estate import bound, estate, exposed, seen
+
+from leadapron.model import (
+    Count,
+    CountKind,
+    Counts,
+    CountSource,
+    Product,
+    RunStatus,
+    Vantage,
+    VantageKind,
+)
+from leadapron.report import words
+from leadapron.report.messages import messages
+from leadapron.report.view import View
+
+EN, IT = messages("en"), messages("it")
+ARCHIVE = Counts(studies=Count.exact(1), images=Count.exact(1))
+ESTIMATE = Count(value=1200, low=900, high=1500, kind=CountKind.ESTIMATE, source=CountSource.SAMPLED)
+
+
+def test_the_sentence_says_what_is_exposed(view: View) -> None:
+    assert words.sentence(view, EN) == (
+        "4 of 9 imaging servers let anyone on the internet list at least 4,210 studies with at least 475,142 images, "
+        "and 86 worklist entries."
+    )
+    assert words.sentence(view, IT) == (
+        "4 server di imaging su 9 permettono a chiunque su internet di elencare almeno 4.210 studi con almeno 475.142 "
+        "immagini, e 86 voci della lista di lavoro."
+    )
+
+
+def test_one_is_singular(viewed: Callable[..., View]) -> None:
+    two = viewed([exposed("198.18.0.1", counts=ARCHIVE), seen("198.18.0.2")])
+    assert words.sentence(two, EN) == ("1 of 2 imaging servers lets anyone on the internet list 1 study with 1 image.")
+    one = viewed([exposed("198.18.0.1", counts=ARCHIVE)])
+    assert words.sentence(one, EN) == (
+        "The 1 imaging server that answered lets anyone on the internet list 1 study with 1 image."
+    )
+
+
+def test_the_sentence_never_calls_uncounted_things_zero(viewed: Callable[..., View]) -> None:
+    view = viewed([exposed("198.18.0.1", counts=Counts(studies=bound(0))), seen("198.18.0.2")])
+    assert words.sentence(view, EN) == (
+        "1 of 2 imaging servers lets anyone on the internet list records, how many is not known."
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "who"),
+    [
+        (VantageKind.PARTNER_VPN, "anyone on the partner connection"),
+        (VantageKind.OFFICE, "anyone on the office network"),
+        (VantageKind.CLINICAL, "anyone on the clinical network"),
+    ],
+)
+def test_the_sentence_says_who(viewed: Callable[..., View], kind: VantageKind, who: str) -> None:
+    assert who in words.sentence(viewed(estate(), vantage=Vantage(kind=kind, name="x")), EN)
+
+
+def test_nothing_exposed_nothing_answered_and_nothing_seen_are_three_sentences(viewed: Callable[..., View]) -> None:
+    closed = [item for item in estate() if not item.exposed]
+    assert words.sentence(viewed(closed), EN) == (
+        "None of the 5 imaging servers that answered let anyone on the internet list what they hold."
+    )
+    assert words.sentence(viewed([]), EN) == "No imaging server answered at the 1,024 endpoints that were tried."
+    assert words.sentence(viewed([], status=RunStatus.BLIND), EN).startswith("This run could see nothing")
+
+
+@pytest.mark.parametrize(
+    ("count", "long", "short"),
+    [
+        (None, "—", "—"),
+        (Count.exact(12_345), "12,345", "12,345"),
+        (bound(12_345), "at least 12,345", "≥ 12,345"),
+        (bound(100, 200), "100 to 200", "100–200"),
+        (ESTIMATE, "about 1,200", "≈ 1,200"),
+    ],
+)
+def test_a_count_shows_what_it_is(count: Count | None, long: str, short: str) -> None:
+    assert words.number(EN, count) == long
+    assert words.short_number(EN, count) == short
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (Count.exact(1), "exact; counted by us, answer by answer"),
+        (bound(1, source=CountSource.CLAIMED), "a lower bound; the server's own number"),
+        (bound(1, 2), "bounds; counted by us, answer by answer"),
+        (ESTIMATE, "an estimate, 95 % interval 900 to 1,500; projected from a sample"),
+    ],
+)
+def test_a_count_says_how_it_is_known(count: Count, text: str) -> None:
+    assert words.provenance(EN, count) == text
+
+
+def test_a_run_that_is_not_complete_says_so_and_why(viewed: Callable[..., View]) -> None:
+    assert words.status(EN, viewed().run) == ""
+    stopped = viewed(status=RunStatus.STOPPED, why="asked to stop").run
+    assert words.status(EN, stopped) == (
+        "This run was stopped before its end. What it did not reach is unknown, not safe. Reason: asked to stop."
+    )
+
+
+@pytest.mark.parametrize(
+    ("product", "text"),
+    [
+        (Product(name="Orthanc", version="1.12.4", toolkit="DCMTK"), "Orthanc 1.12.4"),
+        (Product(candidates=("Orthanc", "storescp")), "one of Orthanc, storescp"),
+        (Product(toolkit="DCMTK 3.6.8"), "speaks DCMTK 3.6.8"),
+        (Product(), "—"),
+    ],
+)
+def test_a_tie_is_not_a_guess(product: Product, text: str) -> None:
+    assert words.product(EN, product) == text
+
+
+def test_what_was_not_looked_at_names_the_ports(view: View) -> None:
+    assert "the other 65,531" in words.not_looked(EN, view.run)[0]
+    assert words.ports(EN, view.run) == "4 of 65,535: 104, 2762, 4242, 11112"
+
+
+def test_dates_are_utc_in_the_language(view: View) -> None:
+    assert words.when(EN, view.run.started_at) == "23 November 2026, 17:52 UTC"
+    assert words.when(IT, view.run.started_at) == "23 novembre 2026, 17:52 UTC"
+    assert words.when(EN, None) == "not finished"
