@@ -226,7 +226,7 @@ def _questions() -> list[Question]:
         Question("basis", "--basis", f"Basis ({', '.join(bases)})", choice(bases), lambda _: bases[0]),
         Question("party", "--party", "The partner's name (empty: none)", parse.optional_line, lambda _: ""),
         Question("granted_by", "--granted-by", "Who authorised it", parse.line, required),
-        Question("reference", "--reference", "Letter, ticket or law", parse.optional_line, lambda _: ""),
+        Question("reference", "--reference", "Letter, ticket or law", parse.optional_line, _reference),
         Question("valid_from", "--valid-from", "First day (UTC)", _day, lambda _: _today()),
         Question(
             "valid_until", "--valid-until", "Last day (UTC)", _day, lambda a: a["valid_from"] + dt.timedelta(DAYS)
@@ -236,13 +236,18 @@ def _questions() -> list[Question]:
         Question("networks", "--network", "Networks, with commas between", _list_of(parse.network), lambda _: []),
         Question(
             "names",
-            "--name",
+            "--network or --name",
             "Host names, with commas between",
             _list_of(parse.host_name),
             lambda a: [] if a["networks"] else None,
         ),
         Question("exclude", "--exclude", "Networks to leave alone", _list_of(parse.network), lambda _: []),
     ]
+
+
+def _reference(answers: Answers) -> str | None:
+    """A statutory basis has to be cited."""
+    return None if answers["basis"] == "statutory" else ""
 
 
 def _choice(text: str, names: list[str]) -> str:

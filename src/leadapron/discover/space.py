@@ -1,12 +1,12 @@
 """The target space: every (address, port) of a scope, in a keyed random order that can be entered anywhere.
 
-A sweep walks the indices 0 … len(space) - 1. Index i stands for the target at position `permutation[i]` of the plain order
-(addresses ascending, IPv4 first, each with all ports). Nothing is stored: an index is computed into its target, so a worker
-can start at any index, a shard is a range of them, and progress is a set of intervals. In permuted order neighbours in
-time are strangers in space: no network sees a burst.
+A sweep walks the indices 0 … len(space) - 1. Index i stands for the target at position `permutation(i)` of the plain
+order (addresses ascending, IPv4 first, each with all ports). Nothing is stored: an index is computed into its target,
+so a worker can start at any index, a shard is a range of them, and progress is a set of intervals. Neighbours in time
+are strangers in space: no network sees a burst.
 
-The permutation is an unbalanced Feistel network over ceil(log2(n)) bits; results outside the space are sent through it again
-until they fall inside (cycle walking, fewer than two passes on average). It spreads load and hides nothing.
+The permutation is an unbalanced Feistel network over ceil(log2(n)) bits; results outside the space are sent through it
+again until they fall inside (cycle walking, under two passes on average). It spreads load and hides nothing.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ class Batch:
 
 
 class TargetSpace:
-    """Every (address, port) of the intervals exactly once. Intervals that overlap are merged, a repeated port counts once.
+    """Every (address, port) of the intervals exactly once. Overlapping intervals are merged, a repeated port counts once.
 
-    The same intervals, ports and key give the same order on every machine. `key` has at most 64 bytes. Raises ValueError
-    for more than `MAX_SIZE` targets.
+    The same intervals, ports and key give the same order on every machine. `key` has at most 64 bytes. Raises
+    ValueError for more than `MAX_SIZE` targets.
     """
 
     def __init__(self, intervals4: Intervals, intervals6: Intervals, ports: Sequence[int], key: bytes) -> None:
@@ -102,7 +102,8 @@ class TargetSpace:
             return np.empty(0, dtype=np.uint32)
         which = np.searchsorted(self._ends4, ranks, side="right")
         before = np.concatenate([[np.uint64(0)], self._ends4])[which]
-        return self._starts4[which] + (ranks - before).astype(np.uint32)
+        addresses: npt.NDArray[np.uint32] = self._starts4[which] + (ranks - before).astype(np.uint32)
+        return addresses
 
     def _addresses6(self, ranks: Words) -> list[int]:
         """Numbers of 128 bits, so one by one; IPv6 is swept up to /112, which keeps them few."""

@@ -1,8 +1,8 @@
 """From implementation class UID and version name to a product, or to candidates: a tie is no guess.
 
 The UID names whoever compiled the stack, which is often an unmodified toolkit (Orthanc shows itself as DCMTK). So
-toolkit and product are told apart. Nothing that a peer sent comes out: names are the catalogue's, a version is made of what the
-groups of a matching pattern caught, in a closed character set.
+toolkit and product are told apart. Nothing that a peer sent comes out: names are the catalogue's, a version is made of
+what the groups of a matching pattern caught, in a closed character set.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How fast we may knock: connections a second overall, and per network.
 
-A reservation is a promise in both schedules at once. Overall, time is a row of slots, 1/rate apart, each given away once; a
-connection that has to wait for its network takes a later slot and leaves the earlier ones to others. So neither rate is
-ever exceeded, and a slow network does not hold up the rest.
+A reservation is a promise in both schedules at once. Overall, time is a row of slots, 1/rate apart, each given away
+once; a connection that has to wait for its network takes a later slot and leaves the earlier ones to others. So neither
+rate is ever exceeded, and a slow network does not hold up the rest.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _SPARE = 1024
 class Pace:
     """One pace for all stages of a run. Not for several threads at once.
 
-    In any window of w seconds: at most `rate * (w + BURST_SECONDS) + 1` moments overall, `per_network * w + 1` per network.
+    In any window of w seconds: at most `rate * (w + BURST_SECONDS) + 1` moments overall, `per_network * w + 1` for one
+    network.
     """
 
     def __init__(

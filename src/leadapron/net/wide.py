@@ -1,17 +1,16 @@
 """The engine of the wide stages: many addresses, milliseconds each, one raw `epoll` loop in pure Python.
 
-Two uses. A connect sweep (`hello` None) asks only whether a port is open. A first handshake sends one prebuilt request to
-each target, collects the answer until `whole` says that it can be read, says farewell and closes.
+Two uses. A connect sweep (`hello` None) asks only whether a port is open. A first handshake sends one prebuilt
+request to each target, collects the answer until `whole` says that it can be read, says farewell and closes.
 
-What makes it fast, and what makes it right, is in `docs/adr/0002-wide-stage.md`. In short: no object is made for a
-connection that is refused (its socket connects anew), one registration with `epoll` per socket, no timer per target. Nothing
-is called late for our own slowness: every event that had happened by a deadline is read before the deadline is enforced,
-and the clock of deadlines stands still while this process does.
+Why it is fast and why it never calls a live host silent is in `docs/adr/0002-wide-stage.md`. In short: the socket of a
+refused connection connects anew, a socket is registered once, deadlines are kept per burst, handshakes save two
+packets. All that came in time is read before a deadline is enforced, and deadlines stand still while this process does.
 """
 
 from __future__ import annotations
 
-import enum
+import contextlib
 import errno
 import heapq
 import resource
@@ -19,12 +18,15 @@ import select
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from leadapron.model import Reason
+from leadapron.net.target import Outcome, Target, of_error
+from leadapron.net.turnstile import ReadyAt, Turnstile
+
+__all__ = ["Outcome", "Target", "WideEngine", "WideStats"]
 
 BURST = 64
 """Connections that are begun between two looks at the events: answers go before new questions."""
@@ -33,10 +35,6 @@ TICK = 0.1
 """Seconds; the longest sleep, so that a stop is noticed."""
 STALL = 0.1
 """Seconds of our own work between two looks at the events; what goes beyond is not counted against the targets."""
-LOOKAHEAD = 512
-"""Targets that are taken from the source before their moment of the pace, so that a busy network holds up no other."""
-QUEUED = 65_536
-"""Targets that wait for another connection to their host (`exclusive`)."""
 SPARE_FILES = 64
 RETRY_DELAYS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 3.2, 3.2, 3.2, 3.2, 3.2)
 """Seconds between attempts when this machine has no local port or file left: about the time that they are held."""
@@ -54,78 +52,8 @@ _NO_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 _STARVED = _NO_FILES | {errno.EADDRNOTAVAIL, errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC}
 """This machine is out of something: says nothing about the target."""
 
-
-class Target(NamedTuple):
-    """One (address, port) to visit. `tag` is the caller's own and comes back with the outcome."""
-
-    address: int
-    version: int
-    """4 or 6"""
-    port: int
-    tag: Any = None
-
-
-class Outcome(enum.StrEnum):
-    """How the visit to a target ended."""
-
-    CONNECTED = "connected"
-    """sweep: the port is open"""
-    ANSWERED = "answered"
-    """handshake: the answer is whole"""
-    REFUSED = "refused"
-    TIMEOUT = "timeout"
-    UNREACHABLE = "unreachable"
-    RESET = "reset"
-    """before we saw it connected"""
-    SILENT = "silent"
-    """handshake: connected, but no whole answer before the deadline"""
-    HUNG_UP = "hung_up"
-    """handshake: connected, then RST or FIN before the answer was whole"""
-    OVERLONG = "overlong"
-    """handshake: `max_answer` bytes, and still not whole"""
-    EXHAUSTED = "exhausted"
-    """ours: no local port or file to be had, in many attempts"""
-    OUT_OF_SCOPE = "out_of_scope"
-    STOPPED = "stopped"
-    """taken from the source, not finished"""
-
-    @property
-    def connected(self) -> bool:
-        """Whether the target is known to accept connections."""
-        return self in _CONNECTED
-
-    @property
-    def reason(self) -> Reason:
-        """Why the visit did not complete. KeyError for CONNECTED and ANSWERED: nothing failed."""
-        return _REASONS[self]
-
-
-_CONNECTED = frozenset({Outcome.CONNECTED, Outcome.ANSWERED, Outcome.SILENT, Outcome.HUNG_UP, Outcome.OVERLONG})
-_REASONS = {
-    Outcome.REFUSED: Reason.REFUSED,
-    Outcome.TIMEOUT: Reason.TIMEOUT,
-    Outcome.UNREACHABLE: Reason.UNREACHABLE,
-    Outcome.RESET: Reason.RESET,
-    Outcome.SILENT: Reason.TIMEOUT,
-    Outcome.HUNG_UP: Reason.RESET,
-    Outcome.OVERLONG: Reason.LIMIT,
-    Outcome.EXHAUSTED: Reason.LIMIT,
-    Outcome.OUT_OF_SCOPE: Reason.OUT_OF_SCOPE,
-    Outcome.STOPPED: Reason.STOPPED,
-}
-_ERRORS = {
-    errno.ECONNREFUSED: Outcome.REFUSED,
-    errno.ETIMEDOUT: Outcome.TIMEOUT,
-    errno.ECONNRESET: Outcome.RESET,
-    errno.ECONNABORTED: Outcome.RESET,
-    errno.EPIPE: Outcome.RESET,
-}
-"""Of connecting; every other error means unreachable."""
-
 Sink = Callable[[Target, Outcome, bytes], object]
 """Told of each target once, with what it had answered."""
-ReadyAt = Callable[[int, int], float]
-"""(address, version) to the moment from which it may be connected to: `Pace.ready_at`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,11 +101,11 @@ class WideEngine:
     ) -> WideStats:
         """Visit every target of `source`, which is read as slots become free. Blocks until all have their outcome.
 
-        `whole(answer so far)` is 0 while more bytes are needed. `exclusive`: never two connections to one address at once.
-        `should_stop` is asked many times a second. An exception of the source, the sink or `whole` ends the run.
+        `whole(answer so far)` is 0 while more bytes are needed. `exclusive`: never two connections to one address at
+        once. `should_stop` is asked many times a second. An exception of the source, the sink or `whole` ends the run.
         """
-        queue = _Queue(iter(source), self.ready_at, exclusive=exclusive)
-        visits = _Visits(self, queue, sink, hello, whole, farewell, max_answer)
+        queue = Turnstile(iter(source), self.ready_at, self.clock, exclusive=exclusive)
+        visits = _Visits(self, queue, sink, _Exchange(hello, whole, farewell, max_answer))
         try:
             visits.run(should_stop)
         finally:
@@ -185,90 +113,15 @@ class WideEngine:
         return visits.stats()
 
 
-class _Queue:
-    """Which target is next: the order of the source, put off by the pace and by `exclusive`."""
-
-    def __init__(self, source: Iterator[Target], ready_at: ReadyAt | None, *, exclusive: bool) -> None:
-        self._source, self._ready_at, self._exclusive = source, ready_at, exclusive
-        self._waiting: list[tuple[float, int, Target]] = []
-        self._serial = 0
-        self._hosts: dict[tuple[int, int], deque[Target] | None] = {}
-        self._queued = 0
-        self._freed: deque[Target] = deque()
-        self._is_dry = False
-
-    def next(self, now: float, room: int) -> Target | None:
-        """The next target that may be connected to at once. `room`: sockets left, which those that wait need as well."""
-        waiting = self._waiting
-        if waiting and waiting[0][0] <= now:
-            return heapq.heappop(waiting)[-1]
-        room = min(room, LOOKAHEAD)
-        while len(waiting) < room and (target := self._fresh()) is not None:
-            if self._ready_at is None or (ready := self._ready_at(target.address, target.version)) <= now:
-                return target
-            self._serial += 1
-            heapq.heappush(waiting, (ready, self._serial, target))
-        return None
-
-    def _fresh(self) -> Target | None:
-        """The next target whose host is free. In exclusive mode the host is busy from here to `release`."""
-        if self._freed:
-            return self._freed.popleft()
-        while not self._is_dry and self._queued < QUEUED:
-            target = next(self._source, None)
-            if target is None:
-                self._is_dry = True
-            elif not self._exclusive or self._occupy(target):
-                return target
-        return None
-
-    def _occupy(self, target: Target) -> bool:
-        host = target.version, target.address
-        if host not in self._hosts:
-            self._hosts[host] = None
-            return True
-        if (behind := self._hosts[host]) is None:
-            behind = self._hosts[host] = deque()
-        behind.append(target)
-        self._queued += 1
-        return False
-
-    def release(self, target: Target) -> None:
-        """The connection to the host of `target` is closed (`exclusive`)."""
-        if not self._exclusive:
-            return
-        host = target.version, target.address
-        if behind := self._hosts[host]:
-            self._freed.append(behind.popleft())
-            self._queued -= 1
-        else:
-            del self._hosts[host]
-
-    def next_moment(self) -> float | None:
-        """When the first one that waits for the pace may go."""
-        return self._waiting[0][0] if self._waiting else None
-
-    def is_empty(self) -> bool:
-        return self._is_dry and not (self._waiting or self._freed or self._queued)
-
-    def drain(self) -> Iterator[Target]:
-        """Everything that was taken from the source and not yet handed out."""
-        yield from (entry[-1] for entry in self._waiting)
-        yield from self._freed
-        for behind in self._hosts.values():
-            yield from behind or ()
-        self._waiting, self._hosts, self._queued, self._is_dry = [], {}, 0, True
-        self._freed.clear()
+class _Exchange(NamedTuple):
+    hello: bytes | None
+    whole: Callable[[bytes], int]
+    farewell: bytes
+    max_answer: int
 
 
-class _Stage(enum.IntEnum):
-    CONNECTING = 0
-    SENDING = 1
-    AWAITING = 2
-    """hello is sent; an answer is under way"""
-
-
-_CONNECTING, _SENDING, _AWAITING = _Stage
+_CONNECTING, _SENDING, _AWAITING = range(3)
+"""Stages of a line: SYN sent; connected, hello not sent whole; hello sent."""
 
 
 class _Line:
@@ -280,7 +133,7 @@ class _Line:
     fd: int
     target: Target
     place: tuple[str, int]
-    stage: _Stage
+    stage: int
     turn: list[_Line] | None
     """the burst that it was begun in; None when it is idle"""
     unsent: bytes
@@ -290,29 +143,300 @@ class _Line:
 class _Visits:
     """One run of the engine."""
 
-    def __init__(
-        self,
-        engine: WideEngine,
-        queue: _Queue,
-        sink: Sink,
-        hello: bytes | None,
-        whole: Callable[[bytes], int],
-        farewell: bytes,
-        max_answer: int,
-    ) -> None:
+    def __init__(self, engine: WideEngine, queue: Turnstile, sink: Sink, exchange: _Exchange) -> None:
         self._clock, self._timeout, self._asked = engine.clock, engine.timeout, engine.concurrency
-        self._queue, self._sink, self._whole = queue, sink, whole
-        self._hello, self._farewell, self._max_answer = hello, farewell, max_answer
-        self._concurrency = self._lowest = _permitted(engine.concurrency)
+        self._queue, self._sink, self._exchange = queue, sink, exchange
+        self._hello = exchange.hello
+        self._concurrency = self._most = _permitted(engine.concurrency)
         self._epoll = select.epoll()
         self._live: dict[int, _Line] = {}
         self._idle: dict[int, list[_Line]] = {4: [], 6: []}
-        """with a socket that may connect again"""
+        """lines whose socket may connect again, by IP version"""
         self._bare: list[_Line] = []
+        """lines without a socket"""
         self._turns: deque[tuple[float, list[_Line]]] = deque()
-        """(deadline, lines) of each burst; all have the same timeout, so they are in order"""
+        """deadline and lines of each burst; all have the same timeout, so they are in order"""
         self._turn: list[_Line] = []
-        self._retries: list[tuple[float, int, Target]] = []
-        self._attempts: dict[int, int] = {}
+        self._retries: list[tuple[float, int, Target, int]] = []
+        self._now = self._clock()
         self._stalled = 0.0
         self._targets = self._postponed = 0
+
+    def run(self, should_stop: Callable[[], bool]) -> None:
+        live, poll = self._live, self._epoll.poll
+        while not should_stop():
+            is_more = self._begin()
+            if not (live or self._retries or is_more) and self._queue.is_empty():
+                return
+            polled = self._tick()
+            events = poll(0.0 if is_more else self._patience(polled), self._most)
+            self._now = self._clock()
+            for fd, event in events:
+                if (line := live.get(fd)) is not None:
+                    self._on_event(line, event)
+            self._expire(polled)
+        self._stop()
+
+    def close(self) -> None:
+        for line in (*self._live.values(), *self._idle[4], *self._idle[6]):
+            line.socket.close()
+        self._epoll.close()
+
+    def stats(self) -> WideStats:
+        return WideStats(
+            targets=self._targets,
+            asked=self._asked,
+            concurrency=self._concurrency,
+            postponed=self._postponed,
+            stalled=self._stalled,
+        )
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def _tick(self) -> float:
+        """The time of deadlines: the clock without our stalls."""
+        now = self._clock()
+        self._stalled += max(0.0, now - self._now - STALL)
+        self._now = now
+        return now - self._stalled
+
+    def _patience(self, now: float) -> float:
+        """Seconds until there is something to do without an event."""
+        moments = [self._retries[0][0]] if self._retries else []
+        if len(self._live) < self._concurrency and (moment := self._queue.next_moment()) is not None:
+            moments.append(moment)
+        patience = min([TICK, *(moment - self._now for moment in moments)])
+        if self._turns:
+            patience = min(patience, self._turns[0][0] - now)
+        return max(patience, 0.0)
+
+    def _expire(self, polled: float) -> None:
+        """End what was due when the events that are now handled were fetched: all that came in time has been read."""
+        turns = self._turns
+        while turns and turns[0][0] <= polled:
+            _, turn = turns.popleft()
+            for line in turn:
+                if line.turn is turn:
+                    connected = line.stage != _CONNECTING
+                    self._finish(line, Outcome.SILENT if connected else Outcome.TIMEOUT, line.answer)
+
+    def _stop(self) -> None:
+        for line in list(self._live.values()):
+            self._finish(line, Outcome.STOPPED, line.answer)
+        for target in [*(retry[2] for retry in self._retries), *self._queue.drain()]:
+            self._tell(target, Outcome.STOPPED)
+
+    # -- connecting ----------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> bool:
+        """Begin a burst of connections. Returns whether there may be more to begin right now."""
+        now, live, queue, retries = self._clock(), self._live, self._queue, self._retries
+        turn: list[_Line] = []
+        self._turn = turn
+        is_more = False
+        for _ in range(BURST):
+            if (room := self._concurrency - len(live)) <= 0:
+                break
+            if retries and retries[0][0] <= now:
+                self._connect(*heapq.heappop(retries)[2:])
+            elif len(retries) < RETRYING and (target := queue.next(now, room)) is not None:
+                self._connect(target, 0)
+            else:
+                break
+        else:
+            is_more = True
+        if turn:
+            self._turns.append((self._tick() + self._timeout, turn))
+        return is_more
+
+    def _connect(self, target: Target, attempts: int) -> None:
+        address, version, port, _ = target
+        place = _text(address, version), port
+        try:
+            line = self._line(version)
+        except OSError as error:
+            self._not_begun(target, place, error.errno or 0, attempts)
+            return
+        if self._hello is not None:
+            line.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+        try:
+            error_number = line.socket.connect_ex(place)
+        except PermissionError:
+            self._idle[version].append(line)
+            self._tell(target, Outcome.OUT_OF_SCOPE)
+            return
+        if error_number == errno.EINPROGRESS or not error_number:
+            line.target, line.place, line.stage, line.turn, line.answer = (
+                target,
+                place,
+                _CONNECTING,
+                self._turn,
+                b"",
+            )
+            self._live[line.fd] = line
+            self._turn.append(line)
+        else:
+            self._idle[version].append(line)
+            self._not_begun(target, place, error_number, attempts)
+
+    def _line(self, version: int) -> _Line:
+        """A line with a socket that is watched. Raises OSError."""
+        idle = self._idle[version]
+        if idle:
+            return idle.pop()
+        others = self._idle[10 - version]
+        if others and len(self._live) + len(others) >= self._concurrency:
+            self._bare.append(others.pop())
+            self._bare[-1].socket.close()
+        opened = Socket(_FAMILY[version], _TYPE)
+        try:
+            self._epoll.register(opened.fileno(), _EVENTS)
+        except OSError:
+            opened.close()
+            raise
+        line = self._bare.pop() if self._bare else _Line()
+        line.socket, line.fd = opened, opened.fileno()
+        return line
+
+    def _not_begun(self, target: Target, place: tuple[str, int], error_number: int, attempts: int) -> None:
+        """A connect that failed before its first packet: try again later if it was for want of something of ours."""
+        starved = error_number in _STARVED
+        if error_number == errno.EADDRNOTAVAIL and not _has_source(target.version, place):
+            starved = False
+        if starved and attempts < len(RETRY_DELAYS):
+            if error_number in _NO_FILES:
+                self._concurrency = max(1, len(self._live))
+            self._postponed += 1
+            moment = self._clock() + RETRY_DELAYS[attempts]
+            heapq.heappush(self._retries, (moment, self._postponed, target, attempts + 1))
+        else:
+            self._tell(target, Outcome.EXHAUSTED if starved else of_error(error_number))
+
+    # -- events --------------------------------------------------------------------------------------------------------
+
+    def _on_event(self, line: _Line, event: int) -> None:
+        if line.stage == _CONNECTING:
+            if event & _BROKEN:
+                self._connect_failed(line)
+                return
+            if self._hello is None:
+                is_self = line.socket.getsockname()[:2] == line.place
+                self._finish(line, Outcome.REFUSED if is_self else Outcome.CONNECTED)
+                return
+            line.stage, line.unsent = _SENDING, self._hello
+        if line.stage == _SENDING and not self._send(line):
+            return
+        if event & _READABLE:
+            self._receive(line)
+
+    def _connect_failed(self, line: _Line) -> None:
+        """Fetch the error by a second connect, which on Linux also makes the socket fit for another target."""
+        target = line.target
+        try:
+            error_number = line.socket.connect_ex(line.place)
+        except PermissionError:
+            error_number = line.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            self._finish(line, of_error(error_number))
+            return
+        del self._live[line.fd]
+        line.turn = None
+        self._idle[target.version].append(line)
+        self._tell(target, of_error(error_number))
+
+    def _send(self, line: _Line) -> bool:
+        """Send what is left of hello. Returns whether the line is still open."""
+        try:
+            sent = line.socket.send(line.unsent)
+        except BlockingIOError:
+            return True
+        except OSError:
+            self._finish(line, Outcome.HUNG_UP)
+            return False
+        if sent == len(line.unsent):
+            line.stage = _AWAITING
+        else:
+            line.unsent = line.unsent[sent:]
+        return True
+
+    def _receive(self, line: _Line) -> None:
+        """Read all there is; `epoll` tells of it only once."""
+        exchange, sock = self._exchange, line.socket
+        while True:
+            try:
+                data = sock.recv(READ_SIZE)
+            except BlockingIOError:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self._finish(line, Outcome.HUNG_UP, line.answer)
+                return
+            line.answer = answer = line.answer + data
+            if exchange.whole(answer):
+                is_self = answer == self._hello and sock.getsockname()[:2] == line.place
+                self._finish(line, Outcome.REFUSED if is_self else Outcome.ANSWERED, b"" if is_self else answer)
+                return
+            if len(answer) >= exchange.max_answer:
+                self._finish(line, Outcome.OVERLONG, answer[: exchange.max_answer])
+                return
+
+    # -- endings -------------------------------------------------------------------------------------------------------
+
+    def _finish(self, line: _Line, outcome: Outcome, answer: bytes = b"") -> None:
+        """Leave a connection: farewell and FIN in one packet."""
+        if line.stage == _AWAITING and self._exchange.farewell:
+            _say(line.socket, self._exchange.farewell)
+        line.socket.close()
+        del self._live[line.fd]
+        line.turn = None
+        line.answer = b""
+        self._bare.append(line)
+        self._tell(line.target, outcome, answer)
+
+    def _tell(self, target: Target, outcome: Outcome, answer: bytes = b"") -> None:
+        self._queue.release(target)
+        self._targets += 1
+        self._sink(target, outcome, answer)
+
+
+def _say(sock: Socket, farewell: bytes) -> None:
+    """As far as the peer still listens. `MSG_MORE`: the close that follows sends it off together with its FIN."""
+    try:
+        sock.send(farewell, socket.MSG_MORE)
+    except OSError:
+        return
+
+
+def _text(address: int, version: int) -> str:
+    if version == 4:
+        return socket.inet_ntoa(address.to_bytes(4, "big"))
+    return socket.inet_ntop(socket.AF_INET6, address.to_bytes(16, "big"))
+
+
+def _has_source(version: int, place: tuple[str, int]) -> bool:
+    """Whether this machine has an address to go there from. Connecting a datagram socket sends nothing."""
+    try:
+        probe = Socket(_FAMILY[version], socket.SOCK_DGRAM)
+    except OSError:
+        return False
+    try:
+        return probe.connect_ex(place) != errno.EADDRNOTAVAIL
+    finally:
+        probe.close()
+
+
+def _permitted(concurrency: int) -> int:
+    """How many of `concurrency` sockets there are files for; raises the soft limit as far as it goes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        used = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    except OSError:
+        used = SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < concurrency + used + SPARE_FILES:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    if soft == resource.RLIM_INFINITY:
+        return concurrency
+    return max(1, min(concurrency, soft - used - SPARE_FILES))

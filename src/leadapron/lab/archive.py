@@ -1,0 +1,147 @@
+"""An index of made-up studies, from a seed, and C-FIND matching on it (PS3.4 Annex C.2.2.2)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import fnmatch
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from leadapron.protocols.dicom.wire import elements
+
+STUDY_DATE, ACCESSION, LEVEL, MODALITIES = 0x00080020, 0x00080050, 0x00080052, 0x00080061
+PATIENT_NAME, PATIENT_ID = 0x00100010, 0x00100020
+STUDY_UID, SERIES_UID, INSTANCE_UID = 0x0020000D, 0x0020000E, 0x00080018
+STUDY_SERIES, STUDY_IMAGES, SERIES_IMAGES = 0x00201206, 0x00201208, 0x00201209
+
+VRS = {
+    STUDY_DATE: b"DA",
+    ACCESSION: b"SH",
+    LEVEL: b"CS",
+    MODALITIES: b"CS",
+    PATIENT_NAME: b"PN",
+    PATIENT_ID: b"LO",
+    STUDY_UID: b"UI",
+    SERIES_UID: b"UI",
+    INSTANCE_UID: b"UI",
+    STUDY_SERIES: b"IS",
+    STUDY_IMAGES: b"IS",
+    SERIES_IMAGES: b"IS",
+}
+_UNDATED = 0.03
+_FIRST_DAY = dt.date(2005, 1, 1)
+_DAYS = 7600
+
+Keys = Mapping[int, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """One study. `series` holds the number of images of each series."""
+
+    values: Keys
+    series: tuple[int, ...]
+
+    @property
+    def images(self) -> int:
+        return sum(self.series)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """Studies that can be queried. `claims`: answers say how many series and images a study has."""
+
+    studies: tuple[Study, ...] = ()
+    claims: bool = True
+
+    @property
+    def series(self) -> int:
+        return sum(len(study.series) for study in self.studies)
+
+    @property
+    def images(self) -> int:
+        return sum(study.images for study in self.studies)
+
+    def find(self, keys: Keys) -> Iterator[dict[int, bytes]]:
+        """The answers to an identifier: the requested keys of each match, at its level."""
+        level = keys.get(LEVEL, b"").strip()
+        for study in self.studies:
+            if not all(_matches(pattern, study.values[tag]) for tag, pattern in keys.items() if tag in study.values):
+                continue
+            if level == b"STUDY":
+                yield _answer(keys, {**study.values, **self._claims(study)})
+            elif level == b"SERIES":
+                yield from (_answer(keys, values) for values in _series(study, claims=self.claims))
+            elif level == b"IMAGE":
+                yield from _images(study, keys)
+
+    def _claims(self, study: Study) -> dict[int, bytes]:
+        if not self.claims:
+            return {}
+        return {STUDY_SERIES: str(len(study.series)).encode(), STUDY_IMAGES: str(study.images).encode()}
+
+
+def made_up(seed: int, count: int, *, claims: bool = True, largest: int = 60) -> Archive:
+    """`count` studies of synthetic patients, the same for the same seed. Series have 1 to `largest` images."""
+    chance = random.Random(seed)  # noqa: S311 - made-up data
+    return Archive(studies=tuple(_study(chance, seed, number, largest) for number in range(count)), claims=claims)
+
+
+def _study(chance: random.Random, seed: int, number: int, largest: int) -> Study:
+    day = _FIRST_DAY + dt.timedelta(days=chance.randrange(_DAYS))
+    values = {
+        STUDY_DATE: b"" if chance.random() < _UNDATED else f"{day:%Y%m%d}".encode(),
+        ACCESSION: f"SYN{seed % 1000:03}{number:06}".encode(),
+        MODALITIES: chance.choice((b"CT", b"MR", b"CR", b"US", b"MG", b"CT\\SR")),
+        PATIENT_NAME: f"SYNTHETIC^Patient{number:06}".encode(),
+        PATIENT_ID: f"SYNTHETIC-{number:06}".encode(),
+        STUDY_UID: f"2.25.{seed}.{number + 1}".encode(),
+    }
+    return Study(values=values, series=tuple(chance.randint(1, largest) for _ in range(chance.randint(1, 3))))
+
+
+def _series(study: Study, *, claims: bool) -> Iterator[dict[int, bytes]]:
+    for number, images in enumerate(study.series, start=1):
+        uid = study.values[STUDY_UID] + f".{number}".encode()
+        numbers = {SERIES_IMAGES: str(images).encode()} if claims else {}
+        yield {**study.values, SERIES_UID: uid, **numbers}
+
+
+def _images(study: Study, keys: Keys) -> Iterator[dict[int, bytes]]:
+    wanted = keys.get(SERIES_UID, b"")
+    for values, images in zip(_series(study, claims=False), study.series, strict=True):
+        if _matches(wanted, values[SERIES_UID]):
+            for number in range(1, images + 1):
+                uid = values[SERIES_UID] + f".{number}".encode()
+                yield _answer(keys, {**values, INSTANCE_UID: uid})
+
+
+def _answer(keys: Keys, values: Keys) -> dict[int, bytes]:
+    return {tag: values.get(tag, b"") if tag != LEVEL else keys[LEVEL] for tag in keys}
+
+
+def _matches(pattern: bytes, value: bytes) -> bool:
+    """Universal, range, list of UIDs, wildcard and single value matching. An empty value matches no range."""
+    pattern = pattern.strip(b" \0")
+    if not pattern or pattern == value:
+        return True
+    if b"\\" in pattern:
+        return value in pattern.split(b"\\")
+    if b"-" in pattern and pattern.replace(b"-", b"").isdigit():
+        first, _, last = pattern.partition(b"-")
+        return bool(value) and (not first or value >= first) and (not last or value <= last)
+    if b"*" in pattern or b"?" in pattern:
+        return fnmatch.fnmatchcase(value.decode(), pattern.decode())
+    return False
+
+
+def read_identifier(data: bytes, *, explicit: bool) -> dict[int, bytes]:
+    """The keys of an identifier by tag. Raises WireError."""
+    return {tag: data[start:end] for tag, start, end in elements.walk(data, explicit=explicit)}
+
+
+def write_identifier(values: Keys, *, explicit: bool) -> bytes:
+    """An answer as a data set; keys that the archive does not know are left out."""
+    known = [(tag, value) for tag, value in values.items() if tag in VRS]
+    return elements.encode(known, vrs=VRS if explicit else None)

@@ -1,0 +1,198 @@
+"""The demo estate and its truth.
+
+Some thirty addresses of one /26 of loopback, two ports chosen free on all of them. The truth is written down beside
+each server, from what the server is, not from what an audit says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from leadapron.lab import odd
+from leadapron.lab.archive import Archive, made_up
+from leadapron.lab.odd import Serve
+from leadapron.lab.server import QUERY, RETRIEVE, STORE, WORKLIST, Behaviour, OnFind, Server
+
+NETWORK = IPv4Network("127.77.20.0/26")
+TITLE = "DEMOPACS"
+"""The one called title that the archive which checks titles knows, and that its owner told us."""
+ANY = "ANY-SCP"
+
+DCM4CHE = ("1.2.40.0.13.1.3", b"dcm4che-5.31.0")
+MIDDLEBOX = range(40, 60)
+"""Addresses that all echo what they are sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """What an audit has to find at one endpoint. Counts: (lowest value, kind). `unknown`: (stage, reason) or None."""
+
+    resource: str | None
+    """the called title of the service; None: no DICOM service there"""
+    access: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, tuple[int, str]] = field(default_factory=dict)
+    unknown: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    number: int
+    """place in the network"""
+    what: str
+    serve: Serve
+    truth: Truth
+
+
+def _archive(
+    number: int, what: str, behaviour: Behaviour, access: str, counts: dict[str, tuple[int, str]], title: str = ANY
+) -> Host:
+    """`access`: the verdicts on talk, list, read and write, separated by spaces."""
+    verdicts = dict(zip(("talk", "list", "read", "write"), access.split(), strict=True))
+    inexact = ("count", "limit") if any(kind == "bound" for _, kind in counts.values()) else None
+    truth = Truth(resource=title, access={"reach": "proven", **verdicts}, counts=counts, unknown=inexact)
+    return Host(number=number, what=what, serve=Server(behaviour).serve, truth=truth)
+
+
+def _exact(archive: Archive) -> dict[str, tuple[int, str]]:
+    numbers = {"studies": len(archive.studies), "series": archive.series, "images": archive.images}
+    return {name: (value, "exact") for name, value in numbers.items()}
+
+
+def hosts(seed: int) -> Iterator[Host]:
+    """The estate, one server after the other."""
+    large, other, capped = made_up(seed, 2500), made_up(seed + 1, 1200), made_up(seed + 2, 700)
+    small, locked = made_up(seed + 3, 6, claims=False, largest=9), made_up(seed + 4, 300)
+    open_to_all = "proven proven offered offered"
+    yield _archive(1, "open archive", Behaviour(archives={"": large}), open_to_all, _exact(large))
+    yield _archive(
+        2,
+        "open archive on dcm4che",
+        Behaviour(archives={"": other}, implementation_class_uid=DCM4CHE[0], implementation_version_name=DCM4CHE[1]),
+        open_to_all,
+        _exact(other),
+    )
+    yield _archive(
+        3,
+        "archive that caps at 100 answers",
+        Behaviour(archives={"": capped}, on_find=OnFind.CAP, limit=100),
+        open_to_all,
+        {"studies": (101, "bound")},
+    )
+    yield _archive(
+        4, "archive without study-level numbers", Behaviour(archives={"": small}), open_to_all, _exact(small)
+    )
+    yield _archive(
+        5,
+        "archive that knows its own title only",
+        Behaviour(archives={TITLE: locked}, called=frozenset((TITLE,))),
+        open_to_all,
+        _exact(locked),
+        TITLE,
+    )
+    yield _archive(
+        6,
+        "archive that knows its callers",
+        Behaviour(calling=frozenset(("CT1",))),
+        "refused refused refused refused",
+        {},
+        "",
+    )
+    yield _archive(
+        7,
+        "archive that refuses strangers",
+        Behaviour(on_find=OnFind.NOT_AUTHORIZED),
+        "proven refused offered offered",
+        {},
+    )
+    yield _archive(
+        8,
+        "archive that aborts the query of a stranger",
+        Behaviour(on_find=OnFind.ABORT),
+        "proven refused offered offered",
+        {},
+    )
+    yield _archive(
+        9,
+        "worklist",
+        Behaviour(accepts=WORKLIST, worklist=37),
+        "proven proven refused refused",
+        {"worklist": (37, "exact")},
+    )
+    yield _archive(10, "receiver of images", Behaviour(accepts=STORE), "proven refused refused offered", {})
+    yield from _faults(large)
+
+
+def _faults(archive: Archive) -> Iterator[Host]:
+    dying = Behaviour(archives={"": archive}, on_find=OnFind.DIE, limit=512, accepts=QUERY | RETRIEVE)
+    access = {"reach": "proven", "talk": "proven", "list": "proven", "read": "offered", "write": "refused"}
+    truth = Truth(resource=ANY, access=access, counts={"studies": (1, "bound")}, unknown=("count", "reset"))
+    yield Host(number=11, what="archive that dies in the middle", serve=Server(dying).serve, truth=truth)
+    silence = Truth(resource=None, unknown=("handshake", "timeout"))
+    yield Host(number=12, what="silent port", serve=odd.silent, truth=silence)
+    web = Truth(resource=None, unknown=("handshake", "protocol"))
+    yield Host(number=13, what="web server on a DICOM port", serve=odd.http, truth=web)
+    box = Truth(resource=None, unknown=("handshake", "middlebox"))
+    for number in MIDDLEBOX:
+        yield Host(number=number, what="middlebox", serve=odd.echo, truth=box)
+
+
+def address(host: Host) -> IPv4Address:
+    return NETWORK[host.number]
+
+
+def truth(estate: list[Host], port: int) -> list[dict[str, Any]]:
+    """The truth as plain data, a row an endpoint."""
+    return [
+        {
+            "address": str(address(host)),
+            "port": port,
+            "what": host.what,
+            "resource": host.truth.resource,
+            "access": host.truth.access,
+            "counts": {name: list(count) for name, count in host.truth.counts.items()},
+            "unknown": list(host.truth.unknown) if host.truth.unknown else None,
+        }
+        for host in estate
+    ]
+
+
+def scope(ports: list[int], today: str, until: str) -> str:
+    """The scope file of the demo."""
+    return f"""\
+# The scope of `leadapron demo`: made-up servers on this machine's loopback.
+version = 1
+id = "demo"
+
+[contact]
+name = "Lead Apron demo"
+email = "nobody@localhost.example"
+calling_aet = "LEADAPRON"
+
+[vantage]
+kind = "internet"
+name = "loopback"
+
+[[grant]]
+id = "demo-estate"
+owner = "Example Hospital"
+basis = "owner"
+granted_by = "you, by starting the demo"
+reference = "DEMO"
+valid_from = {today}
+valid_until = {until}
+country = "DE"
+depth = "count"
+networks = ["{NETWORK}"]
+exclude = ["{NETWORK[63]}"]
+called_aets = ["{TITLE}"]
+
+[ports]
+dicom = {ports}
+
+[pace]
+connections_per_second = 2000
+per_network = 2000
+"""

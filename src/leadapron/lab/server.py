@@ -1,0 +1,176 @@
+"""A DICOM server for one listener: it does what its `Behaviour` says, and counts what it was asked."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from leadapron.errors import WireError
+from leadapron.lab.archive import Archive, read_identifier, write_identifier
+from leadapron.protocols.dicom.wire import association as wire
+from leadapron.protocols.dicom.wire import dimse, uids
+from leadapron.protocols.dicom.wire.dimse import Command, CommandField, Status
+from leadapron.protocols.dicom.wire.items import (
+    ABSTRACT_SYNTAX_NOT_SUPPORTED,
+    ACCEPTANCE,
+    ContextResult,
+    ProposedContext,
+    UserInformation,
+)
+from leadapron.protocols.dicom.wire.pdu import AssociateAC, AssociateRJ, AssociateRQ, ReleaseRQ
+
+BATCH = 256
+"""Answers that are written together."""
+
+QUERY = frozenset((uids.STUDY_ROOT_FIND,))
+RETRIEVE = frozenset((uids.STUDY_ROOT_MOVE, uids.STUDY_ROOT_GET))
+STORE = frozenset((uids.CT_IMAGE_STORAGE, uids.MR_IMAGE_STORAGE, uids.CR_IMAGE_STORAGE, uids.SECONDARY_CAPTURE_STORAGE))
+WORKLIST = frozenset((uids.MODALITY_WORKLIST_FIND,))
+
+
+class OnFind(enum.Enum):
+    """What a server does with a C-FIND."""
+
+    ANSWER = enum.auto()
+    NOT_AUTHORIZED = enum.auto()
+    ABORT = enum.auto()
+    CAP = enum.auto()
+    """`limit` answers, then FE00"""
+    CAP_SILENTLY = enum.auto()
+    """`limit` answers, then success"""
+    DIE = enum.auto()
+    """`limit` answers, then the connection is reset"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """`called`, `calling`: the titles that are let in, None for any. `archives` by called title, "" for others."""
+
+    archives: Mapping[str, Archive] = field(default_factory=dict)
+    accepts: frozenset[str] = QUERY | RETRIEVE | STORE
+    called: frozenset[str] | None = None
+    calling: frozenset[str] | None = None
+    on_find: OnFind = OnFind.ANSWER
+    limit: int = 0
+    worklist: int = 0
+    """entries of the modality worklist"""
+    implementation_class_uid: str = "1.2.276.0.7230010.3.0.3.6.7"
+    implementation_version_name: bytes = b"OFFIS_DCMTK_367"
+
+
+class Server:
+    """Serves connections for `behaviour`. `asked` counts connections, associations, C-ECHO and C-FIND requests."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self.behaviour = behaviour
+        self.asked: Counter[str] = Counter()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, to its end."""
+        self.asked["connections"] += 1
+        session = _Session(self, writer)
+        try:
+            while session.association.state is not wire.State.CLOSED and (data := await reader.read(65_536)):
+                session.association.receive_data(data)
+                await session.answer_events()
+        except (WireError, ConnectionError):
+            writer.transport.abort()
+        finally:
+            writer.close()
+
+
+class _Session:
+    def __init__(self, server: Server, writer: asyncio.StreamWriter) -> None:
+        self.behaviour, self.asked, self.writer = server.behaviour, server.asked, writer
+        self.association = wire.Association(acceptor=True)
+        self.abstract: dict[int, str] = {}
+        self.archive = Archive()
+
+    async def answer_events(self) -> None:
+        while (event := self.association.next_event()) is not wire.NEED_DATA:
+            if isinstance(event, AssociateRQ):
+                self.writer.write(self.decide(event))
+            elif isinstance(event, wire.Message):
+                await self.answer(event)
+            elif isinstance(event, ReleaseRQ):
+                self.writer.write(self.association.release_reply())
+            await self.writer.drain()
+
+    def decide(self, request: AssociateRQ) -> bytes:
+        """Accept or reject an association; a rejection says which title it does not know (PS3.8 Table 9-21)."""
+        self.asked["associations"] += 1
+        behaviour = self.behaviour
+        for known, title, reason in (
+            (behaviour.called, request.called_aet, 7),
+            (behaviour.calling, request.calling_aet, 3),
+        ):
+            if known is not None and title not in known:
+                return self.association.reject(AssociateRJ(result=1, source=1, reason=reason))
+        archives = behaviour.archives
+        self.archive = archives.get(request.called_aet, archives.get("", Archive()))
+        self.abstract = {context.id: context.abstract_syntax for context in request.contexts}
+        answer = AssociateAC(
+            contexts=tuple(self.settle(context) for context in request.contexts),
+            user=UserInformation(
+                maximum_length=16_384,
+                implementation_class_uid=behaviour.implementation_class_uid,
+                implementation_version_name=behaviour.implementation_version_name,
+            ),
+            echo=(request.called_aet, request.calling_aet),
+        )
+        return self.association.accept(answer)
+
+    def settle(self, context: ProposedContext) -> ContextResult:
+        if context.abstract_syntax not in self.behaviour.accepts | {uids.VERIFICATION}:
+            return ContextResult(id=context.id, result=ABSTRACT_SYNTAX_NOT_SUPPORTED)
+        return ContextResult(id=context.id, result=ACCEPTANCE, transfer_syntax=context.transfer_syntaxes[0])
+
+    async def answer(self, message: wire.Message) -> None:
+        command = message.command
+        if command.field == CommandField.C_ECHO_RQ:
+            self.asked["echo"] += 1
+            self.send(message, Status.SUCCESS)
+        elif command.field == CommandField.C_FIND_RQ:
+            self.asked["find"] += 1
+            await self.find(message)
+
+    def send(self, message: wire.Message, status: int, identifier: bytes = b"") -> None:
+        response: Command = dimse.response(message.command, status, has_data_set=bool(identifier))
+        self.writer.write(self.association.send_message(message.context_id, response, identifier))
+
+    async def find(self, message: wire.Message) -> None:
+        behaviour = self.behaviour
+        if behaviour.on_find is OnFind.NOT_AUTHORIZED:
+            self.send(message, Status.NOT_AUTHORIZED)
+        elif behaviour.on_find is OnFind.ABORT:
+            self.writer.write(self.association.abort())
+        else:
+            await self.stream(message)
+
+    async def stream(self, message: wire.Message) -> None:
+        behaviour = self.behaviour
+        found = self.matches(message)
+        limited = behaviour.on_find is not OnFind.ANSWER
+        shown = itertools.islice(found, behaviour.limit) if limited else found
+        for count, identifier in enumerate(shown, start=1):
+            self.send(message, Status.PENDING, identifier)
+            if not count % BATCH:
+                await self.writer.drain()
+        if behaviour.on_find is OnFind.DIE:
+            await self.writer.drain()
+            self.writer.transport.abort()
+            return
+        is_cut = limited and next(found, None) is not None and behaviour.on_find is OnFind.CAP
+        self.send(message, Status.CANCEL if is_cut else Status.SUCCESS)
+
+    def matches(self, message: wire.Message) -> Iterator[bytes]:
+        explicit = self.association.is_explicit(message.context_id)
+        keys = read_identifier(message.identifier, explicit=explicit)
+        if self.abstract[message.context_id] == uids.MODALITY_WORKLIST_FIND:
+            worklist = ({0x00100010: f"SYNTHETIC^Scheduled{n}".encode()} for n in range(self.behaviour.worklist))
+            return (write_identifier(entry, explicit=explicit) for entry in worklist)
+        return (write_identifier(values, explicit=explicit) for values in self.archive.find(keys))
