@@ -1,0 +1,5 @@
+"""`python -m leadapron`."""
+
+from leadapron.cli.main import run
+
+run()

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import datetime as dt
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from leadapron.cli.scope import scope_app
+from leadapron.errors import InputError, ScopeErrors
+
+TODAY = dt.datetime.now(dt.UTC).date()
+SCOPE = f"""\
+version = 1
+id = "own-estate"
+contact = {{name = "Team", email = "team@hospital.example"}}
+vantage = {{kind = "office", name = "laptop"}}
+
+[[grant]]
+id = "own"
+owner = "Example Hospital"
+party = "Teleradiology Ltd"
+basis = "partner"
+granted_by = "CISO"
+valid_from = {TODAY}
+valid_until = {TODAY + dt.timedelta(30)}
+depth = "count"
+networks = ["198.18.0.0/24", "127.0.0.0/30"]
+names = ["localhost"]
+exclude = ["198.18.0.7"]
+
+[[zone]]
+name = "modalities"
+networks = ["198.18.0.128/25"]
+max_depth = "connect"
+gap_seconds = 2.0
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "scope.toml"
+    path.write_text(SCOPE)
+    return path
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(scope_app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def test_check_explains_what_would_be_touched(path: Path) -> None:
+    text = run("check", path)
+    assert "own: Example Hospital, partner Teleradiology Ltd, basis partner" in text
+    assert "modalities: 128 IPv4 addresses; as far as connect, 2 s between connections" in text
+    assert "Granted:       259 IPv4 addresses" in text
+    assert "Ports:         104, 2762, 4242, 11112 (4 of 65,535)" in text
+    assert "Connections:   at most 1,036 in one sweep" in text
+    assert "localhost is not resolved here" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["198.18.0.1"], "198.18.0.1 port 104 is permitted as far as count, until "),
+        (["198.18.0.200"], "zone modalities, 2 s between connections"),
+        (["198.18.0.7"], "is not touched: 198.18.0.7 is excluded (excluded)"),
+        (["198.18.0.7"], "decided by exclusion 198.18.0.7/32 of grant 'own'"),
+        (["198.18.0.1", "--port", "80"], "port 80 is not among the ports of the scope (port)"),
+        (["8.8.8.8"], "is in no grant (no_grant)"),
+        (["[::ffff:198.18.0.1]"], "198.18.0.1 port 104 is permitted"),
+        (["::1"], "--resolve looks them up"),
+        (["127.0.0.1", "--resolve"], "name localhost of grant 'own'"),
+    ],
+)
+def test_check_explains_an_address(path: Path, arguments: list[str], part: str) -> None:
+    assert part in run("check", path, *arguments)
+
+
+def test_check_as_json(path: Path) -> None:
+    view = json.loads(run("check", path, "--json"))
+    assert view["granted"] == {"ipv4": 259, "ipv6": 0}
+    assert view["grants"][0]["valid_from"] == str(TODAY)
+    answer = json.loads(run("check", path, "198.18.0.7", "--json"))
+    assert (answer["permitted"], answer["reason"]) == (False, "excluded")
+
+
+def test_mistakes_are_raised_for_the_main_program(path: Path) -> None:
+    path.write_text(SCOPE.replace("/24", "/99"))
+    with pytest.raises(ScopeErrors):
+        run("check", path)
+    path.write_text(SCOPE)
+    with pytest.raises(InputError, match="not an address"):
+        run("check", path, "pacs.example")
+
+
+def test_export_to_stdout_and_to_a_file(path: Path) -> None:
+    text = run("export", path, "--format", "nft", "--user", "scanner")
+    assert 'meta skuid "scanner" jump scanner' in text
+    assert "not resolved: localhost" in text
+    output = path.with_name("rules.nft")
+    assert run("export", path, "--user", "scanner", "--output", output) == ""
+    assert output.read_text() == text
+    assert stat.S_IMODE(output.stat().st_mode) == 0o600
+    run("export", path, "--resolve", "-o", output)
+    assert "not resolved" not in output.read_text()
+
+
+def test_export_says_what_cannot_be_written(path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        run("export", path, "--output", path.parent / "none" / "x")
