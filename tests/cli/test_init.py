@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import stat
 from pathlib import Path
 
@@ -93,7 +92,6 @@ def test_it_asks_again_until_an_answer_can_be_used(path: Path) -> None:
     assert result.exit_code == 0
     assert "host bits set" in result.stderr
     assert "'moon' is not one of" in result.stderr
-    assert result.stdout == ""
     scope = load_scope(path)
     assert len(scope.grants[0].networks) == 2
     assert scope.grants[0].reference == "§ 7c"
@@ -134,7 +132,7 @@ def test_it_never_overwrites(path: Path) -> None:
 
 
 def test_a_dangling_link_is_not_followed(path: Path) -> None:
-    os.symlink(path.with_name("elsewhere"), path)
+    path.symlink_to(path.with_name("elsewhere"))
     with pytest.raises(InputError, match="exists already"):
         run(path, "--yes", *needed())
     assert not path.with_name("elsewhere").exists()

@@ -117,7 +117,7 @@ def test_a_line_cut_off_by_a_crash_is_taken_out_and_noted(tmp_path: Path) -> Non
     begin = raw.rindex(b"\n", 0, -1) + 1
     for end in range(begin + 1, len(raw), 17):
         path.write_bytes(raw[:end])
-        with pytest.raises(InputError, match=":3: .*not finished"):
+        with pytest.raises(InputError, match=r":3: .*not finished"):
             verify(path)
         with AuditLog.open(path) as log:
             log.write("resumed")

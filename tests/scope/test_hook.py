@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import socket
 import threading
-import timeit
 import urllib.request
 from collections.abc import Iterator
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -87,7 +85,7 @@ def test_a_port_that_is_not_in_the_scope_is_denied(gate: Gate, port: int, denial
     assert denials == [("127.0.0.1", port ^ 1, Denied.PORT)]
 
 
-@pytest.mark.parametrize("address", [("::ffff:127.0.0.9",), ("::2",), ("fe80::2%lo",), ("fe80::2", 0, 0, 1)[:1]])
+@pytest.mark.parametrize("address", [("::ffff:127.0.0.9",), ("::2",), ("fe80::2%lo",)])
 def test_ipv6_is_held_too(gate: Gate, port: int, denials: Denials, address: tuple[str]) -> None:
     with socket.socket(socket.AF_INET6) as ours, pytest.raises(OutOfScope):
         ours.connect((*address, port))
@@ -220,11 +218,3 @@ def test_narrowing_reaches_the_armed_hook(gate: Gate, port: int) -> None:
     gate.narrow(scope(grant("127.0.0.0/24", exclude=["127.0.0.1"]), ports=Ports(dicom=(port,)), sha256="1" * 64))
     with socket.socket() as ours, pytest.raises(OutOfScope, match="narrowed"):
         ours.connect(("127.0.0.1", port))
-
-
-def test_other_events_cost_next_to_nothing(gate: Gate) -> None:
-    """A decision takes about as long as a few dozen additions, not as a name look-up."""
-    assert ip_address("127.0.0.1")
-    addition = min(timeit.repeat("a + a", "a = 10**30", number=2000, repeat=5))
-    decision = min(timeit.repeat(lambda: gate.dial_allowed("127.0.0.1", 1), number=2000, repeat=5))
-    assert decision < 1000 * addition

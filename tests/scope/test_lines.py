@@ -82,7 +82,7 @@ keys = st.one_of(
     st.from_regex(r"[A-Za-z0-9_-]{1,4}", fullmatch=True), st.sampled_from(['"a b"', "'a.b'", '"\\u0041"', '""'])
 )
 scalars = st.sampled_from(
-    [  # noqa: E501
+    [
         "1",
         "-2.5e3",
         "true",

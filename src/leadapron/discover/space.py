@@ -45,7 +45,7 @@ class Batch:
 
 
 class TargetSpace:
-    """Every (address, port) of the intervals exactly once. Overlapping intervals are merged, a repeated port counts once.
+    """Every (address, port) of the intervals exactly once. Overlapping intervals are merged.
 
     The same intervals, ports and key give the same order on every machine. `key` has at most 64 bytes. Raises
     ValueError for more than `MAX_SIZE` targets.

@@ -1,7 +1,7 @@
 """`python -m leadapron.lab`: the estate in a process of its own.
 
 Prints one JSON line (scope, truth) once everything listens, and serves until its stdin closes: it never outlives who
-started it. Binds loopback only.
+started it. Then it prints what each server was asked. Binds loopback only.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ async def main(seed: int) -> None:
     await asyncio.to_thread(sys.stdin.read)
     for server in servers:
         server.close()
+    asked = {str(estate.address(host)): dict(host.asked) for host in hosts}
+    sys.stdout.write(json.dumps(asked) + "\n")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ each server, from what the server is, not from what an audit says.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
@@ -44,6 +45,8 @@ class Host:
     what: str
     serve: Serve
     truth: Truth
+    asked: Counter[str] = field(default_factory=Counter)
+    """what a DICOM server was asked, by kind"""
 
 
 def _archive(
@@ -53,7 +56,8 @@ def _archive(
     verdicts = dict(zip(("talk", "list", "read", "write"), access.split(), strict=True))
     inexact = ("count", "limit") if any(kind == "bound" for _, kind in counts.values()) else None
     truth = Truth(resource=title, access={"reach": "proven", **verdicts}, counts=counts, unknown=inexact)
-    return Host(number=number, what=what, serve=Server(behaviour).serve, truth=truth)
+    server = Server(behaviour)
+    return Host(number=number, what=what, serve=server.serve, truth=truth, asked=server.asked)
 
 
 def _exact(archive: Archive) -> dict[str, tuple[int, str]]:

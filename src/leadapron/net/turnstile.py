@@ -28,7 +28,8 @@ class Turnstile:
         *,
         exclusive: bool,
     ) -> None:
-        self._source, self._ready_at, self._clock, self._exclusive = source, ready_at, clock, exclusive
+        self._source, self._ready_at, self._clock, self.is_exclusive = source, ready_at, clock, exclusive
+        self._is_plain = ready_at is None and not exclusive
         self._waiting: list[tuple[float, int, Target]] = []
         self._serial = 0
         self._hosts: dict[tuple[int, int], deque[Target] | None] = {}
@@ -38,6 +39,8 @@ class Turnstile:
 
     def next(self, now: float, room: int) -> Target | None:
         """The next target that may be connected to at once. `room`: sockets left, also for those that wait."""
+        if self._is_plain:
+            return self._take()
         waiting = self._waiting
         if waiting and waiting[0][0] <= now:
             return heapq.heappop(waiting)[-1]
@@ -56,13 +59,15 @@ class Turnstile:
         """The next target whose host is free. In exclusive mode the host is busy from here to `release`."""
         if self._freed:
             return self._freed.popleft()
-        while not self._is_dry and self._queued < QUEUED:
-            target = next(self._source, None)
-            if target is None:
-                self._is_dry = True
-            elif not self._exclusive or self._occupy(target):
+        while self._queued < QUEUED and (target := self._take()) is not None:
+            if not self.is_exclusive or self._occupy(target):
                 return target
         return None
+
+    def _take(self) -> Target | None:
+        target = next(self._source, None)
+        self._is_dry = target is None
+        return target
 
     def _occupy(self, target: Target) -> bool:
         host = target.version, target.address
@@ -77,8 +82,6 @@ class Turnstile:
 
     def release(self, target: Target) -> None:
         """The connection to the host of `target` is closed (`exclusive`)."""
-        if not self._exclusive:
-            return
         host = target.version, target.address
         if behind := self._hosts.get(host):
             self._freed.append(behind.popleft())

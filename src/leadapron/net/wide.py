@@ -10,19 +10,26 @@ packets. All that came in time is read before a deadline is enforced, and deadli
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import heapq
-import resource
 import select
 import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
+from leadapron.net.line import (
+    AWAITING,
+    CONNECTING,
+    SENDING,
+    Line,
+    address_text,
+    has_source,
+    open_socket,
+    permitted_sockets,
+)
 from leadapron.net.target import Outcome, Target, of_error
 from leadapron.net.turnstile import ReadyAt, Turnstile
 
@@ -35,17 +42,13 @@ TICK = 0.1
 """Seconds; the longest sleep, so that a stop is noticed."""
 STALL = 0.1
 """Seconds of our own work between two looks at the events; what goes beyond is not counted against the targets."""
-SPARE_FILES = 64
 RETRY_DELAYS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 3.2, 3.2, 3.2, 3.2, 3.2)
 """Seconds between attempts when this machine has no local port or file left: about the time that they are held."""
 RETRYING = 64
 
-Socket = socket.SocketType
-"""The C type under `socket.socket`: the same audit events, a third of the cost."""
-
-_FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
-_TYPE = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
 _EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+_IN_PROGRESS = errno.EINPROGRESS
+_TCP, _QUICKACK = socket.IPPROTO_TCP, socket.TCP_QUICKACK
 _BROKEN = select.EPOLLERR | select.EPOLLHUP
 _READABLE = select.EPOLLIN | select.EPOLLRDHUP | _BROKEN
 _NO_FILES = frozenset({errno.EMFILE, errno.ENFILE})
@@ -120,43 +123,23 @@ class _Exchange(NamedTuple):
     max_answer: int
 
 
-_CONNECTING, _SENDING, _AWAITING = range(3)
-"""Stages of a line: SYN sent; connected, hello not sent whole; hello sent."""
-
-
-class _Line:
-    """A socket and the target that it serves. Lines and, after a failed connect, their sockets serve many targets."""
-
-    __slots__ = ("answer", "fd", "place", "socket", "stage", "target", "turn", "unsent")
-
-    socket: Socket
-    fd: int
-    target: Target
-    place: tuple[str, int]
-    stage: int
-    turn: list[_Line] | None
-    """the burst that it was begun in; None when it is idle"""
-    unsent: bytes
-    answer: bytes
-
-
 class _Visits:
     """One run of the engine."""
 
     def __init__(self, engine: WideEngine, queue: Turnstile, sink: Sink, exchange: _Exchange) -> None:
         self._clock, self._timeout, self._asked = engine.clock, engine.timeout, engine.concurrency
         self._queue, self._sink, self._exchange = queue, sink, exchange
-        self._hello = exchange.hello
-        self._concurrency = self._most = _permitted(engine.concurrency)
+        self._hello, self._is_exclusive = exchange.hello, queue.is_exclusive
+        self._concurrency = self._most = permitted_sockets(engine.concurrency)
         self._epoll = select.epoll()
-        self._live: dict[int, _Line] = {}
-        self._idle: dict[int, list[_Line]] = {4: [], 6: []}
+        self._live: dict[int, Line] = {}
+        self._idle: dict[int, list[Line]] = {4: [], 6: []}
         """lines whose socket may connect again, by IP version"""
-        self._bare: list[_Line] = []
+        self._bare: list[Line] = []
         """lines without a socket"""
-        self._turns: deque[tuple[float, list[_Line]]] = deque()
+        self._turns: deque[tuple[float, list[Line]]] = deque()
         """deadline and lines of each burst; all have the same timeout, so they are in order"""
-        self._turn: list[_Line] = []
+        self._turn: list[Line] = []
         self._retries: list[tuple[float, int, Target, int]] = []
         self._now = self._clock()
         self._stalled = 0.0
@@ -217,7 +200,7 @@ class _Visits:
             _, turn = turns.popleft()
             for line in turn:
                 if line.turn is turn:
-                    connected = line.stage != _CONNECTING
+                    connected = line.stage != CONNECTING
                     self._finish(line, Outcome.SILENT if connected else Outcome.TIMEOUT, line.answer)
 
     def _stop(self) -> None:
@@ -231,7 +214,7 @@ class _Visits:
     def _begin(self) -> bool:
         """Begin a burst of connections. Returns whether there may be more to begin right now."""
         now, live, queue, retries = self._clock(), self._live, self._queue, self._retries
-        turn: list[_Line] = []
+        turn: list[Line] = []
         self._turn = turn
         is_more = False
         for _ in range(BURST):
@@ -251,35 +234,29 @@ class _Visits:
 
     def _connect(self, target: Target, attempts: int) -> None:
         address, version, port, _ = target
-        place = _text(address, version), port
+        place = address_text(address, version), port
         try:
             line = self._line(version)
         except OSError as error:
             self._not_begun(target, place, error.errno or 0, attempts)
             return
         if self._hello is not None:
-            line.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+            line.socket.setsockopt(_TCP, _QUICKACK, 0)
         try:
             error_number = line.socket.connect_ex(place)
         except PermissionError:
             self._idle[version].append(line)
             self._tell(target, Outcome.OUT_OF_SCOPE)
             return
-        if error_number == errno.EINPROGRESS or not error_number:
-            line.target, line.place, line.stage, line.turn, line.answer = (
-                target,
-                place,
-                _CONNECTING,
-                self._turn,
-                b"",
-            )
+        if error_number == _IN_PROGRESS or not error_number:
+            line.target, line.place, line.stage, line.turn = target, place, CONNECTING, self._turn
             self._live[line.fd] = line
             self._turn.append(line)
         else:
             self._idle[version].append(line)
             self._not_begun(target, place, error_number, attempts)
 
-    def _line(self, version: int) -> _Line:
+    def _line(self, version: int) -> Line:
         """A line with a socket that is watched. Raises OSError."""
         idle = self._idle[version]
         if idle:
@@ -288,20 +265,21 @@ class _Visits:
         if others and len(self._live) + len(others) >= self._concurrency:
             self._bare.append(others.pop())
             self._bare[-1].socket.close()
-        opened = Socket(_FAMILY[version], _TYPE)
+        opened = open_socket(version)
+        fd = opened.fileno()
         try:
-            self._epoll.register(opened.fileno(), _EVENTS)
+            self._epoll.register(fd, _EVENTS)
         except OSError:
             opened.close()
             raise
-        line = self._bare.pop() if self._bare else _Line()
-        line.socket, line.fd = opened, opened.fileno()
+        line = self._bare.pop() if self._bare else Line()
+        line.socket, line.fd = opened, fd
         return line
 
     def _not_begun(self, target: Target, place: tuple[str, int], error_number: int, attempts: int) -> None:
         """A connect that failed before its first packet: try again later if it was for want of something of ours."""
         starved = error_number in _STARVED
-        if error_number == errno.EADDRNOTAVAIL and not _has_source(target.version, place):
+        if error_number == errno.EADDRNOTAVAIL and not has_source(target.version, place):
             starved = False
         if starved and attempts < len(RETRY_DELAYS):
             if error_number in _NO_FILES:
@@ -314,22 +292,21 @@ class _Visits:
 
     # -- events --------------------------------------------------------------------------------------------------------
 
-    def _on_event(self, line: _Line, event: int) -> None:
-        if line.stage == _CONNECTING:
+    def _on_event(self, line: Line, event: int) -> None:
+        if line.stage == CONNECTING:
             if event & _BROKEN:
                 self._connect_failed(line)
                 return
             if self._hello is None:
-                is_self = line.socket.getsockname()[:2] == line.place
-                self._finish(line, Outcome.REFUSED if is_self else Outcome.CONNECTED)
+                self._finish(line, Outcome.REFUSED if line.is_to_itself() else Outcome.CONNECTED)
                 return
-            line.stage, line.unsent = _SENDING, self._hello
-        if line.stage == _SENDING and not self._send(line):
+            line.stage, line.unsent = SENDING, self._hello
+        if line.stage == SENDING and not self._send(line):
             return
         if event & _READABLE:
             self._receive(line)
 
-    def _connect_failed(self, line: _Line) -> None:
+    def _connect_failed(self, line: Line) -> None:
         """Fetch the error by a second connect, which on Linux also makes the socket fit for another target."""
         target = line.target
         try:
@@ -343,7 +320,7 @@ class _Visits:
         self._idle[target.version].append(line)
         self._tell(target, of_error(error_number))
 
-    def _send(self, line: _Line) -> bool:
+    def _send(self, line: Line) -> bool:
         """Send what is left of hello. Returns whether the line is still open."""
         try:
             sent = line.socket.send(line.unsent)
@@ -353,19 +330,19 @@ class _Visits:
             self._finish(line, Outcome.HUNG_UP)
             return False
         if sent == len(line.unsent):
-            line.stage = _AWAITING
+            line.stage = AWAITING
         else:
             line.unsent = line.unsent[sent:]
         return True
 
-    def _receive(self, line: _Line) -> None:
+    def _receive(self, line: Line) -> None:
         """Read all there is; `epoll` tells of it only once."""
         exchange, sock = self._exchange, line.socket
         while True:
             try:
                 data = sock.recv(READ_SIZE)
             except BlockingIOError:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+                sock.setsockopt(_TCP, _QUICKACK, 1)
                 return
             except OSError:
                 data = b""
@@ -374,7 +351,7 @@ class _Visits:
                 return
             line.answer = answer = line.answer + data
             if exchange.whole(answer):
-                is_self = answer == self._hello and sock.getsockname()[:2] == line.place
+                is_self = answer == self._hello and line.is_to_itself()
                 self._finish(line, Outcome.REFUSED if is_self else Outcome.ANSWERED, b"" if is_self else answer)
                 return
             if len(answer) >= exchange.max_answer:
@@ -383,60 +360,21 @@ class _Visits:
 
     # -- endings -------------------------------------------------------------------------------------------------------
 
-    def _finish(self, line: _Line, outcome: Outcome, answer: bytes = b"") -> None:
+    def _finish(self, line: Line, outcome: Outcome, answer: bytes = b"") -> None:
         """Leave a connection: farewell and FIN in one packet."""
-        if line.stage == _AWAITING and self._exchange.farewell:
-            _say(line.socket, self._exchange.farewell)
+        if line.stage == AWAITING and self._exchange.farewell:
+            try:  # MSG_MORE: close() sends it off, together with its FIN
+                line.socket.send(self._exchange.farewell, socket.MSG_MORE)
+            except OSError:
+                pass
         line.socket.close()
         del self._live[line.fd]
-        line.turn = None
-        line.answer = b""
+        line.turn, line.answer = None, b""
         self._bare.append(line)
         self._tell(line.target, outcome, answer)
 
     def _tell(self, target: Target, outcome: Outcome, answer: bytes = b"") -> None:
-        self._queue.release(target)
+        if self._is_exclusive:
+            self._queue.release(target)
         self._targets += 1
         self._sink(target, outcome, answer)
-
-
-def _say(sock: Socket, farewell: bytes) -> None:
-    """As far as the peer still listens. `MSG_MORE`: the close that follows sends it off together with its FIN."""
-    try:
-        sock.send(farewell, socket.MSG_MORE)
-    except OSError:
-        return
-
-
-def _text(address: int, version: int) -> str:
-    if version == 4:
-        return socket.inet_ntoa(address.to_bytes(4, "big"))
-    return socket.inet_ntop(socket.AF_INET6, address.to_bytes(16, "big"))
-
-
-def _has_source(version: int, place: tuple[str, int]) -> bool:
-    """Whether this machine has an address to go there from. Connecting a datagram socket sends nothing."""
-    try:
-        probe = Socket(_FAMILY[version], socket.SOCK_DGRAM)
-    except OSError:
-        return False
-    try:
-        return probe.connect_ex(place) != errno.EADDRNOTAVAIL
-    finally:
-        probe.close()
-
-
-def _permitted(concurrency: int) -> int:
-    """How many of `concurrency` sockets there are files for; raises the soft limit as far as it goes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        used = sum(1 for _ in Path("/proc/self/fd").iterdir())
-    except OSError:
-        used = SPARE_FILES
-    if soft != resource.RLIM_INFINITY and soft < concurrency + used + SPARE_FILES:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            soft = hard
-    if soft == resource.RLIM_INFINITY:
-        return concurrency
-    return max(1, min(concurrency, soft - used - SPARE_FILES))
