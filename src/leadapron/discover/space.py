@@ -56,6 +56,7 @@ class TargetSpace:
         self._ports = np.array(list(dict.fromkeys(ports)), dtype=np.uint16)
         self._starts4 = np.array([first for first, _ in merged4], dtype=np.uint32)
         self._ends4 = _running_sizes(merged4)
+        self._befores4 = np.concatenate([np.zeros(1, dtype=np.uint64), self._ends4])
         self._ends6 = _running_sizes(self._intervals6)
         self._addresses4 = int(self._ends4[-1]) if merged4 else 0
         addresses = self._addresses4 + (int(self._ends6[-1]) if self._intervals6 else 0)
@@ -101,9 +102,7 @@ class TargetSpace:
         if not len(ranks):
             return np.empty(0, dtype=np.uint32)
         which = np.searchsorted(self._ends4, ranks, side="right")
-        before = np.concatenate([[np.uint64(0)], self._ends4])[which]
-        addresses: npt.NDArray[np.uint32] = self._starts4[which] + (ranks - before).astype(np.uint32)
-        return addresses
+        return np.asarray(self._starts4[which] + (ranks - self._befores4[which]).astype(np.uint32))
 
     def _addresses6(self, ranks: Words) -> list[int]:
         """Numbers of 128 bits, so one by one; IPv6 is swept up to /112, which keeps them few."""

@@ -363,7 +363,7 @@ class _Visits:
     def _finish(self, line: Line, outcome: Outcome, answer: bytes = b"") -> None:
         """Leave a connection: farewell and FIN in one packet."""
         if line.stage == AWAITING and self._exchange.farewell:
-            try:  # MSG_MORE: close() sends it off, together with its FIN
+            try:
                 line.socket.send(self._exchange.farewell, socket.MSG_MORE)
             except OSError:
                 pass

@@ -1,0 +1,150 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leadapron.discover.space import MAX_SIZE, TargetSpace
+
+KEY = b"a key of this run"
+V6 = 0x20010DB8 << 96
+FROZEN = [(4, 350, 11112), (4, 418, 104), (4, 310, 104), (4, 662, 11112), (4, 415, 104), (4, 349, 104)]
+
+
+def walk(space: TargetSpace, start: int = 0, count: int | None = None) -> list[tuple[int, int, int]]:
+    """(version, address, port) of a batch, without its order within."""
+    batch = space.batch(start, len(space) if count is None else count)
+    targets4 = zip(batch.addresses4.tolist(), batch.ports4.tolist(), strict=True)
+    return [(4, *target) for target in targets4] + [(6, *target) for target in batch.targets6]
+
+
+def order(space: TargetSpace) -> list[tuple[int, int, int]]:
+    return [walk(space, index, 1)[0] for index in range(len(space))]
+
+
+intervals = st.lists(
+    st.tuples(st.integers(0, 2**32 - 300), st.integers(0, 200)).map(lambda pair: (pair[0], pair[0] + pair[1])),
+    max_size=6,
+)
+ports = st.lists(st.integers(1, 65535), min_size=1, max_size=4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(intervals, intervals, ports, st.binary(max_size=64))
+def test_every_address_and_port_comes_exactly_once(
+    low: list[tuple[int, int]], high: list[tuple[int, int]], chosen: list[int], key: bytes
+) -> None:
+    intervals6 = [(V6 + first, V6 + last) for first, last in high]
+    expected = {(4, a, p) for first, last in low for a in range(first, last + 1) for p in chosen}
+    expected |= {(6, a, p) for first, last in intervals6 for a in range(first, last + 1) for p in chosen}
+
+    space = TargetSpace(low, intervals6, chosen, key)
+    walked = walk(space)
+
+    assert len(walked) == len(space) == len(expected)
+    assert set(walked) == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 3000), st.data())
+def test_any_index_can_be_entered(size: int, data: st.DataObject) -> None:
+    space = TargetSpace([(0, size - 1)], [], [104], KEY)
+    start = data.draw(st.integers(0, size - 1))
+    count = data.draw(st.integers(1, size))
+    assert walk(space, start, count) == walk(space)[start : start + count]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 2**32), st.integers(1, 65535))
+def test_targets_of_huge_spaces_lie_inside_and_differ(addresses: int, port_count: int) -> None:
+    space = TargetSpace([(0, addresses - 1)], [], range(1, port_count + 1), KEY)
+    start = max(0, len(space) // 2 - 1000)
+    walked = walk(space, start, 2000)
+    assert len(set(walked)) == len(walked) == min(2000, len(space) - start)
+    assert all(address < addresses and 1 <= port <= port_count for _, address, port in walked)
+
+
+def test_the_order_depends_on_the_key_only() -> None:
+    spaces = [TargetSpace([(0, 4095)], [], [104, 11112], key) for key in (b"1", b"1", b"2")]
+    first, again, other = (walk(space) for space in spaces)
+    assert first == again
+    assert first != other
+    assert sorted(first) == sorted(other)
+
+
+def test_the_order_is_the_same_on_every_machine_and_version() -> None:
+    """A run that is resumed after an update goes on in the order that it began with."""
+    space = TargetSpace([(0, 999)], [(V6, V6 + 9)], [104, 11112], b"frozen")
+    assert walk(space, 0, 6) == FROZEN
+
+
+def test_neighbours_in_time_are_strangers_in_space() -> None:
+    networks = 64
+    space = TargetSpace([(0, networks * 256 - 1)], [], [104, 4242, 11112], KEY)
+    for start in (0, len(space) // 2, len(space) - 512):
+        of_window = space.batch(start, 512).addresses4 >> np.uint32(8)
+        busiest = np.bincount(of_window.astype(np.intp), minlength=networks).max()
+        assert busiest <= 512 // networks * 4
+        assert np.count_nonzero(np.diff(of_window.astype(np.int64)) == 0) < 512 // 8
+
+
+def test_addresses_keep_no_order_at_all() -> None:
+    positions = TargetSpace([(0, 99_999)], [], [1], KEY).batch(0, 100_000).addresses4.astype(np.float64)
+    correlation = np.corrcoef(np.arange(len(positions)), positions)[0, 1]
+    assert abs(correlation) < 0.02
+
+
+@pytest.mark.parametrize("shards", [1, 2, 3, 7, 100])
+def test_shards_cover_the_space_without_overlap(shards: int) -> None:
+    space = TargetSpace([(0, 30)], [], [104, 11112], KEY)
+    parts = [space.shard(number, shards) for number in range(shards)]
+    assert [index for part in parts for index in part] == list(range(len(space)))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_a_shard_that_is_not_there_is_refused() -> None:
+    space = TargetSpace([(0, 30)], [], [104], KEY)
+    for number, shards in ((2, 2), (-1, 2), (0, 0)):
+        with pytest.raises(ValueError, match="no shard"):
+            space.shard(number, shards)
+
+
+def test_overlaps_and_repeated_ports_count_once() -> None:
+    space = TargetSpace([(10, 20), (15, 30), (31, 31)], [], [104, 104], KEY)
+    assert sorted(address for _, address, _ in walk(space)) == list(range(10, 32))
+
+
+def test_the_edges_of_the_address_families() -> None:
+    last4, last6 = 2**32 - 1, 2**128 - 1
+    space = TargetSpace([(last4, last4), (0, 0)], [(last6, last6)], [1, 65535], KEY)
+    assert set(walk(space)) == {
+        (version, address, port) for version, address in ((4, 0), (4, last4), (6, last6)) for port in (1, 65535)
+    }
+
+
+@pytest.mark.parametrize(("low", "high", "chosen"), [([], [], [104]), ([(1, 2)], [], []), ([], [], [])])
+def test_an_empty_space_has_no_targets(
+    low: list[tuple[int, int]], high: list[tuple[int, int]], chosen: list[int]
+) -> None:
+    space = TargetSpace(low, high, chosen, KEY)
+    assert len(space) == len(space.batch(0, 10)) == 0
+
+
+@pytest.mark.parametrize("start", [-1, 5, 6, 10**9])
+def test_outside_of_the_space_there_is_nothing(start: int) -> None:
+    assert len(TargetSpace([(0, 4)], [], [104], KEY).batch(start, 3)) == 0
+
+
+def test_all_of_ipv4_on_all_ports_is_allowed_and_no_more() -> None:
+    everything = TargetSpace([(0, 2**32 - 1)], [], range(65536), KEY)
+    assert len(everything) == MAX_SIZE
+    assert len(everything.batch(MAX_SIZE - 5, 10)) == 5
+    for too_much in ([(V6, V6)], [(0, 2**128 - 1)]):
+        with pytest.raises(ValueError, match="more than"):
+            TargetSpace([(0, 2**32 - 1)], too_much, range(65536), KEY)
+
+
+def test_an_interval_that_ends_before_it_begins_is_refused() -> None:
+    with pytest.raises(ValueError, match="ends before"):
+        TargetSpace([(5, 4)], [], [104], KEY)
+
+
