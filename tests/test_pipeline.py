@@ -132,8 +132,9 @@ def test_a_stop_keeps_what_was_measured_and_exits_with_3(estate: dict[str, Any],
         command(tmp_path, scope), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(tmp_path)
     )
     deadline = time.monotonic() + 30
-    while not _has_run(tmp_path) and time.monotonic() < deadline:
+    while not list(tmp_path.glob("data/runs/*/audit.jsonl")) and time.monotonic() < deadline:
         time.sleep(0.05)
+    time.sleep(0.5)
     process.send_signal(signal.SIGINT)
 
     out, err = process.communicate(timeout=30)

@@ -146,5 +146,3 @@ def test_all_of_ipv4_on_all_ports_is_allowed_and_no_more() -> None:
 def test_an_interval_that_ends_before_it_begins_is_refused() -> None:
     with pytest.raises(ValueError, match="ends before"):
         TargetSpace([(5, 4)], [], [104], KEY)
-
-

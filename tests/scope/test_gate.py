@@ -100,6 +100,12 @@ def test_a_grant_that_is_renewed_goes_on() -> None:
     assert held == [("old", Depth.CENSUS), ("new", Depth.TALK), ("new", Depth.TALK)]
 
 
+def test_between_two_grants_the_next_one_is_named() -> None:
+    past = grant("10.0.0.0/24", id="old", valid_until=dt.date(2026, 11, 10))
+    later = grant("10.0.0.0/24", id="new", valid_from=dt.date(2026, 12, 1))
+    assert reason(Gate(scope(past, later), clock=Clock())) is Denied.NOT_YET
+
+
 def test_a_more_exact_grant_that_has_ended_is_not_replaced_by_a_wider_one() -> None:
     past = grant("10.0.0.0/24", id="partner", valid_until=dt.date(2026, 11, 19))
     assert reason(Gate(scope(grant("10.0.0.0/16", id="own"), past), clock=Clock())) is Denied.EXPIRED
@@ -165,7 +171,8 @@ def test_a_scope_read_again_can_only_narrow() -> None:
     assert gate.dial_allowed("10.0.1.1", 104) is Denied.NARROWED
     assert gate.dial_allowed("10.9.9.9", 53) is Denied.NO_GRANT
     assert gate.dial_allowed("10.8.8.8", 53) is Denied.NO_GRANT
-    assert gate.filter4(np.array([HOST, IPv4Address("10.0.1.1")], dtype=np.uint32)).tolist() == [Depth.TALK, 0]
+    asked = [int(HOST), *(int(IPv4Address(f"10.0.{part}.1")) for part in (1, 2))]
+    assert gate.filter4(np.array(asked, dtype=np.uint32)).tolist() == [Depth.TALK, 0, 0]
     gate.narrow(first)
     assert reason(gate, "10.0.1.1") is Denied.NARROWED
     assert gate.intervals(4) == [(int(IPv4Address("10.0.0.0")), int(IPv4Address("10.0.1.255")))]

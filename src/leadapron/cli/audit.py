@@ -29,9 +29,13 @@ def audit_command(
 ) -> None:
     from leadapron.pipeline import Options
 
-    raise typer.Exit(
-        audit(scope, store=store, resume=resume, options=Options(full=full), fail_on=fail_on, json=json, quiet=quiet)
-    )
+    options = Options(full=full)
+    try:
+        code = audit(scope, store=store, resume=resume, options=options, fail_on=fail_on, json=json, quiet=quiet)
+    except KeyboardInterrupt:
+        typer.echo("Stopped; `leadapron audit --resume` goes on.", err=True)
+        code = EXIT_INCOMPLETE
+    raise typer.Exit(code)
 
 
 def audit(

@@ -237,16 +237,15 @@ class Answers:
         if not self._expects_data_set:
             raise WireError("a data set without its command")
         self._expects_data_set = False
-        self.answers += 1
         tally = self.tally
-        tally.answers += 1
-        if tally.answers > MAX_ANSWERS:
+        if tally.answers >= MAX_ANSWERS:
             raise WireError("too many answers", limit=True)
         if not self._level.unique:
             deque(elements.walk(buffer, explicit=self._explicit, start=start, end=stop), maxlen=0)
-            return
-        if self._explicit or not self._quick(buffer, start, stop):
+        elif self._explicit or not self._quick(buffer, start, stop):
             self._strict(buffer, start, stop)
+        self.answers += 1  # what cannot be read is no answer
+        tally.answers += 1
         if not tally.answers % LOOP_WINDOW:
             tally.looping |= len(set(tally.hashes[-LOOP_WINDOW:])) <= LOOP_WINDOW // 16
 
