@@ -341,7 +341,7 @@ class Watch:
     def __init__(self, *forbidden: str) -> None:
         self.forbidden, self.seen = set(forbidden), dict[str, float]()
 
-    def dial_allowed(self, host: str, port: int) -> Denied | None:  # noqa: ARG002 - the gate's own signature
+    def dial_allowed(self, host: str, port: int) -> Denied | None:
         self.seen.setdefault(host, time.monotonic())
         return Denied.NO_GRANT if host in self.forbidden else None
 
