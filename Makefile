@@ -1,14 +1,13 @@
 # make demo   an audit of an embedded estate on loopback; needs Python 3.11+ only
 # make test   everything: checks, unit tests, real servers; as root it installs the peers that tests talk to
 # make check  ruff, mypy strict, import-linter
-# make bench  the figures of the README, with the peers, in one run (root)
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test check unit peers bench lock clean
+.PHONY: demo test check unit peers lock clean
 
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Lead Apron needs Python 3.11 or newer") if sys.version_info < (3, 11) else 0'
@@ -36,9 +35,6 @@ peers:
 
 test: $(VENV)/.develop peers check
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
-
-bench: $(VENV)/.develop peers
-	$(BIN)/python bench/run.py
 
 lock: $(VENV)/.develop
 	$(BIN)/python -m pip install --quiet pip-tools

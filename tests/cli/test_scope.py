@@ -95,6 +95,8 @@ def test_mistakes_are_raised_for_the_main_program(path: Path) -> None:
     path.write_text(SCOPE)
     with pytest.raises(InputError, match="not an address"):
         run("check", path, "pacs.example")
+    with pytest.raises(InputError, match="--port"):
+        run("check", path, "--port", "104")
 
 
 def test_export_to_stdout_and_to_a_file(path: Path) -> None:
@@ -105,10 +107,12 @@ def test_export_to_stdout_and_to_a_file(path: Path) -> None:
     assert run("export", path, "--user", "scanner", "--output", output) == ""
     assert output.read_text() == text
     assert stat.S_IMODE(output.stat().st_mode) == 0o600
-    run("export", path, "--resolve", "-o", output)
+    with pytest.raises(InputError, match="exists"):
+        run("export", path, "-o", output)
+    run("export", path, "--resolve", "-o", output, "--force")
     assert "not resolved" not in output.read_text()
 
 
 def test_export_says_what_cannot_be_written(path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match="none"):
         run("export", path, "--output", path.parent / "none" / "x")

@@ -121,7 +121,7 @@ def init_command(
 def write_scope(path: Path, options: Answers, *, ask: bool) -> None:
     """Complete `options` (None: not given) by asking or by defaults, and write the file. Raises InputError or
     ScopeErrors; then nothing is written."""
-    from leadapron.cli.scope import write_private
+    from leadapron.cli.report import write_private
     from leadapron.errors import InputError
     from leadapron.scope.read import parse_scope
 
@@ -129,7 +129,7 @@ def write_scope(path: Path, options: Answers, *, ask: bool) -> None:
         raise InputError(f"{path} exists already; name another file, or move it away")
     text = render(_complete(options, ask=ask), path)
     parse_scope(text.encode(), path, today=_today())
-    write_private(path, text, replace=False)
+    write_private(path, text, force=False)
     typer.echo(f"{path} is written. Next: leadapron scope check {path}", err=True)
 
 

@@ -41,10 +41,13 @@ def check_command(
     json: JsonOption = False,
 ) -> None:
     """Explain what a scope file lets Lead Apron touch. Sends nothing (but see --resolve)."""
+    from leadapron.errors import InputError
     from leadapron.scope.explain import account, overview
     from leadapron.scope.gate import Gate, utc_now
     from leadapron.scope.grant import load_scope
 
+    if address is None and port is not None:
+        raise InputError("--port asks about one address; name it after the scope file")
     loaded = load_scope(scope)
     gate = Gate(loaded, pins=_pins(loaded, resolve=resolve))
     if address is None:
@@ -65,9 +68,11 @@ def export_command(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file (mode 0600).", show_default=False)
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     resolve: ResolveOption = False,
 ) -> None:
     """Print the scope as firewall rules that hold the scanner's user from outside."""
+    from leadapron.cli.report import write_private
     from leadapron.scope.export import nft_rules
     from leadapron.scope.grant import load_scope
 
@@ -76,24 +81,7 @@ def export_command(
     if output is None:
         typer.echo(rules, nl=False)
     else:
-        write_private(output, rules, replace=True)
-
-
-def write_private(path: Path, text: str, *, replace: bool) -> None:
-    """Write a file that only its owner can read. Raises InputError; without `replace` also when the file exists."""
-    import os
-
-    from leadapron.errors import InputError
-
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if replace else os.O_EXCL)
-    try:
-        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(text)
-    except FileExistsError:
-        raise InputError(f"{path} exists already; name another file, or move it away") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}; name a file in a folder of yours") from None
+        write_private(output, rules, force=force)
 
 
 def _pins(scope: Scope, *, resolve: bool) -> dict[str, tuple[Address, ...]]:

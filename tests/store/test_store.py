@@ -1,0 +1,229 @@
+"""The store: private, migrated, idempotent; and the life of a finding over runs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from leadapron.assess.keys import finding_key
+from leadapron.errors import InputError, StoreError
+from leadapron.model import (
+    Access,
+    Count,
+    Counts,
+    Endpoint,
+    Failed,
+    Finding,
+    FindingStatus,
+    Observation,
+    Owner,
+    Product,
+    Reason,
+    Run,
+    RunStatus,
+    Service,
+    Severity,
+    Stage,
+    Unknown,
+    Vantage,
+    VantageKind,
+    Verdict,
+)
+from leadapron.store import tables
+from leadapron.store.store import Store
+
+ENDPOINT = Endpoint(address=ip_address("198.18.0.9"), port=104, name="pacs.hospital.example")
+SERVICE = Service(endpoint=ENDPOINT, protocol="dicom", resource="ANY-SCP")
+
+
+def run(number: int) -> Run:
+    return Run(
+        id=f"run-{number}",
+        kind="audit",
+        scope_id="s",
+        scope_sha256="0" * 64,
+        vantage=Vantage(kind=VantageKind.INTERNET, name="here"),
+        version="0",
+        started_at=dt.datetime(2026, 11, number, 12, tzinfo=dt.UTC),
+        ports=(104, 11112),
+    )
+
+
+def observation(listed: Verdict, resource: str = "ANY-SCP") -> Observation:
+    return Observation(
+        service=replace(SERVICE, resource=resource),
+        access=Access(reach=Verdict.PROVEN, list=listed),
+        counts=Counts(studies=Count.at_least(7), images=Count.exact(9)),
+        product=Product(toolkit="OFFIS DCMTK 3.6.7", candidates=("A", "B")),
+        owner=Owner(grant="g", country="DE"),
+        facts={"associated": True, "find_answers": 7},
+        unknowns=(Failed(stage=Stage.COUNT, reason=Reason.LIMIT),),
+    )
+
+
+def finding(control: str = "LA-11") -> Finding:
+    return Finding(
+        key=finding_key(VantageKind.INTERNET, SERVICE, control),
+        control=control,
+        title="t",
+        severity=Severity.HIGH,
+        service=SERVICE,
+        evidence={"studies": 7},
+        remedy="r",
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(f"sqlite:///{tmp_path / 'private' / 's.db'}") as opened:
+        yield opened
+
+
+def test_files_are_for_the_owner_only(store: Store, tmp_path: Path) -> None:
+    store.create_run(run(1), "00")
+
+    folder = tmp_path / "private"
+    assert {path.name for path in folder.iterdir()} >= {"s.db", "s.db-wal"}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+
+
+def test_the_migrations_lead_to_the_tables(store: Store) -> None:
+    with store._engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
+
+
+def test_a_store_of_a_newer_version_and_a_file_that_is_none_are_one_line(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 's.db'}"
+    Store.open(url).close()
+    with sqlite3.connect(tmp_path / "s.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(StoreError, match="newer version"):
+        Store.open(url)
+    (tmp_path / "x.db").write_bytes(b"no database" * 100)
+    with pytest.raises(StoreError) as caught:
+        Store.open(f"sqlite:///{tmp_path / 'x.db'}")
+    assert "\n" not in str(caught.value)
+
+
+def test_everything_comes_back_as_it_went_in(store: Store) -> None:
+    store.create_run(run(1), "abcd")
+    seen = observation(Verdict.PROVEN)
+    unknown = Unknown(endpoint="198.18.0.0/24", stage=Stage.CONNECT, reason=Reason.TIMEOUT, count=3)
+    store.record_observation("run-1", seen)
+    store.record_observation("run-1", seen)
+    store.record_unknowns("run-1", [unknown])
+    store.record_unknowns("run-1", [unknown])
+
+    assert store.run() == store.run("run") == run(1)
+    assert store.permutation_key("run-1") == "abcd"
+    assert store.observations("run-1") == [seen]
+    assert store.unknowns("run-1") == [unknown]
+    with pytest.raises(InputError):
+        store.run("other")
+
+
+def test_progress_is_merged_and_counted_once(store: Store) -> None:
+    store.create_run(run(1), "00")
+    for start, stop in ((0, 10), (20, 30), (10, 20), (0, 10), (50, 60)):
+        store.add_progress("run-1", start, stop, {"refused": stop - start}, [ENDPOINT])
+
+    assert store.progress("run-1") == [(0, 30), (50, 60)]
+    assert store.outcomes("run-1") == {"refused": 40}
+    assert store.hits("run-1") == [ENDPOINT]
+
+
+def test_the_first_result_of_a_job_stays(store: Store) -> None:
+    store.create_run(run(1), "00")
+    store.record_attempt("run-1", ENDPOINT, "dicom", "hello", {"first": 1})
+    store.record_attempt("run-1", ENDPOINT, "dicom", "hello", {"second": 2})
+
+    assert store.attempts("run-1") == {(ENDPOINT, "dicom"): {"hello": {"first": 1}}}
+
+
+def test_only_an_unfinished_run_is_resumed(store: Store) -> None:
+    store.create_run(run(1), "00")
+    assert store.resumable_run("0" * 64, run(1).vantage) == run(1)
+    store.finish_run("run-1", RunStatus.COMPLETE, "", run(1).started_at, "head")
+    assert store.resumable_run("0" * 64, run(1).vantage) is None
+    assert store.resumable_run("1" * 64, run(1).vantage) is None
+
+
+def after(store: Store, number: int, broken: bool, seen: Verdict | None, *, covered: bool = True) -> Finding:
+    """How the finding stands after run `number`."""
+    store.create_run(run(number), "00")
+    observed = {} if seen is None else {SERVICE: observation(seen)}
+    for _ in range(2):  # the second time changes nothing
+        (stands,) = store.apply_findings(
+            run(number),
+            [finding()] if broken else [],
+            observed,
+            refuted=lambda _control, observed: observed.access.list is Verdict.REFUSED,
+            covered=lambda _address: covered,
+        )
+    assert store.findings(f"run-{number}") == [stands]
+    return stands
+
+
+def test_a_finding_is_closed_by_a_refusal_and_by_nothing_less(store: Store) -> None:
+    first = after(store, 1, True, Verdict.PROVEN)
+    assert (first.status, first.first_seen, first.last_seen) == (
+        FindingStatus.NEW,
+        run(1).started_at,
+        run(1).started_at,
+    )
+    assert after(store, 2, True, Verdict.PROVEN).status is FindingStatus.OPEN
+    assert after(store, 3, False, None).status is FindingStatus.NOT_OBSERVED
+    assert after(store, 4, False, Verdict.UNKNOWN).status is FindingStatus.NOT_OBSERVED
+    assert after(store, 5, True, Verdict.PROVEN).status is FindingStatus.OPEN
+    assert after(store, 6, False, None, covered=False).status is FindingStatus.OPEN
+    closed = after(store, 7, False, Verdict.REFUSED)
+    assert (closed.status, closed.first_seen, closed.last_seen) == (
+        FindingStatus.CLOSED,
+        run(1).started_at,
+        run(5).started_at,
+    )
+    assert after(store, 8, False, None).status is FindingStatus.CLOSED
+    assert after(store, 9, True, Verdict.PROVEN).status is FindingStatus.REOPENED
+
+
+def test_a_title_that_no_longer_works_closes_what_its_endpoint_refutes(store: Store) -> None:
+    after(store, 1, True, Verdict.PROVEN)
+    store.create_run(run(2), "00")
+    rejected = observation(Verdict.REFUSED, resource="")
+
+    (stands,) = store.apply_findings(
+        run(2),
+        [],
+        {rejected.service: rejected},
+        refuted=lambda _control, observed: observed.access.list is Verdict.REFUSED,
+        covered=lambda _address: True,
+    )
+
+    assert stands.status is FindingStatus.CLOSED
+
+
+def test_purge_deletes_old_runs_with_everything_of_theirs(store: Store, tmp_path: Path) -> None:
+    after(store, 1, True, Verdict.PROVEN)
+    store.record_observation("run-1", observation(Verdict.PROVEN))
+    store.create_run(run(20), "00")
+
+    before = dt.datetime(2026, 11, 10, tzinfo=dt.UTC)
+    assert store.purge(before, dry_run=True) == ["run-1"]
+    assert len(store.runs()) == 2
+    assert store.purge(before) == ["run-1"]
+
+    assert [left.id for left in store.runs()] == ["run-20"]
+    with store._engine.connect() as connection:
+        for table in (tables.observations, tables.findings):
+            assert connection.execute(sa.select(sa.func.count()).select_from(table)).scalar() == 0
