@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import socket
 import struct
-import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 import pytest
 
@@ -30,40 +27,9 @@ from leadapron.protocols.dicom.wire import association as wire
 from leadapron.protocols.dicom.wire import dimse, elements, uids
 from leadapron.protocols.dicom.wire.items import ContextResult, UserInformation
 from leadapron.protocols.dicom.wire.pdu import PDV, AssociateAC, AssociateRQ, PDataTF
-
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+from listening import Serve, listening
 
 HELLO_TIMEOUT, SECONDS = 1.0, 3.0
-
-pytestmark = [  # of the hostile servers, whose connections are cut where they stand
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
-
-
-@contextlib.contextmanager
-def listening(serve: Serve, count: int = 1) -> Iterator[list[Endpoint]]:
-    """`count` listeners on loopback, in a thread of their own."""
-    loop = asyncio.new_event_loop()
-    addresses = [f"127.88.0.{number + 1}" for number in range(count)]
-    sockets = [socket.create_server((address, 0)) for address in addresses]
-    for each in sockets:
-        loop.run_until_complete(asyncio.start_server(serve, sock=each))
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    try:
-        yield [Endpoint(address=ip_address(s.getsockname()[0]), port=s.getsockname()[1]) for s in sockets]
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            loop.run_until_complete(asyncio.sleep(0.05))
-        loop.close()
-        for each in sockets:
-            each.close()
-        gc.collect()  # what the servers left open is warned of here, where it is expected, and not in another test
 
 
 def audit(endpoint: Endpoint, **budget: float) -> tuple[Observation | None, set[tuple[str, str]]]:
