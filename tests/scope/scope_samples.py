@@ -130,8 +130,8 @@ class Clock:
     def __init__(self, now: dt.datetime = NOON) -> None:
         self.now = now
 
-    def __call__(self) -> dt.datetime:
-        return self.now
+    def __call__(self) -> float:
+        return self.now.timestamp()
 
 
 Pins = dict[str, tuple[Address, ...]]

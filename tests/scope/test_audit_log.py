@@ -9,17 +9,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scope_samples import Clock
 
 from leadapron.errors import InputError
 from leadapron.scope.audit_log import GENESIS, TRUNCATED, AuditLog, verify
 
-NOON = Clock(dt.datetime(2026, 11, 20, 13, 30, 1, 5, tzinfo=dt.timezone(dt.timedelta(hours=1))))
+NOON = dt.datetime(2026, 11, 20, 13, 30, 1, 5, tzinfo=dt.timezone(dt.timedelta(hours=1)))
 
 
 def written(path: Path) -> bytes:
     path.unlink(missing_ok=True)
-    with AuditLog.open(path, clock=NOON) as log:
+    with AuditLog.open(path, clock=lambda: NOON) as log:
         log.write("run", run="r1", scope_sha256="ab" * 32)
         log.write("denied", address="198.18.0.7", port=104, reason="excluded", name="Zürich \u2028")
         log.write("denied_in_sweep", count=3, rate=0.5, whole=True, zone=None, ports=[104, 11112])

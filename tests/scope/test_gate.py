@@ -186,6 +186,15 @@ def test_narrowing_acts_within_the_same_second() -> None:
     assert gate.dial_allowed("10.0.0.1", 104) is Denied.NARROWED
 
 
+def test_what_was_permitted_a_moment_ago_is_asked_again() -> None:
+    clock = Clock()
+    gate = Gate(scope(grant("10.0.0.0/24")), clock=clock)
+    clock.now = dt.datetime(2027, 2, 1, 23, 59, 59, 999_000, tzinfo=dt.UTC)
+    assert [gate.dial_allowed("10.0.0.1", 104) for _ in range(2)] == [None, None]
+    clock.now += dt.timedelta(milliseconds=1)
+    assert gate.dial_allowed("10.0.0.1", 104) is Denied.EXPIRED
+
+
 def ask_all(gate: Gate, address: IPv4Address | IPv6Address, port: int) -> Permit | Denial:
     """Every way of asking; they agree."""
     decision = gate.decide(address, port)
@@ -224,8 +233,8 @@ def test_decisions_are_those_of_the_plain_rules(
 @settings(max_examples=30, deadline=None)
 @given(reference.scopes(), st.lists(reference.scopes(), min_size=1, max_size=3), reference.times, st.data())
 def test_narrowing_never_widens(first: Scope, later: list[Scope], now: dt.datetime, data: st.DataObject) -> None:
-    readings = [first, *(replace(one, sha256=f"{index:064}") for index, one in enumerate(later, 1))]
-    gate = Gate(first, clock=Clock(now))
+    readings = [replace(one, sha256=f"{index:064}") for index, one in enumerate([first, *later])]
+    gate = Gate(readings[0], clock=Clock(now))
     for one in readings[1:]:
         gate.narrow(one)
     for _ in range(6):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,7 +44,7 @@ def check_command(
     """Explain what a scope file lets Lead Apron touch. Sends nothing (but see --resolve)."""
     from leadapron.errors import InputError
     from leadapron.scope.explain import account, overview
-    from leadapron.scope.gate import Gate, utc_now
+    from leadapron.scope.gate import Gate
     from leadapron.scope.grant import load_scope
 
     if address is None and port is not None:
@@ -51,7 +52,7 @@ def check_command(
     loaded = load_scope(scope)
     gate = Gate(loaded, pins=_pins(loaded, resolve=resolve))
     if address is None:
-        view = overview(gate, utc_now())
+        view = overview(gate, dt.datetime.now(dt.UTC))
         typer.echo(_json(view) if json else "\n".join(_overview_lines(view)))
     else:
         answer = account(gate, _address(address), port or loaded.ports.dicom[0])

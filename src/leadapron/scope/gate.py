@@ -7,6 +7,8 @@ A scope that is read again while a run goes on adds a layer: an address needs th
 from __future__ import annotations
 
 import datetime as dt
+import math
+import time
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,20 +27,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Denial", "Denied", "Gate", "Permit"]
 
-Clock = Callable[[], dt.datetime]
-"""The present, aware."""
+Clock = Callable[[], float]
+"""The present: POSIX seconds, as `time.time` tells them. A float, since it is read at each connection."""
 
-_SECOND = dt.timedelta(seconds=1)
+MOST_REMEMBERED = 65_536
+"""Places of one second that are known to be permitted: a refused connection asks twice."""
+
 _MAPPED = 0xFFFF
 _STATIC = {
     Standing.OUTSIDE: Denied.NO_GRANT,
     Standing.SPECIAL: Denied.SPECIAL,
     Standing.EXCLUDED: Denied.EXCLUDED,
 }
-
-
-def utc_now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +74,14 @@ class _Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _State:
-    since: dt.datetime
-    until: dt.datetime
+    """What holds within one second, of these layers."""
+
+    since: int
+    until: int
+    layers: tuple[_Layer, ...]
     moments: tuple[tuple[_Layer, _Moment], ...]
+    permitted: set[tuple[str, int]]
+    """(host, port) that sockets may go to"""
 
 
 class Gate:
@@ -90,7 +95,7 @@ class Gate:
         scope: Scope,
         *,
         pins: Mapping[str, tuple[Address, ...]] | None = None,
-        clock: Clock = utc_now,
+        clock: Clock = time.time,
     ) -> None:
         self._pins = dict(pins or {})
         self._clock = clock
@@ -115,9 +120,10 @@ class Gate:
 
     def decide(self, address: Address, port: int, depth: Depth = Depth.CONNECT) -> Permit | Denial:
         address = unmapped(address)
-        now = self._clock()
+        present = self._clock()
+        now = _aware(present)
         permits = []
-        for index, (layer, moment) in enumerate(self._at(now).moments):
+        for index, (layer, moment) in enumerate(self._at(present).moments):
             answer = _decide(layer, moment, now, address, port)
             if isinstance(answer, Permit) and answer.depth < depth:
                 answer = _too_deep(answer, depth)
@@ -131,13 +137,20 @@ class Gate:
 
         `host` is an address literal, an IPv6 one with or without its scope id.
         """
+        state = self._at(self._clock())
+        if (host, port) in state.permitted:
+            return None
         if (place := parse_literal(host)) is None:
             return Denied.NAME
-        denied = self._denied(*place, port)
-        return None if denied and (*place, port) in self._endpoints else denied
+        denied = self._denied(state, *place, port)
+        if denied is not None and (*place, port) not in self._endpoints:
+            return denied
+        if len(state.permitted) < MOST_REMEMBERED:
+            state.permitted.add((host, port))
+        return None
 
-    def _denied(self, version: int, value: int, port: int) -> Denied | None:
-        moments = self._at(self._clock()).moments
+    def _denied(self, state: _State, version: int, value: int, port: int) -> Denied | None:
+        moments = state.moments
         for layer, moment in moments:
             denied = moment.reasons[layer.at(version, value)]
             if denied is None and port not in layer.ports:
@@ -174,17 +187,18 @@ class Gate:
         if any(layer.scope.sha256 == scope.sha256 for layer in self._layers):
             return
         layer = _Layer(scope, self._pins)
-        self._layers = (*self._layers, layer)
         self._endpoints &= layer.endpoints
+        self._layers = (*self._layers, layer)
         self._state = None
 
-    def _at(self, now: dt.datetime) -> _State:
+    def _at(self, present: float) -> _State:
         state = self._state
-        if state is not None and state.since <= now < state.until and len(state.moments) == len(self._layers):
+        if state is not None and state.since <= present < state.until and state.layers is self._layers:
             return state
-        since = now.replace(microsecond=0)
-        moments = tuple((layer, _moment(layer.policy, now)) for layer in self._layers)
-        self._state = state = _State(since=since, until=since + _SECOND, moments=moments)
+        since, layers = math.floor(present), self._layers
+        now = _aware(present)
+        moments = tuple((layer, _moment(layer.policy, now)) for layer in layers)
+        self._state = state = _State(since=since, until=since + 1, layers=layers, moments=moments, permitted=set())
         return state
 
     def _column(self, index: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.intp]]:
@@ -194,6 +208,10 @@ class Gate:
             starts, rules = self._layers[index].tables[4]
             self._columns[index] = (np.array(starts, dtype=np.uint32), np.array(rules, dtype=np.intp))
         return self._columns[index]
+
+
+def _aware(present: float) -> dt.datetime:
+    return dt.datetime.fromtimestamp(present, dt.UTC)
 
 
 def parse_literal(host: str) -> tuple[int, int] | None:

@@ -32,7 +32,8 @@ OnDenied = Callable[[str, int, Denied], None]
 """Told of each denial: host, port (0 where a name is looked up), reason. What it raises goes to the caller of the
 socket, who is denied either way."""
 
-_INET = (socket.AF_INET, socket.AF_INET6)
+_INET = (int(socket.AF_INET), int(socket.AF_INET6))
+_UNIX = int(socket.AF_UNIX)
 _family_of: Callable[[object], int] = _socket.socket.family.__get__
 
 
@@ -82,11 +83,13 @@ def _check_address(guard: Guard, args: tuple[Any, ...]) -> None:
     if address is None:
         return  # sendmsg on a connected socket: its connect was checked
     family = _family_of(sock)
-    if family == socket.AF_UNIX:
-        return
     if family not in _INET:
+        if family == _UNIX:
+            return
         _deny(f"address family {family}", 0, Denied.FAMILY)
-    host, port = _text(address[0]), int(address[1])
+    host, port = address[0], address[1]
+    if type(host) is not str or type(port) is not int:
+        host, port = _text(host), int(port)
     if (denied := guard.dial_allowed(host, port)) is not None:
         _deny(host, port, denied)
 

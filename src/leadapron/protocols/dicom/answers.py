@@ -117,9 +117,11 @@ class Answers:
         self._unique, self._images, self._series, self._studies = (
             (tag & 0xFFFF) << 16 | tag >> 16 for tag in (level.unique, level.images, level.series, level.studies)
         )
-        self._claims: dict[bytes, int] = {}
+        self._claims: dict[bytes | None, int] = {None: NOT_CLAIMED}
         self._buffer = b""
         self._pending_command = b""
+        self._pending_pdu = b""
+        """the last pending command as a PDU of its own: mostly the next one is the same"""
         self._expects_data_set = False
         self._fragments: list[bytes] = []
         self._held = 0
@@ -144,22 +146,29 @@ class Answers:
         self._buffer = buffer[position:]
 
     def _take_ordinary(self, buffer: bytes, position: int, end: int) -> int:
-        """Take PDUs of one whole value each for as long as they come; where to go on."""
-        context_id, max_length = self._context_id, self._max_length
-        while end - position >= 12 and not self._fragments:
+        """Take PDUs of one value each for as long as they come; where to go on."""
+        context_id, max_length, pending = self._context_id, self._max_length, self._pending_pdu
+        while end - position >= 12:
+            if pending and buffer.startswith(pending, position) and not (self._expects_data_set or self._fragments):
+                self._expects_data_set = True
+                position += len(pending)
+                continue
             kind, length, value_length, context, flags = _PDU_OF_ONE(buffer, position)
             stop: int = position + 6 + length
             if kind != 4 or stop > end or value_length != length - 4 or context != context_id or length > max_length:
                 break
-            if flags == 2:
+            if flags == 2 and not self._fragments:
                 self._data_set(buffer, position + 12, stop)
+            elif flags == 0 or self._fragments:
+                self._fragment(buffer[position + 12 : stop], bool(flags & 1), bool(flags & 2))
             elif flags == 3:
                 self._command(buffer, position + 12, stop)
-                if self.end is not None:
-                    return stop
+                pending = self._pending_pdu = buffer[position:stop]
             else:
                 break
             position = stop
+            if self.end is not None:
+                break
         return position
 
     def _take_any(self, buffer: bytes, position: int, end: int) -> int:
@@ -254,20 +263,22 @@ class Answers:
         position = buffer.find(self._unique_bytes, start, stop)
         if position < 0:
             return False
+        unique_tag, images_tag, series_tag = self._unique, self._images, self._series
+        last = stop - 8
         unique = images = series = studies = None
-        while position + 8 <= stop:
+        while position <= last:
             tag, length = _ELEMENT(buffer, position)
             position += 8
             after = position + length
             if after > stop:
                 return False
-            if tag == self._unique:
+            if tag == unique_tag:
                 if unique is not None:
                     return False
                 unique = buffer[position:after]
-            elif tag == self._images:
+            elif tag == images_tag:
                 images = buffer[position:after]
-            elif tag == self._series:
+            elif tag == series_tag:
                 series = buffer[position:after]
             elif tag == self._studies:
                 studies = buffer[position:after]
@@ -286,30 +297,26 @@ class Answers:
         self._count(found.get(level.unique), found.get(level.images), found.get(level.series), found.get(level.studies))
 
     def _count(self, unique: bytes | None, images: bytes | None, series: bytes | None, studies: bytes | None) -> None:
-        tally = self.tally
+        tally, claims = self.tally, self._claims
         if not unique or not (uid := unique.rstrip(b"\0 ")):
             tally.without_unique += 1
             return
         key = hash(uid)
         tally.hashes.append(key)
-        tally.images.append(self._claim(images))
+        tally.images.append(claims[images] if images in claims else self._claim(images))
         if self._series:
-            tally.series.append(self._claim(series))
+            tally.series.append(claims[series] if series in claims else self._claim(series))
         if self._studies:
-            tally.studies.append(self._claim(studies))
+            tally.studies.append(claims[studies] if studies in claims else self._claim(studies))
         if self._keep:
             self._keep_uid(key, uid)
 
     def _claim(self, raw: bytes | None) -> int:
         """A claimed number (IS, PS3.5 Table 6.2-1), range-checked; NOT_CLAIMED where there is none to believe."""
-        if raw is None:
-            return NOT_CLAIMED
-        if (known := self._claims.get(raw)) is not None:
-            return known
-        if not (text := raw.strip(b" \0")):
+        if raw is None or not (text := raw.strip(b" \0")):
             return NOT_CLAIMED
         if len(text) <= 12 and text.isdigit() and (number := int(text)) <= MAX_CLAIM:
-            if len(self._claims) < MAX_CLAIMS_HELD:
+            if len(raw) <= 16 and len(self._claims) < MAX_CLAIMS_HELD:
                 self._claims[raw] = number
             return number
         self.tally.bad_claims += 1

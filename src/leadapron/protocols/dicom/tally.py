@@ -35,9 +35,9 @@ def distinct(tally: Tally) -> Distinct:
     """Deduplicate by unique key; of records that came twice with different claims the largest counts."""
     hashes: npt.NDArray[np.int64] = np.frombuffer(tally.hashes, dtype=np.int64)
     records = len(np.unique(hashes))
-    images, images_missing = _sum(hashes, tally.images)
-    series, series_missing = _sum(hashes, tally.series) if tally.series else (0, records)
-    studies, studies_missing = _sum(hashes, tally.studies) if tally.studies else (0, records)
+    images, images_missing = _sum(hashes, tally.images, records)
+    series, series_missing = _sum(hashes, tally.series, records) if tally.series else (0, records)
+    studies, studies_missing = _sum(hashes, tally.studies, records) if tally.studies else (0, records)
     return Distinct(
         records=records,
         images=images,
@@ -49,17 +49,16 @@ def distinct(tally: Tally) -> Distinct:
     )
 
 
-def _sum(hashes: npt.NDArray[np.int64], claims: array[int]) -> tuple[int, int]:
-    """(sum of the largest claim per distinct hash, distinct hashes without a claim)."""
-    if not len(hashes):
-        return 0, 0
+def _sum(hashes: npt.NDArray[np.int64], claims: array[int], records: int) -> tuple[int, int]:
+    """(sum of the largest claim per distinct hash, distinct hashes without a claim), of so many distinct hashes."""
     values: npt.NDArray[np.int32] = np.frombuffer(claims, dtype=np.int32)
-    order = np.lexsort((values, hashes))
-    ordered = hashes[order]
-    last = np.append(ordered[1:] != ordered[:-1], True)
-    largest = values[order][last].astype(np.int64)
-    known = largest != NOT_CLAIMED
-    return int(largest[known].sum()), int(np.count_nonzero(~known))
+    if records < len(hashes):
+        order = np.lexsort((values, hashes))
+        ordered = hashes[order]
+        last = np.append(ordered[1:] != ordered[:-1], True)
+        values = values[order][last]
+    known = values != NOT_CLAIMED
+    return int(values[known].sum(dtype=np.int64)), int(np.count_nonzero(~known))
 
 
 def enumerated(records: int, *, whole: bool) -> Count:
