@@ -25,10 +25,11 @@ def queue(
     return Turnstile(hosts(*addresses), ready_at, clock or Clock(), exclusive=exclusive)
 
 
-def tags(turnstile: Turnstile, now: float = 0.0, room: int = 10_000) -> list[int]:
+def tags(turnstile: Turnstile, now: float = 0.0, room: int = 10_000, most: int = 2) -> list[int]:
     found = []
-    while (target := turnstile.next(now, room)) is not None:
-        found.append(target.tag)
+    while taken := turnstile.take(now, room, most):
+        assert len(taken) <= most
+        found += [target.tag for target in taken]
     return found
 
 
@@ -77,8 +78,7 @@ def test_one_connection_to_a_host_at_a_time() -> None:
 
 def test_the_same_number_in_two_families_is_two_hosts() -> None:
     turnstile = Turnstile(iter([Target(1, 4, 104), Target(1, 6, 104)]), None, Clock(), exclusive=True)
-    assert turnstile.next(0, 10) is not None
-    assert turnstile.next(0, 10) is not None
+    assert len(turnstile.take(0, 10, 10)) == 2
 
 
 def test_the_pace_is_asked_when_the_host_is_free_not_before() -> None:
@@ -122,7 +122,7 @@ def test_nothing_is_lost_doubled_or_early(plan: list[tuple[int, float]], room: i
     for _ in range(500):
         if turnstile.is_empty() and not busy:
             break
-        while len(busy) < room and (target := turnstile.next(clock.now, room - len(busy))) is not None:
+        for target in turnstile.take(clock.now, room - len(busy), room - len(busy)):
             assert target.address not in [other.address for other in busy]
             busy.append(target)
         if busy:

@@ -20,6 +20,8 @@ Socket = socket.SocketType
 """The C type under `socket.socket`: the same audit events at a third of the cost."""
 
 _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
+_BYTE = tuple(map(str, range(256)))
+"""`inet_ntoa` takes twice as long."""
 
 
 class Line:
@@ -52,7 +54,7 @@ def open_socket(version: int) -> Socket:
 
 def address_text(address: int, version: int) -> str:
     if version == 4:
-        return socket.inet_ntoa(address.to_bytes(4, "big"))
+        return f"{_BYTE[address >> 24]}.{_BYTE[address >> 16 & 255]}.{_BYTE[address >> 8 & 255]}.{_BYTE[address & 255]}"
     return socket.inet_ntop(socket.AF_INET6, address.to_bytes(16, "big"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from leadapron.net.target import Target
 
@@ -29,65 +30,71 @@ class Turnstile:
         exclusive: bool,
     ) -> None:
         self._source, self._ready_at, self._clock, self.is_exclusive = source, ready_at, clock, exclusive
-        self._is_plain = ready_at is None and not exclusive
         self._waiting: list[tuple[float, int, Target]] = []
         self._serial = 0
-        self._hosts: dict[tuple[int, int], deque[Target] | None] = {}
+        self._hosts: dict[int, deque[Target] | None] = {}
+        """those that are busy, and what waits for each: an IPv4 address, or the complement of an IPv6 one"""
         self._queued = 0
         self._freed: deque[Target] = deque()
         self._is_dry = False
 
-    def next(self, now: float, room: int) -> Target | None:
-        """The next target that may be connected to at once. `room`: sockets left, also for those that wait."""
-        if self._is_plain:
-            return self._take()
+    def take(self, now: float, room: int, most: int) -> list[Target]:
+        """At most `most` targets that may be connected to at once. `room`: sockets left, also for those that wait."""
+        if self._ready_at is None:
+            return self._fresh(most)
         waiting = self._waiting
-        if waiting and waiting[0][0] <= now:
-            return heapq.heappop(waiting)[-1]
-        room = min(room, LOOKAHEAD)
-        while len(waiting) < room and (target := self._fresh()) is not None:
-            if self._ready_at is None:
-                return target
-            ready = self._ready_at(target.address, target.version)
-            if ready <= self._clock():
-                return target
-            self._serial += 1
-            heapq.heappush(waiting, (ready, self._serial, target))
-        return None
+        taken: list[Target] = []
+        while len(taken) < most:
+            if waiting and waiting[0][0] <= now:
+                taken.append(heapq.heappop(waiting)[-1])
+            elif len(waiting) < min(room - len(taken), LOOKAHEAD) and (fresh := self._fresh(1)):
+                ready = self._ready_at(fresh[0].address, fresh[0].version)
+                if ready <= self._clock():
+                    taken += fresh
+                else:
+                    self._serial += 1
+                    heapq.heappush(waiting, (ready, self._serial, fresh[0]))
+            else:
+                break
+        return taken
 
-    def _fresh(self) -> Target | None:
-        """The next target whose host is free. In exclusive mode the host is busy from here to `release`."""
-        if self._freed:
-            return self._freed.popleft()
-        while self._queued < QUEUED and (target := self._take()) is not None:
-            if not self.is_exclusive or self._occupy(target):
-                return target
-        return None
+    def _fresh(self, most: int) -> list[Target]:
+        """The next targets whose host is free. In exclusive mode the host is busy from here to `release`."""
+        if not self.is_exclusive:
+            taken = list(islice(self._source, most))
+            self._is_dry = len(taken) < most
+            return taken
+        freed, hosts, taken = self._freed, self._hosts, []
+        while freed and len(taken) < most:
+            taken.append(freed.popleft())
+        while len(taken) < most and self._queued < QUEUED:
+            target = next(self._source, None)
+            if target is None:
+                self._is_dry = True
+                break
+            address, version, _, _ = target
+            host = address if version == 4 else ~address
+            if host not in hosts:
+                hosts[host] = None
+                taken.append(target)
+            else:
+                self._enqueue(host, target)
+        return taken
 
-    def _take(self) -> Target | None:
-        target = next(self._source, None)
-        self._is_dry = target is None
-        return target
-
-    def _occupy(self, target: Target) -> bool:
-        host = target.version, target.address
-        if host not in self._hosts:
-            self._hosts[host] = None
-            return True
+    def _enqueue(self, host: int, target: Target) -> None:
         if (behind := self._hosts[host]) is None:
             behind = self._hosts[host] = deque()
         behind.append(target)
         self._queued += 1
-        return False
 
     def release(self, target: Target) -> None:
         """The connection to the host of `target` is closed (`exclusive`)."""
-        host = target.version, target.address
-        if behind := self._hosts.get(host):
+        address, version, _, _ = target
+        host = address if version == 4 else ~address
+        if behind := self._hosts.pop(host, None):
+            self._hosts[host] = behind
             self._freed.append(behind.popleft())
             self._queued -= 1
-        else:
-            self._hosts.pop(host, None)
 
     def next_moment(self) -> float | None:
         """When the first one that waits for the pace may go."""

@@ -213,24 +213,21 @@ class _Visits:
 
     def _begin(self) -> bool:
         """Begin a burst of connections. Returns whether there may be more to begin right now."""
-        now, live, queue, retries = self._clock(), self._live, self._queue, self._retries
-        turn: list[Line] = []
-        self._turn = turn
-        is_more = False
-        for _ in range(BURST):
-            if (room := self._concurrency - len(live)) <= 0:
-                break
-            if retries and retries[0][0] <= now:
-                self._connect(*heapq.heappop(retries)[2:])
-            elif len(retries) < RETRYING and (target := queue.next(now, room)) is not None:
+        now, retries, turn = self._clock(), self._retries, self._turn
+        room = self._concurrency - len(self._live)
+        left = min(BURST, room)
+        while retries and left > 0 and retries[0][0] <= now:
+            left -= 1
+            self._connect(*heapq.heappop(retries)[2:])
+        if left > 0 and len(retries) < RETRYING:
+            targets = self._queue.take(now, room, left)
+            left -= len(targets)
+            for target in targets:
                 self._connect(target, 0)
-            else:
-                break
-        else:
-            is_more = True
         if turn:
             self._turns.append((self._tick() + self._timeout, turn))
-        return is_more
+            self._turn = []
+        return not left and len(self._live) < self._concurrency
 
     def _connect(self, target: Target, attempts: int) -> None:
         address, version, port, _ = target
@@ -240,10 +237,11 @@ class _Visits:
         except OSError as error:
             self._not_begun(target, place, error.errno or 0, attempts)
             return
-        if self._hello is not None:
-            line.socket.setsockopt(_TCP, _QUICKACK, 0)
+        sock = line.socket
         try:
-            error_number = line.socket.connect_ex(place)
+            if self._hello is not None:
+                sock.setsockopt(_TCP, _QUICKACK, 0)
+            error_number = sock.connect_ex(place)
         except PermissionError:
             self._idle[version].append(line)
             self._tell(target, Outcome.OUT_OF_SCOPE)

@@ -84,6 +84,8 @@ class Tally:
     series: array[int] = field(default_factory=lambda: array("i"))
     studies: array[int] = field(default_factory=lambda: array("i"))
     kept: dict[int, bytes] = field(default_factory=dict, repr=False)
+    ceiling: int = 1 << 63
+    """hashes from here on are not kept any more"""
 
 
 def _little(tag: int) -> bytes:
@@ -308,7 +310,7 @@ class Answers:
             tally.series.append(claims[series] if series in claims else self._claim(series))
         if self._studies:
             tally.studies.append(claims[studies] if studies in claims else self._claim(studies))
-        if self._keep:
+        if self._keep and key < tally.ceiling:
             self._keep_uid(key, uid)
 
     def _claim(self, raw: bytes | None) -> int:
@@ -324,8 +326,9 @@ class Answers:
 
     def _keep_uid(self, key: int, uid: bytes) -> None:
         """Keep raw UIDs with the smallest keyed hashes: a uniform sample, whatever the order of the answers."""
-        kept = self.tally.kept
-        kept[key] = uid
-        if len(kept) >= 2 * MAX_KEPT:
-            for surplus in sorted(kept)[MAX_KEPT:]:
-                del kept[surplus]
+        tally = self.tally
+        tally.kept[key] = uid
+        if len(tally.kept) >= 2 * MAX_KEPT:
+            smallest = sorted(tally.kept)[:MAX_KEPT]
+            tally.kept = {key: tally.kept[key] for key in smallest}
+            tally.ceiling = smallest[-1]

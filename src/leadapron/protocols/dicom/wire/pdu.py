@@ -200,6 +200,8 @@ _DECODERS: dict[int, Callable[[bytes], Pdu]] = {
     ReleaseRP.type: ReleaseRP.decode,
     Abort.type: Abort.decode,
 }
+_LIMITS = dict.fromkeys(_DECODERS, 4) | dict.fromkeys((AssociateRQ.type, AssociateAC.type), MAX_ASSOCIATE_LENGTH)
+"""Bytes of a body, by type; those of P-DATA-TF are negotiated."""
 
 
 @dataclass(slots=True)
@@ -245,15 +247,9 @@ def pdu_length(buffer: bytes | bytearray, max_length: int) -> int:
     if len(buffer) < HEADER_LENGTH:
         return 0
     kind, length = _HEADER.unpack_from(buffer)
-    if length > _limit(kind, max_length):
+    if length > (max_length if kind == PDataTF.type else _LIMITS[kind]):
         raise WireError("a PDU is longer than its limit", limit=True)
     return HEADER_LENGTH + int(length)
-
-
-def _limit(kind: int, max_length: int) -> int:
-    if kind == PDataTF.type:
-        return max_length
-    return MAX_ASSOCIATE_LENGTH if kind in (AssociateRQ.type, AssociateAC.type) else 4
 
 
 def _frame(kind: int, body: bytes) -> bytes:
