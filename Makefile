@@ -1,5 +1,6 @@
 # make demo   an audit of an embedded estate on loopback; needs Python 3.11+ only
 # make test   everything: checks, unit tests, real servers; as root it installs the peers that tests talk to
+# make bench  the README's figures, with peers and C, as root (about ten minutes)
 # make check  ruff, mypy strict, import-linter
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test check unit peers lock clean
+.PHONY: demo test bench check peers lock clean
 
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Lead Apron needs Python 3.11 or newer") if sys.version_info < (3, 11) else 0'
@@ -35,6 +36,9 @@ peers:
 
 test: $(VENV)/.develop peers check
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+
+bench: $(VENV)/.develop peers
+	$(BIN)/python bench/run.py --write README.md docs/benchmarks.md
 
 lock: $(VENV)/.develop
 	$(BIN)/python -m pip install --quiet pip-tools

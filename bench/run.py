@@ -1,0 +1,156 @@
+"""`make bench`: Lead Apron beside its peers and beside C, on one machine, in one run.
+
+Everything runs in a network namespace without a link outside; servers have one core, the program that is measured the
+other. Contests are repeated in rounds, the programs take turns within each, and each figure is the median of its
+rounds. Before a rate counts, what the program found is compared with what the servers are.
+
+    python bench/run.py [--rounds 5] [--small] [--write FILE ...]
+
+`--write` puts the table between the lines `<!-- bench -->` and `<!-- /bench -->` of each file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import platform
+import re
+import statistics
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+from contests import ALL_OPEN, C_SPARING, FINDSCU, LEAD_APRON, NMAP, PYNETDICOM, UNARMED, C, contests
+from place import FIND_MILLION, FULL, ORTHANC, SMALL, Place, place_of
+
+Rates = dict[str, dict[str, float]]
+"""Contest, program: median of things done a second."""
+
+
+def measure(place: Place, rounds: int) -> Rates:
+    """One round more than asked: the first warms up and is thrown away."""
+    rates: defaultdict[str, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for number in range(rounds + 1):
+        for contest in contests(place):
+            programs = list(contest.programs.items())
+            turn = number % len(programs)
+            for program, run in programs[turn:] + programs[:turn]:
+                sample = run()
+                if number:
+                    rates[contest.name][program].append(sample["done"] / sample["seconds"])
+                    say(f"{number}/{rounds}  {contest.name}: {program} {rates[contest.name][program][-1]:,.0f}/s")
+    return {name: {program: statistics.median(all_) for program, all_ in of.items()} for name, of in rates.items()}
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def echoes(place: Place, rounds: int) -> dict[str, float]:
+    """Milliseconds: medians over rounds of the medians of each."""
+    samples = [place.python("leadapron_echo", ORTHANC) for _ in range(rounds)]
+    return {key: statistics.median(sample[key] for sample in samples) for key in samples[0]}
+
+
+def table(rates: Rates, echo: dict[str, float], many: dict[str, float], place: Place, rounds: int) -> str:
+    """The figures as Markdown."""
+    names = list(rates)
+    handshakes, finds = names[:4], names[4:]
+    lines = [f"{machine()}; medians of {rounds} rounds, one core each.", ""]
+    lines += _rows("handshakes a second", rates, handshakes, [LEAD_APRON, UNARMED, C, C_SPARING, NMAP, PYNETDICOM])
+    lines += ["", *_rows("C-FIND answers a second", rates, finds, [LEAD_APRON, C, FINDSCU, PYNETDICOM])]
+    size = place.size
+    lines += [
+        "",
+        (
+            f"- {size.sockets:,} sockets at once, 1 % of {size.handshakes:,} targets answer, the rest is silent: each server"
+            " that answers was found in every round; a miss would have ended the run."
+        ),
+        f"- C-ECHO to Orthanc: {echo['echo_ms']:.2f} ms; association, C-ECHO and release: {echo['association_ms']:.2f} ms.",
+        (
+            f"- {many['done']:,.0f} studies counted in one query; the whole process never took more than"
+            f" {many['peak_mib']:.0f} MiB."
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def _rows(title: str, rates: Rates, names: list[str], programs: list[str]) -> list[str]:
+    lines = ["| " + " | ".join([title, *programs]) + " |", "|---" + "|---:" * len(programs) + "|"]
+    for name in names:
+        ours = rates[name][LEAD_APRON]
+        cells = [_cell(rates[name].get(program), ours, program) for program in programs]
+        lines.append("| " + " | ".join([name, *cells]) + " |")
+    return lines
+
+
+def _cell(rate: float | None, ours: float, program: str) -> str:
+    """A rate, and how Lead Apron's compares with it."""
+    if rate is None:
+        return "-"
+    ratio = ours / rate
+    compared = "" if program in (LEAD_APRON, UNARMED) else f" ({ratio:.2f})" if ratio < 3 else f" ({ratio:,.0f} x)"
+    return f"{rate:,.0f}{compared}"
+
+
+def goals(rates: Rates, echo: dict[str, float], many: dict[str, float]) -> list[str]:
+    """What was aimed at, and what came of it."""
+    lines = []
+    for name, of in rates.items():
+        for program, goal in ((C, 0.8), (NMAP, 8), (FINDSCU, 3), (PYNETDICOM, 100 if NMAP in of else 80)):
+            if program not in of or (program == C and FINDSCU in of) or (program == NMAP and name != ALL_OPEN):
+                continue
+            ratio = of[LEAD_APRON] / of[program]
+            lines.append(_goal(f"{name}: {ratio:.2f} times {program}", ratio >= goal, f"{goal}"))
+        if FINDSCU in of:
+            lines.append(_goal(f"{name}: {of[LEAD_APRON]:,.0f} a second", of[LEAD_APRON] >= 200_000, "200,000"))
+    lines.append(_goal(f"C-ECHO: {echo['echo_ms']:.2f} ms", echo["echo_ms"] <= 1, "1"))
+    lines.append(_goal(f"{many['done']:,.0f} studies: {many['peak_mib']:.0f} MiB", many["peak_mib"] < 200, "200"))
+    return lines
+
+
+def _goal(text: str, is_met: bool, goal: str) -> str:
+    return f"{'met   ' if is_met else 'MISSED'}  {text} (goal {goal})"
+
+
+def machine() -> str:
+    processor = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+    name = processor[1] if processor else platform.machine()
+    return (
+        f"{dt.datetime.now(dt.UTC).date()}, {os.cpu_count()} cores of {name}, Linux {platform.release().split('-')[0]}, "
+        f"Python {platform.python_version()}"
+    )
+
+
+def write(path: Path, text: str) -> None:
+    """Replace what stands between the marks."""
+    before, mark, rest = path.read_text().partition("<!-- bench -->\n")
+    _, end, after = rest.partition("<!-- /bench -->\n")
+    if not (mark and end):
+        raise SystemExit(
+            f"{path} has no place for figures: put <!-- bench --> and <!-- /bench --> on lines of their own"
+        )
+    path.write_text(f"{before}{mark}\n{text}\n\n{end}{after}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Lead Apron beside its peers and beside C.")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--small", action="store_true", help="little of everything: a check of the bench, no figures")
+    parser.add_argument("--write", type=Path, nargs="*", default=[], metavar="FILE")
+    given = parser.parse_args()
+    with place_of(SMALL if given.small else FULL) as place:
+        rates = measure(place, given.rounds)
+        echo = echoes(place, given.rounds)
+        many = place.python("leadapron_find", FIND_MILLION)
+        text = table(rates, echo, many, place, given.rounds)
+    print(text)
+    if not given.small:
+        print("\n".join(["", *goals(rates, echo, many)]))
+    for path in given.write:
+        write(path, text)
+
+
+if __name__ == "__main__":
+    main()
