@@ -29,6 +29,7 @@ check: $(VENV)/.develop
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	MYPYPATH=src:tests:tests/peers:bench $(BIN)/mypy --follow-imports=silent bench/*.py
 	$(BIN)/lint-imports --no-cache
 
 peers:
