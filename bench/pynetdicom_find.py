@@ -22,7 +22,7 @@ def main(port: int) -> None:
     keys.StudyInstanceUID = keys.NumberOfStudyRelatedSeries = keys.NumberOfStudyRelatedInstances = ""
     answers = images = 0
     begun = time.perf_counter()
-    for status, identifier in association.send_c_find(keys, StudyRoot):
+    for _status, identifier in association.send_c_find(keys, StudyRoot):
         if identifier is not None:
             answers += 1
             images += int(identifier.NumberOfStudyRelatedInstances)

@@ -127,7 +127,7 @@ class Answers:
         self._expects_data_set = False
         self._fragments: list[bytes] = []
         self._held = 0
-        self._fragments_are_command = False
+        self._fragments_are_command = 0
 
     @property
     def rest(self) -> bytes:
@@ -150,8 +150,9 @@ class Answers:
     def _take_ordinary(self, buffer: bytes, position: int, end: int) -> int:
         """Take PDUs of one value each for as long as they come; where to go on."""
         context_id, max_length, pending = self._context_id, self._max_length, self._pending_pdu
+        fragments = self._fragments
         while end - position >= 12:
-            if pending and buffer.startswith(pending, position) and not (self._expects_data_set or self._fragments):
+            if pending and buffer.startswith(pending, position) and not (self._expects_data_set or fragments):
                 self._expects_data_set = True
                 position += len(pending)
                 continue
@@ -159,10 +160,15 @@ class Answers:
             stop: int = position + 6 + length
             if kind != 4 or stop > end or value_length != length - 4 or context != context_id or length > max_length:
                 break
-            if flags == 2 and not self._fragments:
+            if flags == 2 and not fragments:
                 self._data_set(buffer, position + 12, stop)
-            elif flags == 0 or self._fragments:
-                self._fragment(buffer[position + 12 : stop], bool(flags & 1), bool(flags & 2))
+            elif flags == 0 and fragments and not self._fragments_are_command:
+                fragments.append(buffer[position + 12 : stop])
+                self._held += length
+                if self._held > MAX_IDENTIFIER_LENGTH:
+                    raise WireError("a message is longer than its limit", limit=True)
+            elif flags == 0 or fragments:
+                self._fragment(buffer[position + 12 : stop], flags & 1, flags & 2)
             elif flags == 3:
                 self._command(buffer, position + 12, stop)
                 pending = self._pending_pdu = buffer[position:stop]
@@ -207,22 +213,27 @@ class Answers:
                 else:
                     self._data_set(buffer, position + 6, after)
             else:
-                self._fragment(buffer[position + 6 : after], bool(flags & 1), bool(flags & 2))
+                self._fragment(buffer[position + 6 : after], flags & 1, flags & 2)
             position = after
 
-    def _fragment(self, data: bytes, is_command: bool, is_last: bool) -> None:
-        if self._fragments and is_command != self._fragments_are_command:
+    def _fragment(self, data: bytes, is_command: int, is_last: int) -> None:
+        fragments = self._fragments
+        if not fragments:
+            self._fragments_are_command = is_command
+            self._held = 0
+        elif is_command != self._fragments_are_command:
             raise WireError("command and data set fragments are mixed")
-        self._fragments_are_command = is_command
-        self._fragments.append(data)
+        fragments.append(data)
         self._held += len(data) + 1
         if self._held > (MAX_COMMAND_LENGTH if is_command else MAX_IDENTIFIER_LENGTH):
             raise WireError("a message is longer than its limit", limit=True)
         if is_last:
-            whole = b"".join(self._fragments)
-            self._fragments.clear()
-            self._held = 0
-            (self._command if is_command else self._data_set)(whole, 0, len(whole))
+            whole = b"".join(fragments)
+            fragments.clear()
+            if is_command:
+                self._command(whole, 0, len(whole))
+            else:
+                self._data_set(whole, 0, len(whole))
 
     def _command(self, buffer: bytes, start: int, stop: int) -> None:
         if self._expects_data_set:
@@ -305,9 +316,9 @@ class Answers:
             return
         key = hash(uid)
         tally.hashes.append(key)
-        tally.images.append(claims[images] if images in claims else self._claim(images))
+        tally.images.append(claimed if (claimed := claims.get(images)) is not None else self._claim(images))
         if self._series:
-            tally.series.append(claims[series] if series in claims else self._claim(series))
+            tally.series.append(claimed if (claimed := claims.get(series)) is not None else self._claim(series))
         if self._studies:
             tally.studies.append(claims[studies] if studies in claims else self._claim(studies))
         if self._keep and key < tally.ceiling:
