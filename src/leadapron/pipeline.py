@@ -3,7 +3,12 @@
     scope ─► gate ─► discover ─► identify ─► assess ─► judge ─► store
 
 Each stage takes from the store what is missing and adds what it learned, so that a run that was stopped or killed goes
-on where it was: `Audit.run` is the same code for the first time and for every resume.
+on where it was: `Audit.execute` is the same code for the first time and for every resume.
+
+An attempt that we ended ourselves, or never began (a window that closed, a stop), is no result: this run's report tells
+of it, the store does not hear of it, and it is asked on resume. Every other attempt is written before the next one to
+its host is made, and never made again: a process that is killed repeats what was under way, at most one connection per
+host (for the sweep see `leadapron.pipeline_sweep`).
 """
 
 from __future__ import annotations
@@ -11,22 +16,16 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
-from pathlib import Path
-from typing import Protocol as Interface
 
 from leadapron import __version__
 from leadapron.assess.judge import judge, refuted
 from leadapron.discover.middlebox import middleboxes
 from leadapron.discover.space import TargetSpace
-from leadapron.errors import RunStopped
 from leadapron.identify.match import default_titles, match
 from leadapron.model import (
-    Completed,
+    Attempt,
     Depth,
     Endpoint,
     Failed,
@@ -40,87 +39,30 @@ from leadapron.model import (
     Unknown,
 )
 from leadapron.net.executor import Executor
+from leadapron.net.gaps import Gaps
 from leadapron.net.pace import Pace
 from leadapron.net.wide import Outcome, Target, WideEngine
-from leadapron.protocols.base import Case, Payload, Terms
+from leadapron.pipeline_control import Control, Options, Progress
+from leadapron.pipeline_sweep import NOT_ASKED, Sweep, Swept, chunk_size
+from leadapron.protocols.base import Case, Payload, Protocol, Terms
 from leadapron.protocols.registry import PROTOCOLS
 from leadapron.scope.audit_log import AuditLog
 from leadapron.scope.decision import Denied, Permit
-from leadapron.scope.gate import Gate
+from leadapron.scope.gate import Gate, in_force
 from leadapron.scope.grant import Grant, Scope
 from leadapron.scope.hook import arm
-from leadapron.scope.watch import ScopeWatch
 from leadapron.store.store import Store
+
+__all__ = ["Audit", "Control", "Options", "Progress"]
 
 log = logging.getLogger(__name__)
 
-CHUNK = 4096
-"""Targets whose results are written together; what is lost and asked again when the process is killed."""
-SWEEP_TIMEOUT = 3.0
-HELLO_TIMEOUT = 10.0
-"""Seconds: for the TCP handshake of the sweep; for connecting and the first answer."""
-
-
-class Progress(Interface):
-    """Where the command line shows what goes on."""
-
-    def begin(self, phase: str, total: int, done: int) -> None: ...
-    def advance(self, amount: int, **figures: int) -> None: ...
-    def end(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What the command line adds to the scope."""
-
-    full: bool = False
-    """lift the budget of answers and of seconds"""
-    concurrency: int = 4096
-    """sockets of the wide stages, and a tenth of it in the deep one"""
-    sweep_timeout: float = SWEEP_TIMEOUT
-    hello_timeout: float = HELLO_TIMEOUT
-
-
 FULL_ANSWERS, FULL_SECONDS = 5_000_000, 3600.0
+"""What `Options.full` lifts the budget of a service to."""
 
-
-class Control:
-    """Why to stop: a signal, `leadapron stop`, or a scope that no longer holds. Polled, and cheap to poll."""
-
-    INTERVAL = 0.5
-
-    def __init__(self, watch: ScopeWatch, stop_file: Path, audit_log: AuditLog) -> None:
-        self._watch, self._stop_file, self._log = watch, stop_file, audit_log
-        self._next = 0.0
-        self.why = ""
-
-    def request(self, why: str) -> None:
-        """Stop for this reason (safe in a signal handler)."""
-        self.why = self.why or why
-
-    def stopped(self) -> bool:
-        """Whether a stop was asked for, without looking again."""
-        return bool(self.why)
-
-    def should_stop(self) -> bool:
-        """Look, at most every `INTERVAL` seconds, and tell."""
-        now = time.monotonic()
-        if not self.why and now >= self._next:
-            self._next = now + self.INTERVAL
-            self._look()
-        return bool(self.why)
-
-    def _look(self) -> None:
-        if self._stop_file.exists():
-            self.request("stopped by `leadapron stop`")
-            return
-        try:
-            changed = self._watch.poll()
-        except RunStopped as stopped:
-            self.request(stopped.why)
-        else:
-            if changed:
-                self._log.write("scope_narrowed", scope_sha256=changed)
+_OURS = frozenset({Reason.OUT_OF_SCOPE, Reason.STOPPED})
+"""Why we ourselves end an attempt, or do not begin it."""
+_STOPPED = Failed(stage=Stage.CONNECT, reason=Reason.STOPPED)
 
 
 class Audit:
@@ -143,8 +85,14 @@ class Audit:
         self.scope, self.gate, self.store, self.run_ = scope, gate, store, run
         self.audit_log, self.control, self.progress, self.options = audit_log, control, progress, options
         self.pace = Pace(scope.pace.connections_per_second, scope.pace.per_network)
+        self.gaps = Gaps(gate.gap_at)
         self.protocol = PROTOCOLS["dicom"]
         self._grants = {grant.id: grant for grant in scope.grants}
+        self._sweep: Sweep | None = None
+        self._left_out: defaultdict[Endpoint, dict[str, Failed]] = defaultdict(dict)
+        """why, by job; no results: asked on resume"""
+        self._cut_short: defaultdict[Endpoint, dict[str, Payload]] = defaultdict(dict)
+        """what the attempts of `_left_out` learned before they ended"""
 
     def execute(self) -> Run:
         """Run every stage. Returns the finished run; its status says whether it is complete."""
@@ -172,56 +120,87 @@ class Audit:
             self.scope.ports.dicom,
             bytes.fromhex(self.store.permutation_key(self.run_.id)),
         )
-        missing = list(_missing(self.store.progress(self.run_.id), len(space)))
-        done = len(space) - sum(stop - start for start, stop in missing)
-        self.progress.begin("discover", len(space), done)
-        sweep = _Sweep(self, space, missing)
-        self._engine(self.options.sweep_timeout).run(
-            sweep.targets(), sweep.record, hello=None, should_stop=self.control.should_stop
+        done, in_part = self.store.progress(self.run_.id), self.store.chunks_in_part(self.run_.id)
+        sweep = self._sweep = Sweep(
+            space,
+            self.gate,
+            size=chunk_size(self.scope.pace, self.gate.intervals(4), self.gate.intervals(6)),
+            done=done,
+            in_part=in_part,
+            write=lambda chunks: self.store.record_chunks(self.run_.id, chunks),
+            denied=lambda start, stop, count: self.audit_log.write(
+                "denied_in_sweep", start=start, stop=stop, count=count
+            ),
+            progress=self.progress,
         )
-        sweep.finish()
+        self.progress.begin("discover", len(space), len(space) - sweep.left)
+        try:
+            self._engine(self.options.sweep_timeout).run(
+                sweep.targets(),
+                sweep.record,
+                hello=None,
+                should_stop=sweep.polled(self.control.should_stop),
+            )
+        finally:
+            sweep.write()
         self.progress.end()
 
     def _engine(self, timeout: float) -> WideEngine:
-        return WideEngine(concurrency=self.options.concurrency, timeout=timeout, ready_at=self.pace.ready_at)
+        """A gap that the scope file gains while a stage goes on binds from the next stage on."""
+        return WideEngine(
+            concurrency=self.options.concurrency,
+            timeout=timeout,
+            ready_at=self.pace.ready_at,
+            gaps=self.gaps if self.gate.has_gaps() else None,
+        )
 
     # -- identify ------------------------------------------------------------------------------------------------------
 
     def identify(self) -> None:
         """The first exchange with every endpoint that was reached, one connection at a time per host."""
         known = self.store.attempts(self.run_.id)
-        waiting = [
-            endpoint
-            for endpoint in self.store.hits(self.run_.id)
-            if "hello" not in known.get((endpoint, self.protocol.name), {}) and self._may_talk(endpoint)
-        ]
+        hits = self.store.hits(self.run_.id)
+        waiting = [hit for hit in hits if "hello" not in known.get((hit, self.protocol.name), {})]
         self.progress.begin("identify", len(waiting), 0)
         hello = self.protocol.hello(self.scope.contact.calling_aet)
         self._engine(self.options.hello_timeout).run(
-            (Target(address=int(e.address), version=e.address.version, port=e.port, tag=e) for e in waiting),
+            self._hello_targets(waiting),
             self._record_hello,
             hello=hello.request,
             whole=hello.whole,
             farewell=hello.farewell,
             max_answer=hello.max_answer,
             exclusive=True,
+            permits=self._may_talk,
             should_stop=self.control.should_stop,
         )
         self.progress.end()
 
-    def _may_talk(self, endpoint: Endpoint) -> bool:
-        return isinstance(self.gate.decide(endpoint.address, endpoint.port, Depth.TALK), Permit)
+    def _hello_targets(self, waiting: Sequence[Endpoint]) -> Iterator[Target]:
+        """Without those that the gate denies already: they need not wait for their turn."""
+        for endpoint in waiting:
+            target = Target(int(endpoint.address), endpoint.address.version, endpoint.port, endpoint)
+            if self._may_talk(target):
+                yield target
+            else:
+                self._record_hello(target, Outcome.OUT_OF_SCOPE, b"")
+
+    def _may_talk(self, target: Target) -> bool:
+        """Asked right before the dial: a window may have closed, an exclusion come, and a zone end at `connect`."""
+        address, port = target.tag.address, target.tag.port
+        answer = self.gate.decide(address, port, Depth.TALK)
+        if isinstance(answer, Permit):
+            return True
+        self._denied(str(address), port, answer.reason)
+        return False
 
     def _record_hello(self, target: Target, outcome: Outcome, answer: bytes) -> None:
         endpoint = target.tag
-        if outcome is Outcome.STOPPED:
-            return
-        if answer:
-            payload = self.protocol.read_hello(answer, endpoint, match)
+        if outcome in NOT_ASKED:
+            self._left_out[endpoint]["hello"] = Failed(stage=Stage.HANDSHAKE, reason=outcome.reason)
         else:
-            stage = Stage.HANDSHAKE if outcome.connected else Stage.CONNECT
-            payload = self.protocol.encode_attempt(Failed(stage=stage, reason=outcome.reason))
-        self.store.record_attempt(self.run_.id, endpoint, self.protocol.name, "hello", payload)
+            payload = hello_payload(self.protocol, endpoint, outcome, answer)
+            self.store.record_attempt(self.run_.id, endpoint, self.protocol.name, "hello", payload)
         self.progress.advance(1)
 
     # -- assess --------------------------------------------------------------------------------------------------------
@@ -231,7 +210,8 @@ class Audit:
         known = self.store.attempts(self.run_.id)
         cases = {endpoint: jobs for (endpoint, _), jobs in known.items() if "hello" in jobs}
         alike = middleboxes({endpoint: jobs["hello"] for endpoint, jobs in cases.items()})
-        executor = Executor(self.gate, self.pace, concurrency=max(16, self.options.concurrency // 10))
+        concurrency = max(16, self.options.concurrency // 10)
+        executor = Executor(self.gate, self.pace, concurrency=concurrency, gaps=self.gaps)
         self.progress.begin("assess", len(cases), 0)
         watching = asyncio.create_task(executor.watch(lambda: self._stop_executor(executor)))
         try:
@@ -249,29 +229,51 @@ class Audit:
 
     async def _assess_one(self, executor: Executor, endpoint: Endpoint, jobs: dict[str, Payload]) -> None:
         terms = self._terms(endpoint)
-        while terms is not None and not self.control.stopped():
+        again = self._to_ask_again(endpoint, terms, jobs)
+        while True:
             case = Case(endpoint=endpoint, terms=terms, attempts=jobs)
             job = self.protocol.next_job(case, match)
             if job is None:
                 break
-            attempt = await executor.run(job)
-            if isinstance(attempt, Failed) and attempt.reason is Reason.STOPPED:
-                return
-            if isinstance(attempt, Completed) and self.control.stopped():
-                return  # cut short by us: it is asked again on resume
-            jobs[job.name] = self.protocol.encode_attempt(attempt)
-            self.store.record_attempt(self.run_.id, endpoint, self.protocol.name, job.name, jobs[job.name])
+            attempt = _STOPPED if self.control.stopped() else await executor.run(job)
+            payload = self.protocol.encode_attempt(attempt)
+            if (why := ended_by_us(attempt)) is not None:
+                self._left_out[endpoint][job.name] = why
+                self._cut_short[endpoint][job.name] = payload
+                break
+            jobs[job.name] = payload
+            self.store.record_attempt(
+                self.run_.id, endpoint, self.protocol.name, job.name, payload, again=job.name in again
+            )
         self.progress.advance(1)
 
-    def _terms(self, endpoint: Endpoint) -> Terms | None:
-        """What the scope allows at an endpoint right now; None when nothing."""
+    def _to_ask_again(self, endpoint: Endpoint, terms: Terms, jobs: dict[str, Payload]) -> frozenset[str]:
+        """With `--full`: the jobs that an earlier budget cut. They are taken out of `jobs`."""
+        if not self.options.full:
+            return frozenset()
+        cut = self.protocol.cut_by_budget(Case(endpoint=endpoint, terms=terms, attempts=jobs))
+        for name in cut:
+            del jobs[name]
+        return cut
+
+    def _terms(self, endpoint: Endpoint) -> Terms:
+        """What the scope allows at an endpoint right now.
+
+        When it is nothing, what it allowed: by that is judged what was measured, and no job passes the gate.
+        """
         permit = self.gate.decide(endpoint.address, endpoint.port, Depth.TALK)
-        if not isinstance(permit, Permit):
-            return None
-        grant = self._grants[permit.grant]
+        if isinstance(permit, Permit):
+            return self._terms_of(endpoint, self._grants[permit.grant], permit.depth)
+        rule = self.gate.policy.rule(endpoint.address)
+        grant = in_force(rule, self.run_.started_at) or next(iter(rule.grants), None)
+        if grant is None:
+            return Terms(depth=Depth.CENSUS, owner=Owner(grant=""), calling_aet=self.scope.contact.calling_aet)
+        return self._terms_of(endpoint, grant, rule.depth(grant))
+
+    def _terms_of(self, endpoint: Endpoint, grant: Grant, depth: Depth) -> Terms:
         budget = self.scope.budget
         return Terms(
-            depth=Depth(permit.depth),
+            depth=Depth(depth),
             owner=_owner(grant, endpoint),
             calling_aet=self.scope.contact.calling_aet,
             called_aets=grant.called_aets + (default_titles() if grant.well_known_titles else ()),
@@ -288,15 +290,13 @@ class Audit:
         observations, unknowns = self._observations()
         for observation in observations:
             self.store.record_observation(self.run_.id, observation)
-        outcomes = self.store.outcomes(self.run_.id)
-        self.store.record_unknowns(self.run_.id, [*self.unresolved, *unknowns, *self._unseen(outcomes)])
+        swept = self._swept()
+        self.store.record_unknowns(self.run_.id, [*self.unresolved, *unknowns, *swept.unknowns(self.scope.id)])
         findings: list[Finding] = []
         for observation in observations:
             findings += judge(observation, self.run_.vantage.kind)
-        tried = sum(count for outcome, count in outcomes.items() if outcome != Outcome.OUT_OF_SCOPE.value)
-        reached = len(self.store.hits(self.run_.id))
-        self.store.update_totals(self.run_.id, tried, reached)
-        status, why = self._status(outcomes, tried)
+        self.store.update_totals(self.run_.id, swept.tried, len(self.store.hits(self.run_.id)))
+        status, why = swept.status(stopped=self.control.why, is_left_out=self._is_left_out())
         if status is RunStatus.COMPLETE:
             self.store.apply_findings(
                 self.run_,
@@ -313,6 +313,12 @@ class Audit:
         self.store.finish_run(self.run_.id, status, why, finished, head)
         return self.store.run(self.run_.id)
 
+    def _swept(self) -> Swept:
+        outcomes = {Outcome(name): count for name, count in self.store.outcomes(self.run_.id).items()}
+        if self._sweep is None:
+            return Swept(outcomes=outcomes)
+        return Swept(outcomes=outcomes, not_asked=self._sweep.not_asked, left=self._sweep.left)
+
     def _apply_partly(self, findings: list[Finding], observations: list[Observation]) -> None:
         """A run that is not complete adds and closes by what it saw, and says nothing about what it did not see."""
         seen = {observation.service: observation for observation in observations}
@@ -323,131 +329,67 @@ class Audit:
 
     def _observations(self) -> tuple[list[Observation], list[Unknown]]:
         known = self.store.attempts(self.run_.id)
-        cases = {endpoint: jobs for (endpoint, _), jobs in known.items()}
-        alike = middleboxes({endpoint: jobs["hello"] for endpoint, jobs in cases.items() if "hello" in jobs})
+        cases = {endpoint: jobs for (endpoint, _), jobs in known.items() if "hello" in jobs}
+        alike = middleboxes({endpoint: jobs["hello"] for endpoint, jobs in cases.items()})
         observations: list[Observation] = []
         failed: Counter[tuple[str, Stage, Reason]] = Counter()
         for endpoint, jobs in sorted(cases.items(), key=lambda case: _order(case[0])):
             if (group := alike.get(endpoint)) is not None:
                 failed[group, Stage.HANDSHAKE, Reason.MIDDLEBOX] += 1
                 continue
-            terms = self._terms(endpoint) or self._last_terms(endpoint)
-            found, why = self.protocol.conclude(Case(endpoint=endpoint, terms=terms, attempts=jobs))
+            attempts = {**jobs, **self._cut_short.get(endpoint, {})}
+            found, why = self.protocol.conclude(Case(endpoint=endpoint, terms=self._terms(endpoint), attempts=attempts))
             observations += found
-            if why is not None:
-                failed[str(endpoint), why.stage, why.reason] += 1
-            for observation in found:
-                for unknown in observation.unknowns:
-                    failed[str(endpoint), unknown.stage, unknown.reason] += 1
+            reasons = [*([why] if why is not None else []), *(each for seen in found for each in seen.unknowns)]
+            failed.update((str(endpoint), each.stage, each.reason) for each in reasons)
+            for each in self._left_out.get(endpoint, {}).values():
+                failed.setdefault((str(endpoint), each.stage, each.reason), 1)
+        failed.update(self._without_hello(cases))
         unknowns = [
             Unknown(endpoint=place, stage=stage, reason=reason, count=count)
             for (place, stage, reason), count in sorted(failed.items())
         ]
         return observations, unknowns
 
-    def _last_terms(self, endpoint: Endpoint) -> Terms:
-        """Terms for what was measured before a grant ended or narrowed: it is kept, and nothing more is asked."""
-        grant = next(iter(self.scope.grants))
-        return Terms(depth=Depth.CENSUS, owner=_owner(grant, endpoint), calling_aet=self.scope.contact.calling_aet)
+    def _without_hello(self, cases: Mapping[Endpoint, object]) -> Iterator[tuple[str, Stage, Reason]]:
+        """What was reached, and not spoken to: by the scope's own depth, by the gate right now, or by a stop."""
+        for endpoint in self.store.hits(self.run_.id):
+            if endpoint in cases:
+                continue
+            terms = self._terms(endpoint)
+            if terms.depth < Depth.TALK:
+                place, reason = f"grant {terms.owner.grant}, depth {terms.depth.name.lower()}", Reason.OUT_OF_SCOPE
+            elif (why := self._left_out.get(endpoint, {}).get("hello")) is not None:
+                place, reason = str(endpoint), why.reason
+            else:
+                place, reason = f"scope {self.scope.id}", Reason.STOPPED
+            yield place, Stage.HANDSHAKE, reason
 
-    def _unseen(self, outcomes: Mapping[str, int]) -> Iterator[Unknown]:
-        """What the sweep could not tell: no answer is not "nothing there"."""
-        place = f"scope {self.scope.id}"
-        for outcome in (Outcome.TIMEOUT, Outcome.UNREACHABLE, Outcome.RESET):
-            if count := outcomes.get(outcome.value, 0):
-                yield Unknown(endpoint=place, stage=Stage.CONNECT, reason=outcome.reason, count=count)
-        if count := outcomes.get(Outcome.OUT_OF_SCOPE.value, 0):
-            yield Unknown(endpoint=place, stage=Stage.CONNECT, reason=Reason.OUT_OF_SCOPE, count=count)
-
-    def _status(self, outcomes: Mapping[str, int], tried: int) -> tuple[RunStatus, str]:
-        if self.control.why:
-            return RunStatus.STOPPED, self.control.why
-        silent = outcomes.get(Outcome.TIMEOUT.value, 0) + outcomes.get(Outcome.UNREACHABLE.value, 0)
-        if tried and silent == tried:
-            return RunStatus.BLIND, "not one target answered, not even with a refusal: is our own way out blocked?"
-        if not tried:
-            return RunStatus.INCOMPLETE, "nothing in the scope may be probed right now"
-        if outcomes.get(Outcome.OUT_OF_SCOPE.value, 0):
-            return RunStatus.INCOMPLETE, "parts of the scope may not be probed right now (window, or narrowed)"
-        return RunStatus.COMPLETE, ""
+    def _is_left_out(self) -> bool:
+        """Whether something was not asked that a resume would ask."""
+        return any(
+            why.stage is not Stage.HANDSHAKE or self._terms(endpoint).depth >= Depth.TALK
+            for endpoint, jobs in self._left_out.items()
+            for why in jobs.values()
+        )
 
 
-class _Sweep:
-    """The bookkeeping of one sweep: chunks of the permutation, written when every target of one has its outcome."""
-
-    def __init__(self, audit: Audit, space: TargetSpace, missing: list[tuple[int, int]]) -> None:
-        self._audit, self._space, self._missing = audit, space, missing
-        self._open: dict[int, int] = {}
-        self._stops: dict[int, int] = {}
-        self._outcomes: defaultdict[int, Counter[str]] = defaultdict(Counter)
-        self._hits: defaultdict[int, list[Endpoint]] = defaultdict(list)
-        self._broken: set[int] = set()
-        self._given: set[int] = set()
-
-    def targets(self) -> Iterator[Target]:
-        for first, last in self._missing:
-            for start in range(first, last, CHUNK):
-                yield from self._chunk(start, min(start + CHUNK, last))
-
-    def _chunk(self, start: int, stop: int) -> Iterator[Target]:
-        batch = self._space.batch(start, stop - start)
-        allowed = self._audit.gate.filter4(batch.addresses4) > 0
-        targets = [
-            Target(address=int(address), version=4, port=int(port), tag=start)
-            for address, port in zip(batch.addresses4[allowed].tolist(), batch.ports4[allowed].tolist(), strict=True)
-        ]
-        targets += [
-            Target(address=address, version=6, port=port, tag=start)
-            for address, port in batch.targets6
-            if self._audit.gate.depth_now(IPv6Address(address)) > 0
-        ]
-        denied = (stop - start) - len(targets)
-        self._stops[start] = stop
-        self._open[start] = len(targets)
-        if denied:
-            self._outcomes[start][Outcome.OUT_OF_SCOPE.value] += denied
-            self._audit.audit_log.write("denied_in_sweep", start=start, stop=stop, count=denied)
-        self._audit.progress.advance(denied)
-        if not targets:
-            self._write(start)
-        yield from targets
-
-    def record(self, target: Target, outcome: Outcome, _answer: bytes) -> None:
-        start = target.tag
-        self._open[start] -= 1
-        if outcome is Outcome.STOPPED:
-            self._broken.add(start)
-            return
-        self._outcomes[start][outcome.value] += 1
-        if outcome is Outcome.CONNECTED:
-            address = IPv4Address(target.address) if target.version == 4 else IPv6Address(target.address)
-            self._hits[start].append(Endpoint(address=address, port=target.port))
-        self._audit.progress.advance(1, reached=int(outcome is Outcome.CONNECTED))
-        if not self._open[start]:
-            self._write(start)
-
-    def _write(self, start: int) -> None:
-        if start not in self._broken:
-            self._audit.store.add_progress(
-                self._audit.run_.id, start, self._stops[start], self._outcomes[start], self._hits[start]
-            )
-        for held in (self._open, self._stops, self._outcomes, self._hits):
-            held.pop(start, None)
-
-    def finish(self) -> None:
-        """Chunks that a stop cut short are not written: they are swept again on resume."""
-        self._open.clear()
+def hello_payload(protocol: Protocol, endpoint: Endpoint, outcome: Outcome, answer: bytes) -> Payload:
+    """The result of a first exchange. An answer that did not come whole is none: not one byte of it is read."""
+    if outcome is Outcome.ANSWERED:
+        return protocol.read_hello(answer, endpoint, match)
+    stage = Stage.HANDSHAKE if outcome.connected else Stage.CONNECT
+    reason = Reason.TRUNCATED if answer and outcome is Outcome.HUNG_UP else outcome.reason
+    return protocol.encode_attempt(Failed(stage=stage, reason=reason))
 
 
-def _missing(done: list[tuple[int, int]], total: int) -> Iterator[tuple[int, int]]:
-    """The intervals of [0, total) that `done` (merged, sorted) leaves."""
-    position = 0
-    for start, stop in done:
-        if start > position:
-            yield position, start
-        position = max(position, stop)
-    if position < total:
-        yield position, total
+def ended_by_us(attempt: Attempt[object]) -> Failed | None:
+    """Where and why we ended an attempt, or did not begin it; None for one that came to its own end.
+
+    A result that was cut short says so in its field `ended`.
+    """
+    ended = attempt if isinstance(attempt, Failed) else getattr(attempt.result, "ended", None)
+    return ended if isinstance(ended, Failed) and ended.reason in _OURS else None
 
 
 def _owner(grant: Grant, endpoint: Endpoint) -> Owner:

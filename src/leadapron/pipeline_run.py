@@ -13,7 +13,8 @@ from leadapron import __version__
 from leadapron.errors import InputError
 from leadapron.model import Finding, Run
 from leadapron.net.resolve import resolve
-from leadapron.pipeline import Audit, Control, Options, Progress
+from leadapron.pipeline import Audit
+from leadapron.pipeline_control import Control, Options, Progress
 from leadapron.scope.audit_log import AuditLog
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import Scope, load_scope

@@ -40,6 +40,7 @@ from leadapron.model import (
     Verdict,
 )
 from leadapron.store import tables
+from leadapron.store.chunk import SweepChunk
 from leadapron.store.store import Store
 
 ENDPOINT = Endpoint(address=ip_address("198.18.0.9"), port=104, name="pacs.hospital.example")
@@ -136,11 +137,31 @@ def test_everything_comes_back_as_it_went_in(store: Store) -> None:
 def test_progress_is_merged_and_counted_once(store: Store) -> None:
     store.create_run(run(1), "00")
     for start, stop in ((0, 10), (20, 30), (10, 20), (0, 10), (50, 60)):
-        store.add_progress("run-1", start, stop, {"refused": stop - start}, [ENDPOINT])
+        chunk = SweepChunk(start=start, stop=stop, outcomes={"refused": stop - start}, hits=[ENDPOINT])
+        store.record_chunks("run-1", [chunk])
 
     assert store.progress("run-1") == [(0, 30), (50, 60)]
     assert store.outcomes("run-1") == {"refused": 40}
     assert store.hits("run-1") == [ENDPOINT]
+
+
+def test_a_chunk_done_in_part_says_what_waits_until_it_is_done(store: Store) -> None:
+    store.create_run(run(1), "00")
+    waiting = bytes([1, 0, 0, 1] * 25 + [1])
+    part = SweepChunk(start=10, stop=111, outcomes={"refused": 50}, hits=[ENDPOINT], waiting=waiting)
+    others = [SweepChunk(start=1000 + start, stop=1001 + start, outcomes={"refused": 1}) for start in range(1200)]
+    store.record_chunks("run-1", [part, *others])
+
+    assert store.chunks_in_part("run-1") == [replace(part, hits=())]
+    assert store.progress("run-1") == [(1000, 2200)]
+    assert store.outcomes("run-1") == {"refused": 1250}
+    assert store.hits("run-1") == [ENDPOINT]
+
+    store.record_chunks("run-1", [replace(part, outcomes={"refused": 101}, waiting=bytes(101))])
+
+    assert store.chunks_in_part("run-1") == []
+    assert store.progress("run-1") == [(10, 111), (1000, 2200)]
+    assert store.outcomes("run-1") == {"refused": 1301}
 
 
 def test_the_first_result_of_a_job_stays(store: Store) -> None:
@@ -149,6 +170,10 @@ def test_the_first_result_of_a_job_stays(store: Store) -> None:
     store.record_attempt("run-1", ENDPOINT, "dicom", "hello", {"second": 2})
 
     assert store.attempts("run-1") == {(ENDPOINT, "dicom"): {"hello": {"first": 1}}}
+
+    store.record_attempt("run-1", ENDPOINT, "dicom", "hello", {"third": 3}, again=True)
+
+    assert store.attempts("run-1") == {(ENDPOINT, "dicom"): {"hello": {"third": 3}}}
 
 
 def test_only_an_unfinished_run_is_resumed(store: Store) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from leadapron.model import Address, Attempt, Failed, Reason, Stage
 from leadapron.net.conversation import Job
 from leadapron.net.dialer import Line, hold
+from leadapron.net.gaps import Gaps
 from leadapron.net.pace import Pace
 from leadapron.scope.decision import Permit
 from leadapron.scope.gate import Gate
@@ -31,12 +32,11 @@ WATCH_INTERVAL = 0.5
 class Executor:
     """Runs jobs, at most `concurrency` at once."""
 
-    def __init__(self, gate: Gate, pace: Pace, *, concurrency: int = 512) -> None:
-        self._gate, self._pace = gate, pace
+    def __init__(self, gate: Gate, pace: Pace, *, concurrency: int = 512, gaps: Gaps | None = None) -> None:
+        self._gate, self._pace, self._gaps = gate, pace, gaps or Gaps(gate.gap_at)
         self._slots = asyncio.Semaphore(concurrency)
         self._hosts: defaultdict[Address, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._waiting: defaultdict[Address, int] = defaultdict(int)
-        self._zone_free_at: dict[str, float] = {}
         self._open: dict[Line, Job[Any]] = {}
         self._stopped = False
 
@@ -46,18 +46,23 @@ class Executor:
         for line in list(self._open):
             line.cut(Reason.STOPPED)
 
+    def _is_stopped(self) -> bool:
+        return self._stopped
+
     async def run(self, job: Job[Any]) -> Attempt[Any]:
         """Run one job. Never raises for what a peer, or a protocol module, does."""
         address = job.endpoint.address
         async with self._host(address), self._slots:
             if job.delay:
                 await asyncio.sleep(job.delay)
-            if self._stopped:
+            if self._is_stopped():
                 return Failed(stage=Stage.CONNECT, reason=Reason.STOPPED)
             permit = self._gate.decide(address, job.endpoint.port, job.depth)
+            if isinstance(permit, Permit):
+                await self._wait_for_turn(job, permit)
+                permit = self._gate.decide(address, job.endpoint.port, job.depth)
             if not isinstance(permit, Permit):
                 return Failed(stage=Stage.CONNECT, reason=Reason.OUT_OF_SCOPE, detail=permit.reason.value)
-            await self._wait_for_turn(job, permit)
             return await self._dial(job)
 
     @contextlib.asynccontextmanager
@@ -77,11 +82,13 @@ class Executor:
         now = time.monotonic()
         ready = self._pace.ready_at(int(address), address.version)
         if permit.zone:
-            ready = max(ready, self._zone_free_at.get(permit.zone, 0.0))
-            self._zone_free_at[permit.zone] = ready + permit.gap_seconds
+            ready = max(ready, self._gaps.free_at(permit.zone))
+            self._gaps.take(permit.zone, ready, permit.gap_seconds)
         await asyncio.sleep(max(0.0, ready - now))
 
     async def _dial(self, job: Job[Any]) -> Attempt[Any]:
+        if self._is_stopped():
+            return Failed(stage=Stage.CONNECT, reason=Reason.STOPPED)
         line = Line(job.limits)
         self._open[line] = job
         try:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from leadapron.net.gaps import GappedTurnstile, Gaps
 from leadapron.net.line import (
     AWAITING,
     CONNECTING,
@@ -77,7 +78,8 @@ class WideStats:
 class WideEngine:
     """Visits targets, at most `concurrency` at once, each for at most `timeout` seconds from its first packet.
 
-    `ready_at` None: no pace but the kernel's. `clock` is the one that `ready_at` speaks of.
+    `ready_at` None: no pace but the kernel's. `clock` is the one that `ready_at` and `gaps` speak of. `gaps` None: no
+    zone has any.
     """
 
     def __init__(
@@ -86,9 +88,11 @@ class WideEngine:
         concurrency: int = 4096,
         timeout: float = 3.0,
         ready_at: ReadyAt | None = None,
+        gaps: Gaps | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.concurrency, self.timeout, self.ready_at, self.clock = concurrency, timeout, ready_at, clock
+        self.gaps = gaps
 
     def run(
         self,
@@ -100,15 +104,21 @@ class WideEngine:
         farewell: bytes = b"",
         max_answer: int = 65_536,
         exclusive: bool = False,
+        permits: Callable[[Target], bool] | None = None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> WideStats:
         """Visit every target of `source`, which is read as slots become free. Blocks until all have their outcome.
 
         `whole(answer so far)` is 0 while more bytes are needed. `exclusive`: never two connections to one address at
-        once. `should_stop` is asked many times a second. An exception of the source, the sink or `whole` ends the run.
+        once. `permits` is asked right before each dial. `should_stop` is asked many times a second. An exception of the
+        source, the sink, `permits` or `whole` ends the run.
         """
-        queue = Turnstile(iter(source), self.ready_at, self.clock, exclusive=exclusive)
-        visits = _Visits(self, queue, sink, _Exchange(hello, whole, farewell, max_answer))
+        queue: Turnstile
+        if self.gaps is None:
+            queue = Turnstile(iter(source), self.ready_at, self.clock, exclusive=exclusive)
+        else:
+            queue = GappedTurnstile(iter(source), self.ready_at, self.clock, exclusive=exclusive, gaps=self.gaps)
+        visits = _Visits(self, queue, sink, _Exchange(hello, whole, farewell, max_answer, permits))
         try:
             visits.run(should_stop)
         finally:
@@ -121,6 +131,7 @@ class _Exchange(NamedTuple):
     whole: Callable[[bytes], int]
     farewell: bytes
     max_answer: int
+    permits: Callable[[Target], bool] | None
 
 
 class _Visits:
@@ -230,6 +241,9 @@ class _Visits:
         return not left and len(self._live) < self._concurrency
 
     def _connect(self, target: Target, attempts: int) -> None:
+        if (permits := self._exchange.permits) is not None and not permits(target):
+            self._tell(target, Outcome.OUT_OF_SCOPE)
+            return
         address, version, port, _ = target
         place = address_text(address, version), port
         try:

@@ -79,5 +79,9 @@ class Protocol(ABC):
         """The next job, or None when there is nothing left to ask. Pure."""
 
     @abstractmethod
+    def cut_by_budget(self, case: Case) -> frozenset[str]:
+        """The names of the attempts that an earlier budget cut, and the present terms would not. Pure."""
+
+    @abstractmethod
     def conclude(self, case: Case) -> tuple[Sequence[Observation], Failed | None]:
         """The services that were seen, or why none could be. Pure."""

@@ -189,6 +189,16 @@ class Gate:
         later reading of the scope took away, decides when an address is dialled."""
         return self.policy.swept(version)
 
+    def has_gaps(self) -> bool:
+        """Whether any zone wants a gap between its connections."""
+        return any(zone.gap_seconds for layer in self._layers for zone in layer.scope.zones)
+
+    def gap_at(self, version: int, value: int) -> tuple[str, float]:
+        """Name and gap in seconds of the zone around an address, the gentlest of all readings; "" and 0.0 without."""
+        zones = (layer.policy.rules[layer.at(version, value)].zone for layer in self._layers)
+        gaps = [(zone.name, zone.gap_seconds) for zone in zones if zone is not None]
+        return max(gaps, key=lambda gap: gap[1], default=("", 0.0))
+
     def narrow(self, scope: Scope) -> None:
         """From now on `scope` has to permit as well. Names keep their pins; names without one authorise nothing."""
         if any(layer.scope.sha256 == scope.sha256 for layer in self._layers):

@@ -6,30 +6,28 @@ that was killed between doing and writing can do again.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import os
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib import resources
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from leadapron.errors import InputError, StoreError
 from leadapron.model import Address, Endpoint, Finding, Observation, Run, RunStatus, Service, Unknown, Vantage
 from leadapron.store import codec, history, tables
+from leadapron.store.chunk import SweepChunk, unpacked
+from leadapron.store.opening import cause, make_private, migrate, prepare_sqlite
 
 Payload = Mapping[str, Any]
+
+ROWS = 500
+"""Rows of one statement: a database bounds its variables."""
 
 
 class Store:
@@ -48,16 +46,16 @@ class Store:
                 f"{url!r} is no database URL; example: sqlite:////var/lib/leadapron/leadapron.db"
             ) from None
         if parsed.get_backend_name() == "sqlite" and parsed.database:
-            _make_private(Path(parsed.database))
+            make_private(Path(parsed.database))
         engine = sa.create_engine(parsed)
         if parsed.get_backend_name() == "sqlite":
-            sa.event.listen(engine, "connect", _prepare_sqlite)
+            sa.event.listen(engine, "connect", prepare_sqlite)
         try:
             with engine.begin() as connection:
-                _migrate(connection)
+                migrate(connection)
         except (DBAPIError, sqlite3.Error) as error:
             engine.dispose()
-            raise StoreError(f"{parsed.render_as_string()}: {_cause(error)}") from None
+            raise StoreError(f"{parsed.render_as_string()}: {cause(error)}") from None
         except StoreError:
             engine.dispose()
             raise
@@ -139,29 +137,53 @@ class Store:
 
     # -- sweep ---------------------------------------------------------------------------------------------------------
 
-    def add_progress(
-        self, run_id: str, start: int, stop: int, outcomes: Mapping[str, int], hits: Sequence[Endpoint]
-    ) -> None:
-        """The indices [start, stop) of the permutation are done: how they ended, and what was reached."""
-        chunk = {"run_id": run_id, "start": start, "stop": stop, "outcomes": dict(outcomes)}
+    def record_chunks(self, run_id: str, chunks: Sequence[SweepChunk]) -> None:
+        """What is known of these chunks of the permutation, in place of what was known of them before."""
+        rows = [
+            {
+                "run_id": run_id,
+                "start": chunk.start,
+                "stop": chunk.stop,
+                "outcomes": dict(chunk.outcomes),
+                "waiting": chunk.packed(),
+            }
+            for chunk in chunks
+        ]
+        places = [
+            {"run_id": run_id, **_place(endpoint), "name": endpoint.name} for chunk in chunks for endpoint in chunk.hits
+        ]
         with self._engine.begin() as connection:
-            connection.execute(_upsert(connection, tables.sweep_chunks, [chunk], update=False))
-            rows = [{"run_id": run_id, **_place(endpoint), "name": endpoint.name} for endpoint in hits]
-            if rows:
-                connection.execute(_upsert(connection, tables.endpoints, rows, update=False))
+            for table, several, update in ((tables.sweep_chunks, rows, True), (tables.endpoints, places, False)):
+                for first in range(0, len(several), ROWS):
+                    connection.execute(_upsert(connection, table, several[first : first + ROWS], update=update))
 
     def progress(self, run_id: str) -> list[tuple[int, int]]:
-        """What is done, as merged, sorted intervals [start, stop)."""
+        """What is done whole, as merged, sorted intervals [start, stop)."""
         chunks = tables.sweep_chunks
-        query = sa.select(chunks.c.start, chunks.c.stop).where(chunks.c.run_id == run_id).order_by(chunks.c.start)
+        query = sa.select(chunks.c.start, chunks.c.stop).where(chunks.c.run_id == run_id, chunks.c.waiting.is_(None))
         merged: list[tuple[int, int]] = []
         with self._engine.connect() as connection:
-            for start, stop in connection.execute(query):
+            for start, stop in connection.execute(query.order_by(chunks.c.start)):
                 if merged and start <= merged[-1][1]:
                     merged[-1] = (merged[-1][0], max(merged[-1][1], stop))
                 else:
                     merged.append((start, stop))
         return merged
+
+    def chunks_in_part(self, run_id: str) -> list[SweepChunk]:
+        """What is done in part, sorted."""
+        chunks = tables.sweep_chunks
+        query = sa.select(chunks).where(chunks.c.run_id == run_id, chunks.c.waiting.is_not(None))
+        with self._engine.connect() as connection:
+            return [
+                SweepChunk(
+                    start=row.start,
+                    stop=row.stop,
+                    outcomes=row.outcomes,
+                    waiting=unpacked(row.waiting, row.stop - row.start),
+                )
+                for row in connection.execute(query.order_by(chunks.c.start))
+            ]
 
     def outcomes(self, run_id: str) -> dict[str, int]:
         """How many targets of the sweep ended in which way."""
@@ -181,8 +203,10 @@ class Store:
 
     # -- attempts ------------------------------------------------------------------------------------------------------
 
-    def record_attempt(self, run_id: str, endpoint: Endpoint, protocol: str, job: str, payload: Payload) -> None:
-        """The result of a job. The first one stays."""
+    def record_attempt(
+        self, run_id: str, endpoint: Endpoint, protocol: str, job: str, payload: Payload, *, again: bool = False
+    ) -> None:
+        """The result of a job. The first one stays, unless it was asked `again` on purpose."""
         row = {
             "run_id": run_id,
             **_place(endpoint),
@@ -192,7 +216,7 @@ class Store:
             "payload": dict(payload),
         }
         with self._engine.begin() as connection:
-            connection.execute(_upsert(connection, tables.attempts, [row], update=False))
+            connection.execute(_upsert(connection, tables.attempts, [row], update=again))
 
     def attempts(self, run_id: str) -> dict[tuple[Endpoint, str], dict[str, Payload]]:
         """By endpoint and protocol: the payloads by job name."""
@@ -301,54 +325,6 @@ class Store:
         return ids
 
 
-def _make_private(path: Path) -> None:
-    """The database file with mode 0600; SQLite gives its sidecars the same."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    try:
-        path.chmod(0o600)
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}; choose another place with --store") from None
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    for pragma in (
-        "busy_timeout=5000",
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "foreign_keys=ON",
-        "secure_delete=ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _migrate(connection: sa.Connection) -> None:
-    """Bring the schema up to date. Raises StoreError when it is from a newer version."""
-    with _migrations() as directory:
-        config = Config()
-        config.set_main_option("script_location", str(directory))
-        config.attributes["connection"] = connection
-        script = ScriptDirectory.from_config(config)
-        current = MigrationContext.configure(connection).get_current_revision()
-        if current == script.get_current_head():
-            return
-        if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
-            raise StoreError("the store was written by a newer version; update leadapron, or choose another --store")
-        command.upgrade(config, "head")
-
-
-@contextlib.contextmanager
-def _migrations() -> Iterator[Path]:
-    with resources.as_file(resources.files("leadapron.store") / "migrations") as directory:
-        yield directory
-
-
-def _cause(error: Exception) -> str:
-    text = str(getattr(error, "orig", error)).splitlines()[0]
-    return f"the store cannot be opened ({text}); choose another with --store"
-
-
 def _upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]], *, update: bool) -> Any:
     """INSERT that leaves, or with `update` replaces, a row of the same primary key."""
     insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table).values(rows)
@@ -378,10 +354,6 @@ def _place(endpoint: Endpoint) -> dict[str, Any]:
 
 def _endpoint(row: Any) -> Endpoint:
     return Endpoint(address=ip_address(row.address), port=row.port, name=row.name)
-
-
-def _severe_first(finding: Finding) -> tuple[int | str, ...]:
-    return -finding.severity.rank, *_order(finding.service.endpoint), finding.service.resource, finding.control
 
 
 def _order(endpoint: Endpoint) -> tuple[int, int, int]:

@@ -6,7 +6,18 @@ Nothing here can hold a value of a patient: columns are addresses of ours, enum 
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Integer, MetaData, String, Table, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
 
 metadata = MetaData(
     naming_convention={
@@ -43,7 +54,9 @@ sweep_chunks = Table(
     Column("start", BigInteger, primary_key=True, autoincrement=False),
     Column("stop", BigInteger, nullable=False),
     Column("outcomes", JSON, nullable=False),
+    Column("waiting", LargeBinary),
 )
+"""`waiting`: null for a chunk that is done, else which of its targets are not (see `leadapron.store.chunk`)."""
 
 endpoints = Table(
     "endpoints",

@@ -110,6 +110,10 @@ class Dicom(Protocol):
                 return job
         return None
 
+    def cut_by_budget(self, case: Case) -> frozenset[str]:
+        attempts = {name: attempt for name, attempt in _decode_all(case.attempts).items() if name.startswith("ask:")}
+        return frozenset(name for name, attempt in attempts.items() if _was_cut(attempt, case.terms))
+
     def conclude(self, case: Case) -> tuple[Sequence[Observation], Failed | None]:
         attempts = _decode_all(case.attempts)
         _, hello = _last_hello(attempts)
@@ -233,6 +237,19 @@ def _model(hello: Negotiated) -> Model:
 
 def _was_aborted(found: Found | None) -> bool:
     return found is not None and found.answer is Answer.ABORTED
+
+
+def _was_cut(attempt: Attempt[InquiryResult], terms: Terms) -> bool:
+    """Whether a count was cut by the budget of answers, or of seconds, that is higher now."""
+    if isinstance(attempt, Failed) or attempt.result.queries >= terms.queries:
+        return False
+    found = (part for part in (attempt.result.model, attempt.result.worklist) if part is not None)
+    return any(
+        part.answer is Answer.PROVEN
+        and part.why in (Reason.BUDGET, Reason.TIMEOUT)
+        and part.most_answers < terms.answers
+        for part in found
+    )
 
 
 def _needs_again(asked: InquiryResult, worklist: bool) -> bool:

@@ -1,0 +1,227 @@
+"""The bookkeeping of the connect sweep: which targets are still to be asked, and what is kept of those that were.
+
+The permutation is cut into chunks of about a second of pace. A chunk is one row: how many of its targets ended in which
+way, and a bit for each that is still to be asked. Rows of chunks that changed are written every `WRITE_INTERVAL`
+seconds, so that a process that is killed repeats, of the whole sweep:
+
+- connections that were under way: nobody knows how they would have ended;
+- connections that ended within the last `WRITE_INTERVAL` seconds.
+
+Less would take a write before each packet, and would leave targets of which nobody knows whether they were asked.
+Targets that we did not ask (the gate said no, a stop, no local port left) stay waiting, and are asked on resume.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING
+
+from leadapron.discover.space import Intervals, TargetSpace
+from leadapron.model import Endpoint, RunStatus, Stage, Unknown
+from leadapron.net.target import Outcome, Target
+from leadapron.pipeline_control import Progress
+from leadapron.scope.gate import Gate
+from leadapron.scope.grant import Pace
+from leadapron.store.chunk import SweepChunk
+
+if TYPE_CHECKING:
+    from leadapron.discover.space import Batch
+
+WRITE_INTERVAL = 0.25
+"""Seconds between two writes of what came to be known."""
+SMALLEST_CHUNK, LARGEST_CHUNK = 64, 4096
+"""Targets."""
+
+NOT_ASKED = frozenset({Outcome.OUT_OF_SCOPE, Outcome.EXHAUSTED, Outcome.STOPPED})
+"""Outcomes that say nothing about the target: it was not asked, or not to the end."""
+
+_TELL_NOTHING = (Outcome.TIMEOUT, Outcome.UNREACHABLE, Outcome.RESET)
+
+_NETWORK_BITS = {4: 32 - 24, 6: 128 - 48}
+
+Write = Callable[[Sequence[SweepChunk]], None]
+Denied = Callable[[int, int, int], None]
+"""Told of the targets of a chunk (start, stop) that the gate denies: how many."""
+
+
+def chunk_size(pace: Pace, intervals4: Intervals, intervals6: Intervals) -> int:
+    """Targets that the pace lets through in about a second: the rate of all networks together, or the overall one."""
+    networks = sum(
+        (last >> _NETWORK_BITS[version]) - (first >> _NETWORK_BITS[version]) + 1
+        for version, intervals in ((4, intervals4), (6, intervals6))
+        for first, last in intervals
+    )
+    rate = min(pace.connections_per_second, pace.per_network * networks)
+    return int(min(max(rate, SMALLEST_CHUNK), LARGEST_CHUNK))
+
+
+class _Chunk:
+    """A chunk that was begun; its targets carry it."""
+
+    __slots__ = ("hits", "is_changed", "outcomes", "start", "stop", "waiting")
+
+    def __init__(self, known: SweepChunk) -> None:
+        self.start, self.stop = known.start, known.stop
+        self.outcomes = Counter(known.outcomes)
+        self.waiting = bytearray(known.waiting or b"\1" * (known.stop - known.start))
+        self.hits: list[Endpoint] = []
+        """not written yet"""
+        self.is_changed = False
+
+    def stored(self) -> SweepChunk:
+        return SweepChunk(
+            start=self.start, stop=self.stop, outcomes=self.outcomes, hits=self.hits, waiting=bytes(self.waiting)
+        )
+
+
+class Sweep:
+    """One sweep, first or resumed: the source and the sink of the wide engine.
+
+    `done` and `in_part` are what the store knows.
+    """
+
+    def __init__(
+        self,
+        space: TargetSpace,
+        gate: Gate,
+        *,
+        size: int,
+        done: list[tuple[int, int]],
+        in_part: Sequence[SweepChunk],
+        write: Write,
+        denied: Denied,
+        progress: Progress,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._space, self._gate, self._size, self._write_chunks = space, gate, size, write
+        self._denied, self._progress, self._clock = denied, progress, clock
+        self._in_part = list(in_part)
+        self._missing = list(missing([*done, *((chunk.start, chunk.stop) for chunk in in_part)], len(space)))
+        self._changed: list[_Chunk] = []
+        self._write_at = clock() + WRITE_INTERVAL
+        self.left = sum(stop - start for start, stop in self._missing) + sum(sum(part.waiting) for part in in_part)
+        """targets that are still to be asked"""
+        self.not_asked: Counter[Outcome] = Counter()
+        """why targets were left out this time; not those that a stop kept from their turn"""
+
+    def targets(self) -> Iterator[Target]:
+        for part in self._in_part:
+            yield from self._chunk(_Chunk(part))
+        for first, last in self._missing:
+            for start in range(first, last, self._size):
+                yield from self._chunk(_Chunk(SweepChunk(start=start, stop=min(start + self._size, last), outcomes={})))
+
+    def _chunk(self, chunk: _Chunk) -> Iterator[Target]:
+        targets, denied = self._permitted(chunk, self._space.batch(chunk.start, chunk.stop - chunk.start))
+        if denied:
+            self.not_asked[Outcome.OUT_OF_SCOPE] += denied
+            self._denied(chunk.start, chunk.stop, denied)
+            self._progress.advance(denied)
+        return iter(targets)
+
+    def _permitted(self, chunk: _Chunk, batch: Batch) -> tuple[list[Target], int]:
+        """The targets of the chunk that wait and may be asked right now, and how many wait that may not be."""
+        waiting, start6 = chunk.waiting, len(batch.addresses4)
+        allowed4 = (self._gate.filter4(batch.addresses4) > 0).tolist()
+        targets = [
+            Target(address, 4, port, (chunk, place))
+            for place, (address, port, allowed) in enumerate(
+                zip(batch.addresses4.tolist(), batch.ports4.tolist(), allowed4, strict=True)
+            )
+            if allowed and waiting[place]
+        ]
+        targets += [
+            Target(address, 6, port, (chunk, place))
+            for place, (address, port) in enumerate(batch.targets6, start6)
+            if waiting[place] and self._gate.depth_now(IPv6Address(address)) > 0
+        ]
+        return targets, sum(waiting) - len(targets)
+
+    def record(self, target: Target, outcome: Outcome, _answer: bytes) -> None:
+        """The sink of the engine."""
+        chunk, place = target.tag
+        if outcome in NOT_ASKED:
+            if outcome is not Outcome.STOPPED:
+                self.not_asked[outcome] += 1
+                self._progress.advance(1)
+            return
+        chunk.waiting[place] = 0
+        chunk.outcomes[outcome.value] += 1
+        self.left -= 1
+        if outcome is Outcome.CONNECTED:
+            address = IPv4Address(target.address) if target.version == 4 else IPv6Address(target.address)
+            chunk.hits.append(Endpoint(address=address, port=target.port))
+        if not chunk.is_changed:
+            chunk.is_changed = True
+            self._changed.append(chunk)
+        self._progress.advance(1, reached=int(outcome is Outcome.CONNECTED))
+
+    def polled(self, should_stop: Callable[[], bool]) -> Callable[[], bool]:
+        """`should_stop` for the engine, which asks it many times a second: what is due is written on the way."""
+
+        def poll() -> bool:
+            if (now := self._clock()) >= self._write_at:
+                self._write_at = now + WRITE_INTERVAL
+                self.write()
+            return should_stop()
+
+        return poll
+
+    def write(self) -> None:
+        """Write all that is known."""
+        if self._changed:
+            self._write_chunks([chunk.stored() for chunk in self._changed])
+        for chunk in self._changed:
+            chunk.hits, chunk.is_changed = [], False
+        self._changed.clear()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """How far a sweep came, over all its runs. `not_asked` and `left` as in `Sweep`."""
+
+    outcomes: Mapping[Outcome, int]
+    not_asked: Mapping[Outcome, int] = field(default_factory=dict)
+    left: int = 0
+
+    @property
+    def tried(self) -> int:
+        return sum(self.outcomes.values())
+
+    def unknowns(self, scope_id: str) -> Iterator[Unknown]:
+        """What the sweep could not tell: no answer is not "nothing there", and what was not asked even less."""
+        counts = {outcome: self.outcomes.get(outcome, 0) for outcome in _TELL_NOTHING} | dict(self.not_asked)
+        counts[Outcome.STOPPED] = self.left - sum(self.not_asked.values())
+        for outcome, count in counts.items():
+            if count:
+                yield Unknown(endpoint=f"scope {scope_id}", stage=Stage.CONNECT, reason=outcome.reason, count=count)
+
+    def status(self, *, stopped: str, is_left_out: bool) -> tuple[RunStatus, str]:
+        """The status of the run, and why. `is_left_out`: behind the sweep, something was not asked."""
+        if stopped:
+            return RunStatus.STOPPED, stopped
+        silent = self.outcomes.get(Outcome.TIMEOUT, 0) + self.outcomes.get(Outcome.UNREACHABLE, 0)
+        if self.tried and silent == self.tried:
+            return RunStatus.BLIND, "not one target answered, not even with a refusal: is our own way out blocked?"
+        if self.not_asked.get(Outcome.EXHAUSTED):
+            return RunStatus.INCOMPLETE, "this machine had no local port or open file left for some targets"
+        if not self.tried:
+            return RunStatus.INCOMPLETE, "nothing in the scope may be probed right now"
+        if self.left or is_left_out:
+            return RunStatus.INCOMPLETE, "parts of the scope may not be probed right now (window, or narrowed)"
+        return RunStatus.COMPLETE, ""
+
+
+def missing(done: list[tuple[int, int]], total: int) -> Iterator[tuple[int, int]]:
+    """The intervals of [0, total) that `done` leaves."""
+    position = 0
+    for start, stop in sorted(done):
+        if start > position:
+            yield position, start
+        position = max(position, stop)
+    if position < total:
+        yield position, total
