@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from ipaddress import ip_address
 
 from leadapron.model import Endpoint
@@ -15,13 +15,11 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @contextlib.contextmanager
-def listening(serve: Serve, count: int = 1) -> Iterator[list[Endpoint]]:
-    """`count` listeners on loopback addresses; at the end every connection that still stands is cut."""
+def listening(serve: Serve, count: int = 1, places: Sequence[tuple[str, int]] = ()) -> Iterator[list[Endpoint]]:
+    """`count` listeners on loopback addresses, or those `places`; at the end every connection that stands is cut."""
+    places = places or [(f"127.88.{number // 250}.{number % 250 + 1}", 0) for number in range(count)]
     with contextlib.ExitStack() as stack:
-        sockets = [
-            stack.enter_context(socket.create_server((f"127.88.{number // 250}.{number % 250 + 1}", 0), backlog=256))
-            for number in range(count)
-        ]
+        sockets = [stack.enter_context(socket.create_server(place, backlog=256)) for place in places]
         loop, end = asyncio.new_event_loop(), asyncio.Event()
         thread = threading.Thread(target=_run, args=(loop, _serve(serve, sockets, end)))
         thread.start()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
-import sqlite3
 import stat
 import subprocess
 import sys
@@ -45,17 +43,6 @@ def command(folder: Path, scope: Path, *options: str) -> list[str]:
     return [sys.executable, "-m", "leadapron", "audit", str(scope), "--store", store, "--json", "--quiet", *options]
 
 
-def comparable(report: dict[str, Any]) -> dict[str, Any]:
-    """What must be equal between an audit in one go and one that was killed and resumed."""
-    findings = sorted(
-        (finding["key"], finding["severity"], json.dumps(finding["evidence"])) for finding in report["findings"]
-    )
-    services = [
-        (service["endpoint"]["address"], service["access"], service["counts"]) for service in report["services"]
-    ]
-    return {"findings": findings, "services": services, "totals": report["totals"]}
-
-
 def test_the_demo_finds_the_truth_and_leaves_private_files(tmp_path: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-m", "leadapron", "demo", "-o", str(tmp_path / "demo"), "--quiet"],
@@ -69,60 +56,6 @@ def test_the_demo_finds_the_truth_and_leaves_private_files(tmp_path: Path) -> No
     assert "found exactly what the estate holds" in result.stdout
     for name in ("report.html", "report.json", "demo.db", "scope.toml"):
         assert stat.S_IMODE((tmp_path / "demo" / name).stat().st_mode) == 0o600, name
-
-
-@pytest.mark.timeout(280)
-def test_killed_at_ten_random_moments_and_resumed_it_finds_the_same_and_asks_little_twice(
-    estate: dict[str, Any], tmp_path: Path
-) -> None:
-    scope = tmp_path / "scope.toml"
-    scope.write_text(estate["scope"])
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    once = subprocess.run(
-        command(whole, scope), check=False, capture_output=True, text=True, env=environment(whole), timeout=120
-    )
-    assert once.returncode == 1, once.stderr
-    chance = random.Random(11)
-    killed = 0
-
-    result = None
-    for attempt in range(60):
-        options = ("--resume",) if (tmp_path / "store.db").exists() and _has_run(tmp_path) else ()
-        process = subprocess.Popen(
-            command(tmp_path, scope, *options),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(tmp_path),
-        )
-        if killed < 10:
-            try:
-                process.wait(timeout=chance.uniform(0.3, 2.5))
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                killed += 1
-        out, err = process.communicate(timeout=120)
-        if process.returncode != -signal.SIGKILL:
-            assert process.returncode == 1, err.decode()
-            result = json.loads(out)
-            break
-        assert attempt < 59
-    assert result is not None
-    assert killed >= 1
-
-    assert comparable(result) == comparable(json.loads(once.stdout))
-    attempts = sqlite3.connect(tmp_path / "store.db").execute(
-        "SELECT address, port, job, COUNT(*) FROM attempts GROUP BY address, port, job HAVING COUNT(*) > 1"
-    )
-    assert attempts.fetchall() == []
-
-
-def _has_run(folder: Path) -> bool:
-    try:
-        with sqlite3.connect(folder / "store.db") as connection:
-            return bool(connection.execute("SELECT COUNT(*) FROM runs").fetchone()[0])
-    except sqlite3.OperationalError:
-        return False
 
 
 def test_a_stop_keeps_what_was_measured_and_exits_with_3(estate: dict[str, Any], tmp_path: Path) -> None:
