@@ -33,13 +33,13 @@ def audit_scope(
     scope = load_scope(path)
     with Store.open(url) as store:
         run = _resumed(store, scope) if resume else _new(store, scope)
-        directory = make_private_directory(data_directory() / "runs" / run.id)
+        directory = _directory(run)
         stop_file = directory / "stop"
-        stop_file.unlink(missing_ok=True)
         names = sorted({name for grant in scope.grants for name in grant.names})
         pins, unresolved = resolve(names)
         gate = Gate(scope, pins=pins)
         with contextlib.closing(AuditLog.open(directory / "audit.jsonl")) as audit_log:
+            stop_file.unlink(missing_ok=True)  # only now: until the log is ours it may be meant for another process
             for unknown in unresolved:
                 audit_log.write("name_not_resolved", name=unknown.endpoint)
             control = Control(ScopeWatch(path, gate), stop_file, audit_log)
@@ -57,6 +57,15 @@ def audit_scope(
             with _signals(control):
                 finished = audit.execute()
         return finished, store.findings(finished.id)
+
+
+def _directory(run: Run) -> Path:
+    """Where the run's audit log and control files lie."""
+    path = data_directory() / "runs" / run.id
+    try:
+        return make_private_directory(path)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; LEADAPRON_DATA names another data directory") from None
 
 
 def _new(store: Store, scope: Scope) -> Run:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadapron.errors import InputError
-from leadapron.scope.audit_log import GENESIS, TRUNCATED, AuditLog, verify
+from leadapron.scope.audit_log import GENESIS, TRUNCATED, AuditLog, in_use, verify
 
 NOON = dt.datetime(2026, 11, 20, 13, 30, 1, 5, tzinfo=dt.timezone(dt.timedelta(hours=1)))
 
@@ -164,3 +164,12 @@ def test_a_closed_log_takes_nothing(tmp_path: Path) -> None:
     log.close()
     with pytest.raises(OSError):
         log.write("late")
+
+
+def test_a_log_is_in_use_while_it_is_open_and_no_longer(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    assert not in_use(path)
+    with AuditLog.open(path):
+        assert in_use(path)
+        assert in_use(path)
+    assert not in_use(path)

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from leadapron.cli.options import QuietOption
+from leadapron.cli.output import while_read
 
 START_TIMEOUT = 30.0
 EXIT_DIFFERS = 3
@@ -22,30 +23,48 @@ EXIT_DIFFERS = 3
 
 def demo_command(
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Directory for the scope, the store and the report.")
+        Path,
+        typer.Option("--output", "-o", help="Where the scope, the store and the report go."),
     ] = Path("leadapron-demo"),
     seed: Annotated[int, typer.Option("--seed", help="Of the made-up studies.")] = 2020,
     quiet: QuietOption = False,
 ) -> None:
-    raise typer.Exit(demo(output, seed=seed, quiet=quiet))
+    try:
+        code = demo(output, seed=seed, quiet=quiet)
+    except KeyboardInterrupt:
+        typer.echo("\nStopped.", err=True)
+        code = EXIT_DIFFERS
+    raise typer.Exit(code)
 
 
 def demo(output: Path, *, seed: int, quiet: bool) -> int:
     """Start the estate, audit it, compare, write the report. 0 when the audit found the truth."""
     from leadapron.cli.audit import audit
-    from leadapron.model import Severity
+    from leadapron.model import RunStatus
     from leadapron.pipeline import Options
-    from leadapron.settings import make_private_directory
 
-    directory = make_private_directory(output.absolute())
+    directory = _directory(output.absolute())
     url = f"sqlite:///{directory / 'demo.db'}"
     with tempfile.TemporaryDirectory(prefix="leadapron-") as data, _estate(seed) as estate:
         os.environ["LEADAPRON_DATA"] = data
         scope = directory / "scope.toml"
         scope.write_text(estate["scope"], encoding="utf-8")
         options = Options(sweep_timeout=1.0, hello_timeout=2.0)
-        audit(scope, store=url, resume=False, options=options, fail_on=Severity.HIGH, json=False, quiet=quiet)
+        run, _ = audit(scope, store=url, resume=False, options=options, json=False, quiet=quiet)
+    if run.status is RunStatus.STOPPED:
+        typer.echo("Stopped; nothing was compared.", err=True)
+        return EXIT_DIFFERS
     return _compare_and_report(url, directory, estate["truth"])
+
+
+def _directory(path: Path) -> Path:
+    from leadapron.errors import InputError
+    from leadapron.settings import make_private_directory
+
+    try:
+        return make_private_directory(path)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; name another directory with --output") from None
 
 
 def _compare_and_report(url: str, directory: Path, truth: Any) -> int:
@@ -62,7 +81,8 @@ def _compare_and_report(url: str, directory: Path, truth: Any) -> int:
     for difference in differences:
         typer.echo(f"differs from the truth: {difference}", err=True)
     verdict = "The audit found exactly what the estate holds." if not differences else "The audit missed the truth."
-    typer.echo(f"\n{verdict}\nReport: {directory / 'report.html'}")
+    with while_read():
+        typer.echo(f"\n{verdict}\nReport: {directory / 'report.html'}")
     return EXIT_DIFFERS if differences else 0
 
 
@@ -70,7 +90,9 @@ def _compare_and_report(url: str, directory: Path, truth: Any) -> int:
 def _estate(seed: int) -> Iterator[dict[str, Any]]:
     """The estate in a process of its own, which ends when its stdin closes. Yields what it says of itself."""
     command = [sys.executable, "-m", "leadapron.lab", "--seed", str(seed)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with subprocess.Popen(  # noqa: S603 - our own interpreter; a Ctrl-C is for us, and reaches it as the end of stdin
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdin is not None
         line = process.stdout.readline()

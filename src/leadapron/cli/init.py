@@ -92,7 +92,7 @@ def _option(name: str, text: str) -> Any:
 
 
 def init_command(
-    path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("scope.toml"),
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The file to write.")] = Path("scope.toml"),
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: options, and defaults for the rest.")] = False,
     scope_id: Annotated[str | None, _option("--id", "Identifier of the scope.")] = None,
     contact: Annotated[str | None, _option("--contact", "Who may be asked about our connections.")] = None,

@@ -16,6 +16,7 @@ from leadapron import __version__
 from leadapron.cli.audit import audit_command
 from leadapron.cli.demo import demo_command
 from leadapron.cli.init import init_command
+from leadapron.cli.output import never_fail_to_encode
 from leadapron.cli.purge import purge_command
 from leadapron.cli.report import report_command
 from leadapron.cli.scope import scope_app
@@ -24,16 +25,20 @@ from leadapron.cli.stop import stop_command
 from leadapron.errors import LeadApronError
 from leadapron.settings import protect_process
 
-EXIT_ERROR = 2
+EXIT_ERROR, EXIT_STOPPED = 2, 3
+
+USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
+"""UsageError of click, which typer carries inside in some versions and exports in none."""
 
 app = typer.Typer(
     name="leadapron",
     help="Find medical imaging servers that anyone can reach, prove what is exposed, and see it closed.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo", help="Audit an embedded estate on loopback and compare the result with its truth.")(demo_command)
+app.command("demo", help="Audit made-up servers on loopback, and compare with the truth.")(demo_command)
 app.command("init", help="Write a commented scope file, after asking.")(init_command)
 app.add_typer(scope_app, name="scope", help="Explain a scope file, or export it as firewall rules.")
 app.command("audit", help="Audit the DICOM servers of a scope.")(audit_command)
@@ -67,8 +72,26 @@ def _options(
 
 def run() -> None:
     """The entry point."""
+    never_fail_to_encode()
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
     try:
-        app()
+        return app(prog_name="leadapron", standalone_mode=False) or 0
+    except USAGE_ERROR as error:
+        typer.echo(_usage(error), err=True)
     except LeadApronError as error:
         typer.echo(str(error), err=True)
-        sys.exit(EXIT_ERROR)
+    except typer.Abort:
+        typer.echo("\nStopped; nothing was written.", err=True)
+        return EXIT_STOPPED
+    return EXIT_ERROR
+
+
+def _usage(error: typer.BadParameter) -> str:
+    """One line; or the help, which is shown to those who give nothing."""
+    message = error.format_message().replace("Value error, ", "").removesuffix(".")
+    if error.ctx is None or "\n" in message:
+        return message
+    return f"{error.ctx.command_path}: {message}; see {error.ctx.command_path} --help"

@@ -9,7 +9,9 @@ import typer
 StoreOption = Annotated[
     str | None,
     typer.Option(
-        "--store", envvar="LEADAPRON_STORE", help="URL of the store; SQLite in the data directory by default."
+        "--store",
+        envvar="LEADAPRON_STORE",
+        help="The store; SQLite in the data directory by default.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]

@@ -91,6 +91,10 @@ class TerminalProgress:
         return f"{(self._total - self._done) / rate:,.0f} s left" if rate else "time left unknown"
 
     def _line(self, text: str) -> None:
-        if not self._quiet:
+        if self._quiet:
+            return
+        try:
             sys.stderr.write(f"{text}\n")
             sys.stderr.flush()
+        except BrokenPipeError:  # who read it is gone; the audit is not
+            self._quiet = True

@@ -5,12 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import json as json_module
 import re
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
 
 from leadapron.cli.options import JsonOption, StoreOption
 from leadapron.errors import InputError
+from leadapron.model import Run, RunStatus
+from leadapron.scope.audit_log import in_use
 
 _AGE = re.compile(r"([0-9]{1,5})([dw])")
 
@@ -22,24 +27,52 @@ def purge_command(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: JsonOption = False,
 ) -> None:
-    import shutil
-
     from leadapron.settings import data_directory, default_store_url
     from leadapron.store.store import Store
 
     before = parse_age(older_than, now=dt.datetime.now(dt.UTC))
-    with Store.open(store or default_store_url()) as opened:
-        runs = opened.purge(before, dry_run=True)
-        sure = dry_run or yes or not runs or typer.confirm(f"Delete {len(runs)} runs from before {before:%Y-%m-%d}?")
-        done = bool(runs) and sure and not dry_run
+    with Store.open(store or default_store_url(), create=False) as opened:
+        old = [run for run in opened.runs() if run.started_at < before]
+        running = [run for run in old if in_use(data_directory() / "runs" / run.id / "audit.jsonl")]
+        going = [run for run in old if run not in running]
+        for line in _lines(going, running, before):
+            typer.echo(line, err=True)
+        done = bool(going) and not dry_run and (yes or _confirmed())
         if done:
-            opened.purge(before)
-            for run in runs:
-                shutil.rmtree(data_directory() / "runs" / run, ignore_errors=True)
+            opened.purge(before, keep=[run.id for run in running])
+            for run in going:
+                shutil.rmtree(data_directory() / "runs" / run.id, ignore_errors=True)
     if json:
-        typer.echo(json_module.dumps({"runs": runs, "deleted": done}))
+        typer.echo(json_module.dumps({"runs": [run.id for run in going], "deleted": done}))
     else:
-        typer.echo(f"{len(runs)} runs {'deleted' if done else 'would be deleted' if dry_run else 'left as they are'}.")
+        typer.echo(_outcome(len(going), done=done))
+
+
+def _lines(going: Sequence[Run], running: Sequence[Run], before: dt.datetime) -> Iterator[str]:
+    """What is about to go, and what is not."""
+    if going:
+        yield f"From before {before:%Y-%m-%d %H:%M} UTC, with what they found and their audit logs:"
+    for run in going:
+        status = "not finished" if run.status is RunStatus.RUNNING else run.status.value
+        yield f"  {run.id}  scope {run.scope_id}, {status}"
+    for run in running:
+        yield f"  {run.id}  is left: it is running right now"
+
+
+def _confirmed() -> bool:
+    """Asked on stderr: stdout is for the result."""
+    typer.echo("Delete them? [y/N]: ", nl=False, err=True)
+    answer = sys.stdin.readline()
+    if not answer:
+        raise InputError("nobody answered, and nothing was deleted; --yes deletes without asking")
+    return answer.strip().lower() in ("y", "yes")
+
+
+def _outcome(count: int, *, done: bool) -> str:
+    runs = f"{count} run{'' if count == 1 else 's'}"
+    if not count:
+        return "Nothing to delete."
+    return f"{runs} deleted." if done else f"Nothing deleted; {runs} would be."
 
 
 def parse_age(text: str, *, now: dt.datetime) -> dt.datetime:
@@ -47,7 +80,7 @@ def parse_age(text: str, *, now: dt.datetime) -> dt.datetime:
     if (age := _AGE.fullmatch(text)) is not None:
         return now - dt.timedelta(days=int(age[1]) * (7 if age[2] == "w" else 1))
     try:
-        return dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), dt.UTC)
+        return dt.datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=dt.UTC)
     except ValueError:
         raise InputError(
             f"--older-than {text!r} is neither an age nor a date; examples: 90d, 12w, 2026-01-31"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leadapron.cli.options import StoreOption
+from leadapron.cli.output import while_read
 from leadapron.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,7 +30,12 @@ class Rows(enum.StrEnum):
 
 
 def report_command(
-    run: Annotated[str | None, typer.Argument(help="The run; the latest by default.", show_default=False)] = None,
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RUN", help="The run, or the beginning of its id; the latest by default.", show_default=False
+        ),
+    ] = None,
     format: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.HTML,  # noqa: A002
     output: Annotated[
         Path | None,
@@ -55,7 +61,8 @@ def report_command(
     _refuse_what_does_nothing(format, lang=lang, tlp=tlp, rows=rows)
     text = _render(load_view(store or default_store_url(), run), format, lang=lang, tlp=tlp, rows=rows)
     if output is None:
-        typer.get_binary_stream("stdout").write(text.encode("utf-8"))
+        with while_read():
+            typer.get_binary_stream("stdout").write(text.encode("utf-8"))
         return
     write_private(output, text, force=force)
     typer.echo(str(output), err=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leadapron.cli.options import JsonOption
+from leadapron.cli.output import while_read
 
 if TYPE_CHECKING:
     from leadapron.model import Address
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 scope_app = typer.Typer(no_args_is_help=True)
 
-ScopeArgument = Annotated[Path, typer.Argument(help="The scope file.", show_default=False)]
+ScopeArgument = Annotated[Path, typer.Argument(metavar="SCOPE", help="The scope file.", show_default=False)]
 ResolveOption = Annotated[
     bool, typer.Option("--resolve", help="Ask the name servers for the granted names; else they are left out.")
 ]
@@ -29,14 +30,16 @@ class ExportFormat(enum.StrEnum):
     NFT = "nft"
 
 
-@scope_app.command("check")
+@scope_app.command("check", short_help="Explain what a scope lets Lead Apron touch.")
 def check_command(
     scope: ScopeArgument,
     address: Annotated[
-        str | None, typer.Argument(help="Explain why this address is touched or not.", show_default=False)
+        str | None,
+        typer.Argument(metavar="ADDRESS", help="Explain why this address is touched or not.", show_default=False),
     ] = None,
     port: Annotated[
-        int | None, typer.Option("--port", min=1, max=65_535, help="With ADDRESS; the first of the scope by default.")
+        int | None,
+        typer.Option("--port", min=1, max=65_535, help="With ADDRESS; the first of the scope by default."),
     ] = None,
     resolve: ResolveOption = False,
     json: JsonOption = False,
@@ -53,13 +56,15 @@ def check_command(
     gate = Gate(loaded, pins=_pins(loaded, resolve=resolve))
     if address is None:
         view = overview(gate, dt.datetime.now(dt.UTC))
-        typer.echo(_json(view) if json else "\n".join(_overview_lines(view)))
+        text = _json(view) if json else "\n".join(_overview_lines(view))
     else:
         answer = account(gate, _address(address), port or loaded.ports.dicom[0])
-        typer.echo(_json(answer) if json else "\n".join(_account_lines(answer, gate)))
+        text = _json(answer) if json else "\n".join(_account_lines(answer, gate))
+    with while_read():
+        typer.echo(text)
 
 
-@scope_app.command("export")
+@scope_app.command("export", short_help="Print the scope as rules of a firewall.")
 def export_command(
     scope: ScopeArgument,
     to: Annotated[ExportFormat, typer.Option("--format", help="nft: rules for nftables.")] = ExportFormat.NFT,
@@ -67,7 +72,8 @@ def export_command(
         "leadapron"
     ),
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to this file (mode 0600).", show_default=False)
+        Path | None,
+        typer.Option("--output", "-o", help="Write to this file (mode 0600).", show_default=False),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     resolve: ResolveOption = False,
@@ -80,7 +86,8 @@ def export_command(
     loaded = load_scope(scope)
     rules = {ExportFormat.NFT: nft_rules}[to](loaded, _pins(loaded, resolve=resolve), user=user)
     if output is None:
-        typer.echo(rules, nl=False)
+        with while_read():
+            typer.echo(rules, nl=False)
     else:
         write_private(output, rules, force=force)
 

@@ -7,10 +7,16 @@ from typing import Annotated
 import typer
 
 from leadapron.cli.options import JsonOption, StoreOption
+from leadapron.cli.output import while_read
 
 
 def show_command(
-    run: Annotated[str | None, typer.Argument(help="The run; the latest by default.", show_default=False)] = None,
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RUN", help="The run, or the beginning of its id; the latest by default.", show_default=False
+        ),
+    ] = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -24,13 +30,14 @@ def print_run(url: str, run_id: str | None, *, json: bool) -> None:
     from leadapron.report.load import load_view
 
     view = load_view(url, run_id)
-    if json:
-        from leadapron.report.json import render_json
+    with while_read():
+        if json:
+            from leadapron.report.json import render_json
 
-        typer.echo(render_json(view), nl=False)
-        return
-    from rich.console import Console
+            typer.echo(render_json(view), nl=False)
+            return
+        from rich.console import Console
 
-    from leadapron.report.terminal import show
+        from leadapron.report.terminal import show
 
-    show(view, Console(markup=False, highlight=False, emoji=False))
+        show(view, Console(markup=False, highlight=False, emoji=False))

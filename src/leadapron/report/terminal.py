@@ -34,7 +34,7 @@ def show(view: View, console: Console, language: str = "en") -> None:
         console.print(Group(*_parts(view, t)), markup=False, highlight=False, emoji=False)
         return
     for line in lines(view, t):
-        console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        console.file.write(f"{line}\n")  # not by Rich, which ends the process when the reader of a pipe leaves
 
 
 # -- a terminal ----------------------------------------------------------------------------------------------------

@@ -98,6 +98,18 @@ class AuditLog:
         self.close()
 
 
+def in_use(path: Path) -> bool:
+    """Whether a process holds the log open for writing: its run goes on."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def verify(path: Path) -> Chain:
     """The number of entries and the head. Raises InputError at the first line that breaks the chain."""
     try:

@@ -7,22 +7,19 @@ that was killed between doing and writing can do again.
 from __future__ import annotations
 
 import datetime as dt
-import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from leadapron.errors import InputError, StoreError
+from leadapron.errors import InputError
 from leadapron.model import Address, Endpoint, Finding, Observation, Run, RunStatus, Service, Unknown, Vantage
 from leadapron.store import codec, history, tables
 from leadapron.store.chunk import SweepChunk, unpacked
-from leadapron.store.opening import cause, make_private, migrate, prepare_sqlite
+from leadapron.store.database import open_database
 
 Payload = Mapping[str, Any]
 
@@ -37,29 +34,9 @@ class Store:
         self._engine = engine
 
     @classmethod
-    def open(cls, url: str) -> Store:
-        """Open, create if need be (mode 0600, sidecars included), and migrate. Raises StoreError."""
-        try:
-            parsed = sa.make_url(url)
-        except SQLAlchemyError:
-            raise StoreError(
-                f"{url!r} is no database URL; example: sqlite:////var/lib/leadapron/leadapron.db"
-            ) from None
-        if parsed.get_backend_name() == "sqlite" and parsed.database:
-            make_private(Path(parsed.database))
-        engine = sa.create_engine(parsed)
-        if parsed.get_backend_name() == "sqlite":
-            sa.event.listen(engine, "connect", prepare_sqlite)
-        try:
-            with engine.begin() as connection:
-                migrate(connection)
-        except (DBAPIError, sqlite3.Error) as error:
-            engine.dispose()
-            raise StoreError(f"{parsed.render_as_string()}: {cause(error)}") from None
-        except StoreError:
-            engine.dispose()
-            raise
-        return cls(engine)
+    def open(cls, url: str, *, create: bool = True) -> Store:
+        """Open and migrate; create it if need be (mode 0600, sidecars included), or not. Raises StoreError."""
+        return cls(open_database(url, create=create))
 
     def close(self) -> None:
         self._engine.dispose()
@@ -308,12 +285,12 @@ class Store:
 
     # -- purge ---------------------------------------------------------------------------------------------------------
 
-    def purge(self, older_than: dt.datetime, *, dry_run: bool = False) -> list[str]:
-        """Delete the runs that started before, with everything of theirs. Returns their ids.
+    def purge(self, older_than: dt.datetime, *, keep: Sequence[str] = (), dry_run: bool = False) -> list[str]:
+        """Delete the runs that started before, with everything of theirs, but for `keep`. Returns their ids.
 
         SQLite overwrites what it deletes (secure_delete), and the file shrinks.
         """
-        where = tables.runs.c.started_at < older_than.astimezone(dt.UTC).isoformat()
+        where = (tables.runs.c.started_at < older_than.astimezone(dt.UTC).isoformat()) & tables.runs.c.id.not_in(keep)
         with self._engine.begin() as connection:
             ids = list(connection.execute(sa.select(tables.runs.c.id).where(where)).scalars())
             if not dry_run:

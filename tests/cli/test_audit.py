@@ -1,0 +1,131 @@
+"""`leadapron audit` as a script meets it: exit codes, what is on which stream, and what an interrupt leaves."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import signal
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from command_line import leadapron, start, wait_for
+
+from leadapron.cli.audit import exit_code
+from leadapron.lab.archive import made_up
+from leadapron.lab.server import Behaviour, Server
+from leadapron.model import Endpoint, Finding, Run, RunStatus, Service, Severity, Vantage, VantageKind
+from leadapron.scope.audit_log import in_use
+from listening import listening
+from scope_file import write_scope
+
+ESCAPE = "\x1b"
+
+
+@pytest.fixture
+def scope(tmp_path: Path) -> Iterator[Path]:
+    """A scope with one open archive of 25 studies in it."""
+    with listening(Server(Behaviour(archives={"": made_up(1, 25)})).serve) as (endpoint,):
+        yield write_scope(tmp_path / "scope.toml", networks=[f"{endpoint.address}/32"], ports=[endpoint.port])
+
+
+def run(status: RunStatus) -> Run:
+    return Run(
+        id="r",
+        kind="audit",
+        scope_id="s",
+        scope_sha256="00",
+        vantage=Vantage(kind=VantageKind.OFFICE, name="desk"),
+        version="0",
+        started_at=dt.datetime.now(dt.UTC),
+        status=status,
+    )
+
+
+def finding(severity: Severity) -> Finding:
+    service = Service(endpoint=Endpoint(address=ip_address("198.18.0.1"), port=104), protocol="dicom")
+    return Finding(key="k", control="LA-11", title="t", severity=severity, service=service, evidence={}, remedy="r")
+
+
+@pytest.mark.parametrize("status", [status for status in RunStatus if status is not RunStatus.COMPLETE])
+@pytest.mark.parametrize("found", [[], [finding(Severity.CRITICAL)]])
+def test_a_run_that_did_not_see_all_exits_with_3_whatever_it_found(status: RunStatus, found: list[Finding]) -> None:
+    assert exit_code(run(status), found, Severity.HIGH) == 3
+
+
+@pytest.mark.parametrize("worst", Severity)
+@pytest.mark.parametrize("fail_on", Severity)
+def test_a_complete_run_exits_with_1_from_the_severity_on(worst: Severity, fail_on: Severity) -> None:
+    found = [finding(Severity.INFO), finding(worst)]
+
+    assert exit_code(run(RunStatus.COMPLETE), found, fail_on) == int(worst.rank >= fail_on.rank)
+    assert exit_code(run(RunStatus.COMPLETE), [], fail_on) == 0
+
+
+def test_the_result_is_on_stdout_and_the_progress_on_stderr(scope: Path, tmp_path: Path) -> None:
+    result = leadapron(tmp_path, "audit", scope)
+
+    assert result.returncode == 1, result.stderr
+    assert "list 25 studies" in result.stdout.splitlines()[0]
+    assert "to do" not in result.stdout
+    assert [line.split(":")[0] for line in result.stderr.splitlines()[::2]] == ["Discover", "Identify", "Assess"]
+    assert ESCAPE not in result.stdout + result.stderr
+
+
+def test_json_is_all_of_stdout_and_quiet_is_all_of_stderr(scope: Path, tmp_path: Path) -> None:
+    result = leadapron(tmp_path, "audit", scope, "--json", "--quiet", "--fail-on", "critical")
+
+    report = json.loads(result.stdout)
+    assert report["schema"] == "leadapron/report/1"
+    worst = {finding["severity"] for finding in report["findings"]}
+    assert result.returncode == int("critical" in worst)
+    assert result.stderr == ""
+
+
+def test_a_reader_that_leaves_does_not_change_the_exit_code(scope: Path, tmp_path: Path) -> None:
+    process = start(tmp_path, "audit", scope)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    process.stderr.close()
+
+    assert process.wait(60) == 1
+
+
+def test_resume_without_an_unfinished_run_is_a_mistake(scope: Path, tmp_path: Path) -> None:
+    assert leadapron(tmp_path, "audit", scope, "--quiet").returncode == 1
+
+    result = leadapron(tmp_path, "audit", scope, "--resume")
+
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1
+    assert "no unfinished run" in result.stderr
+
+
+def test_a_mistake_beats_what_would_have_been_found(scope: Path, tmp_path: Path) -> None:
+    scope.write_text(scope.read_text().replace('basis = "owner"', 'basis = "hope"'))
+
+    result = leadapron(tmp_path, "audit", scope)
+
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT, signal.SIGINT]])
+def test_an_interrupt_exits_with_3_and_says_how_to_go_on(tmp_path: Path, signals: list[signal.Signals]) -> None:
+    scope = write_scope(tmp_path / "my scope.toml", networks=["127.88.77.0/27"], ports=[9])
+    scope.write_text(scope.read_text().replace("5000", "2"))
+    process = start(tmp_path, "audit", "my scope.toml")
+    wait_for(lambda: any(map(in_use, tmp_path.glob("data/runs/*/audit.jsonl"))), "audit under way")
+    wait_for(lambda: "run" in next(tmp_path.glob("data/runs/*/audit.jsonl")).read_text(), "first entry")
+
+    for number in signals:
+        process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+
+    assert process.returncode == 3, err
+    assert "Traceback" not in err
+    assert "`leadapron audit --resume 'my scope.toml'` goes on." in err.splitlines()[-1]
+    if len(signals) == 1:
+        assert f"stopped by {signals[0].name}" in out

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from leadapron.cli import progress as module
+from leadapron.cli.progress import LINE_INTERVAL, TerminalProgress
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, in a list of one, for the test to change."""
+    now = [100.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    return now
+
+
+def sweep(progress: TerminalProgress, clock: list[float]) -> None:
+    """100 targets at 8 a second, every tenth reached; 20 had been done before."""
+    with progress:
+        progress.begin("discover", 120, 20)
+        for number in range(100):
+            clock[0] += 0.125
+            progress.advance(1, reached=int(number % 10 == 0))
+        progress.end()
+
+
+def test_without_a_terminal_it_writes_plain_lines_with_rate_and_time_left(
+    clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep(TerminalProgress(), clock)
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "Discover: connect to each address and port: 120 to do, 20 done before",
+        "discover: 60 of 120, 8/s, 8 s left",
+        "discover: 100 of 120, 8/s, 2 s left",
+        "discover: 120 of 120 done, 10 reached (8/s)",
+    ]
+
+
+def test_lines_are_seconds_apart_however_fast_it_goes(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+    with TerminalProgress() as progress:
+        progress.begin("identify", 10_000, 0)
+        for _ in range(10_000):
+            clock[0] += LINE_INTERVAL / 4_000
+            progress.advance(1)
+
+    assert len(capsys.readouterr().err.splitlines()) == 1 + 2
+
+
+def test_where_nothing_has_been_done_no_time_left_is_claimed(
+    clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    progress = TerminalProgress()
+    progress.begin("discover", 1_000_000, 0)
+    clock[0] += LINE_INTERVAL
+    progress.advance(0)
+
+    assert capsys.readouterr().err.splitlines()[-1] == "discover: 0 of 1,000,000, 0/s, time left unknown"
+
+
+def test_an_empty_phase_does_not_divide_by_zero(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+    with TerminalProgress() as progress:
+        progress.begin("assess", 0, 0)
+        progress.end()
+
+    assert capsys.readouterr().err.splitlines()[-1] == "assess: 0 of 0 done (0/s)"
+
+
+def test_quiet_is_quiet(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+    sweep(TerminalProgress(quiet=True), clock)
+
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_reader_that_leaves_does_not_end_the_audit(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with contextlib.suppress(BrokenPipeError), os.fdopen(writer, "w", buffering=1) as broken:
+        monkeypatch.setattr(sys, "stderr", broken)
+        progress = TerminalProgress()
+        with pytest.raises(BrokenPipeError):
+            print("x", file=broken, flush=True)
+        sweep(progress, clock)
+        clock[0] = 0.0
+    assert clock == [0.0]
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+def test_a_terminal_shows_a_bar_of_at_most_80_columns(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, term: str
+) -> None:
+    with (tmp_path / "screen").open("w+") as screen:
+        progress = TerminalProgress()
+        progress._console = Console(file=screen, force_terminal=True, width=80, no_color=True, _environ={"TERM": term})
+        sweep(progress, clock)
+        screen.seek(0)
+        text = screen.read()
+
+    rows = text.replace("\r", "\n").split("\n")
+    assert any("Discover" in row and "120/120" in row and "8/s" in row for row in rows)
+    assert not any("discover: " in row for row in rows)
