@@ -10,7 +10,7 @@ import pytest
 from command_line import leadapron, start, store_run, wait_for
 
 from leadapron.model import RunStatus
-from leadapron.scope.audit_log import in_use
+from leadapron.scope.audit_log import AuditLog, in_use
 from scope_file import write_scope
 
 
@@ -57,15 +57,20 @@ def test_it_stops_a_running_audit_which_exits_with_3_and_says_how_to_go_on(
     assert report["totals"]["endpoints_tried"] == 16
 
 
-def test_a_resume_beside_the_run_does_not_disturb_it(audit: subprocess.Popen[str], tmp_path: Path) -> None:
-    beside = leadapron(tmp_path, "audit", "scope.toml", "--resume")
+def test_a_resume_beside_a_run_takes_no_stop_away_that_is_meant_for_it(
+    audit: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    audit.send_signal(signal.SIGKILL)
+    audit.wait(30)
+    (directory,) = tmp_path.glob("data/runs/*")
+    (directory / "stop").touch()
+    with AuditLog.open(directory / "audit.jsonl"):
+        beside = leadapron(tmp_path, "audit", "scope.toml", "--resume")
 
     assert beside.returncode == 2
     assert beside.stderr.count("\n") == 1
     assert "in use by another process" in beside.stderr
-    leadapron(tmp_path, "stop")
-    leadapron(tmp_path, "audit", "scope.toml", "--resume")
-    assert audit.wait(30) == 3
+    assert (directory / "stop").exists()
 
 
 def test_a_run_that_was_killed_is_not_running(audit: subprocess.Popen[str], tmp_path: Path) -> None:
