@@ -166,8 +166,12 @@ class _Visits:
             events = poll(0.0 if is_more else self._patience(polled), self._most)
             self._now = self._clock()
             for fd, event in events:
-                if (line := live.get(fd)) is not None:
+                if (line := live.get(fd)) is None:
+                    continue
+                if line.stage != AWAITING:
                     self._on_event(line, event)
+                elif event & _READABLE:
+                    self._receive(line)
             self._expire(polled)
         self._stop()
 
@@ -305,6 +309,7 @@ class _Visits:
     # -- events --------------------------------------------------------------------------------------------------------
 
     def _on_event(self, line: Line, event: int) -> None:
+        """Of a line that is connecting, or has not sent hello whole."""
         if line.stage == CONNECTING:
             if event & _BROKEN:
                 self._connect_failed(line)
@@ -313,9 +318,7 @@ class _Visits:
                 self._finish(line, Outcome.REFUSED if line.is_to_itself() else Outcome.CONNECTED)
                 return
             line.stage, line.unsent = SENDING, self._hello
-        if line.stage == SENDING and not self._send(line):
-            return
-        if event & _READABLE:
+        if self._send(line) and event & _READABLE:
             self._receive(line)
 
     def _connect_failed(self, line: Line) -> None:
