@@ -135,12 +135,8 @@ class Audit:
         )
         self.progress.begin("discover", len(space), len(space) - sweep.left)
         try:
-            self._engine(self.options.sweep_timeout).run(
-                sweep.targets(),
-                sweep.record,
-                hello=None,
-                should_stop=sweep.polled(self.control.should_stop),
-            )
+            engine = self._engine(self.options.sweep_timeout)
+            engine.run(sweep.targets(), sweep.record, should_stop=sweep.polled(self.control.should_stop))
         finally:
             sweep.write()
         self.progress.end()

@@ -74,7 +74,7 @@ class _Chunk:
 
     def stored(self) -> SweepChunk:
         return SweepChunk(
-            start=self.start, stop=self.stop, outcomes=self.outcomes, hits=self.hits, waiting=bytes(self.waiting)
+            start=self.start, stop=self.stop, outcomes=dict(self.outcomes), hits=self.hits, waiting=bytes(self.waiting)
         )
 
 

@@ -21,6 +21,7 @@ from leadapron.lab.server import Behaviour, Server
 from leadapron.model import Depth, Endpoint, Observation, Owner
 from leadapron.net.dialer import Line, hold
 from leadapron.net.wide import Outcome, Target, WideEngine
+from leadapron.pipeline import hello_payload
 from leadapron.protocols.base import Case, Terms
 from leadapron.protocols.dicom.probe import Dicom
 from leadapron.protocols.dicom.wire import association as wire
@@ -40,13 +41,7 @@ def audit(endpoint: Endpoint, **budget: float) -> tuple[Observation | None, set[
 
     def record(_target: Target, outcome: Outcome, answer: bytes) -> None:
         assert outcome.connected
-        from leadapron.model import Failed, Stage
-
-        attempts["hello"] = (
-            protocol.read_hello(answer, endpoint, match)
-            if answer
-            else protocol.encode_attempt(Failed(stage=Stage.HANDSHAKE, reason=outcome.reason))
-        )
+        attempts["hello"] = hello_payload(protocol, endpoint, outcome, answer)
 
     target = Target(address=int(endpoint.address), version=4, port=endpoint.port)
     WideEngine(concurrency=16, timeout=HELLO_TIMEOUT).run(
@@ -88,6 +83,16 @@ def says(data: bytes) -> Serve:
     return serve
 
 
+def says_and_closes(data: bytes) -> Serve:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(data)
+        await writer.drain()
+        writer.close()
+
+    return serve
+
+
 async def drips(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError):
         while True:
@@ -123,7 +128,7 @@ class Row:
 
 NO_SERVICE = [
     Row("silent port", odd.silent, "handshake", "timeout"),
-    Row("one byte now and then", drips, "handshake", "truncated"),
+    Row("one byte now and then", drips, "handshake", "timeout"),
     Row("web server", odd.http, "handshake", "protocol"),
     Row("SSH", says(b"SSH-2.0-OpenSSH_9.2\r\n"), "handshake", "protocol"),
     Row("TLS alert", says(b"\x15\x03\x01\x00\x02\x02\x46"), "handshake", "protocol"),
@@ -138,6 +143,8 @@ NO_SERVICE = [
     Row("items that overrun", says(accepts(1)[:80] + b"\xff\xff" + accepts(1)[82:]), "handshake", "protocol"),
     Row("a context that was never proposed", says(accepts(251)), "handshake", "protocol"),
     Row("an even context", says(accepts(2)), "handshake", "protocol"),
+    Row("half an acceptance, then closed", says_and_closes(accepts(1)[:-20]), "handshake", "truncated"),
+    Row("half an acceptance, then silence", says(accepts(1)[:-20]), "handshake", "timeout"),
 ]
 
 

@@ -1,0 +1,366 @@
+"""The stages of an audit, one after the other on servers of our own: what is not asked, what is kept, what comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+import pytest
+
+from leadapron import pipeline_run
+from leadapron.lab.archive import made_up
+from leadapron.lab.server import Behaviour, Server
+from leadapron.model import CountKind, Depth, Endpoint, Observation, Run, RunStatus, Verdict
+from leadapron.net.target import Outcome
+from leadapron.pipeline import Audit, hello_payload
+from leadapron.pipeline_control import Control, Options
+from leadapron.protocols.dicom.probe import Dicom
+from leadapron.protocols.dicom.wire.items import UserInformation
+from leadapron.protocols.dicom.wire.pdu import AssociateAC
+from leadapron.scope.audit_log import AuditLog
+from leadapron.scope.gate import Gate
+from leadapron.scope.grant import Scope, Zone, load_scope
+from leadapron.scope.hook import armed
+from leadapron.scope.watch import ScopeWatch
+from leadapron.store.store import Store
+from listening import listening
+from scope_file import write_scope
+
+HOUR = 3600.0
+
+
+class Silent:
+    def begin(self, phase: str, total: int, done: int) -> None: ...
+    def advance(self, amount: int, **figures: int) -> None: ...
+    def end(self) -> None: ...
+
+
+class Clock:
+    """Of the gate. `shift` seconds from now."""
+
+    def __init__(self) -> None:
+        self.shift = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.shift
+
+
+@dataclass
+class Place:
+    """A folder with a scope and a store; each `audit` goes on with the run, as `--resume` does."""
+
+    folder: Path
+    scope: Path
+    clock: Clock = field(default_factory=Clock)
+
+    @contextlib.contextmanager
+    def audit(self, options: Options | None = None) -> Iterator[Audit]:
+        scope = load_scope(self.scope)
+        gate = Gate(scope, clock=self.clock)
+        with (
+            Store.open(f"sqlite:///{self.folder / 's.db'}") as store,
+            contextlib.closing(AuditLog.open(self.folder / "audit.jsonl")) as audit_log,
+        ):
+            run = store.runs()[0] if store.runs() else pipeline_run._new(store, scope)
+            audit = Audit(
+                scope=scope,
+                gate=gate,
+                store=store,
+                run=run,
+                audit_log=audit_log,
+                control=Control(ScopeWatch(self.scope, gate), self.folder / "stop", audit_log),
+                progress=Silent(),
+                options=options or Options(sweep_timeout=1.0, hello_timeout=2.0),
+            )
+            with armed(gate, on_denied=audit._denied):
+                yield audit
+
+    def run(self, options: Options | None = None) -> tuple[Run, list[Observation], set[tuple[str, str, str]]]:
+        """Every stage: the run, what was seen, and (place, stage, reason) of the unknowns."""
+        with self.audit(options) as audit:
+            stages(audit)
+            run = audit.conclude()
+            unknowns = {(each.endpoint, each.stage.value, each.reason.value) for each in audit.store.unknowns(run.id)}
+            return run, audit.store.observations(run.id), unknowns
+
+
+def stages(audit: Audit) -> None:
+    audit.discover()
+    audit.identify()
+    asyncio.run(audit.assess())
+
+
+class Host:
+    """A server that counts connections and those on which something was said, by address."""
+
+    def __init__(self, studies: int = 3) -> None:
+        self.server = Server(Behaviour(archives={"": made_up(5, studies)}))
+        self.connections, self.spoken = Counter[str](), Counter[str]()
+        self.on_spoken: Callable[[str, int], bool] = lambda *_: True
+        """told of address and how often it was spoken to; False: nothing is ever answered"""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        address = writer.get_extra_info("sockname")[0]
+        self.connections[address] += 1
+        data = await reader.read(65_536)
+        if data:
+            self.spoken[address] += 1
+            if not self.on_spoken(address, self.spoken[address]):
+                await reader.read()
+                return
+            replay = asyncio.StreamReader()
+            replay.feed_data(data)
+            forward = asyncio.ensure_future(self._forward(reader, replay))
+            await self.server.serve(replay, writer)
+            forward.cancel()
+
+    async def _forward(self, reader: asyncio.StreamReader, replay: asyncio.StreamReader) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                replay.feed_data(data)
+        replay.feed_eof()
+
+
+@pytest.fixture
+def host() -> Host:
+    return Host()
+
+
+def zone(networks: list[str], rule: str) -> str:
+    return f'[[zone]]\nname = "z"\nnetworks = {networks}\n{rule}\n'
+
+
+def window_of_now() -> str:
+    """Half an hour around the present."""
+    now = dt.datetime.now(dt.UTC)
+    return f'window = "{now - dt.timedelta(minutes=30):%H:%M}-{now + dt.timedelta(minutes=30):%H:%M} UTC"'
+
+
+def place(tmp_path: Path, endpoints: list[Endpoint], **scope: object) -> Place:
+    """A scope of the addresses of these endpoints, which share a port."""
+    networks = [f"{endpoint.address}/32" for endpoint in endpoints]
+    ports = sorted({endpoint.port for endpoint in endpoints})
+    return Place(tmp_path, write_scope(tmp_path / "scope.toml", networks=networks, ports=ports, **scope))  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def several(host: Host, count: int) -> Iterator[list[Endpoint]]:
+    """Endpoints on one port of several addresses."""
+    with listening(host.serve) as (first,):
+        others = [(f"127.88.7.{number}", first.port) for number in range(2, count + 1)]
+        with listening(host.serve, places=others) if others else contextlib.nullcontext([]) as rest:
+            yield [first, *rest]
+
+
+def test_a_window_that_is_shut_is_swept_on_resume(host: Host, tmp_path: Path) -> None:
+    with listening(host.serve) as endpoints:
+        here = place(tmp_path, endpoints, extra=zone(["127.88.0.1/32"], window_of_now()))
+        here.clock.shift = 2 * HOUR
+
+        run, seen, unknowns = here.run()
+
+        assert (run.status, run.endpoints_tried, seen, host.connections) == (RunStatus.INCOMPLETE, 0, [], {})
+        assert unknowns == {("scope test", "connect", "out_of_scope")}
+        here.clock.shift = 0.0
+
+        run, seen, unknowns = here.run()
+
+        assert (run.status, run.endpoints_tried, len(seen), unknowns) == (RunStatus.COMPLETE, 1, 1, set())
+
+
+def test_a_window_that_closes_behind_the_sweep_sends_no_hello_and_is_asked_on_resume(
+    host: Host, tmp_path: Path
+) -> None:
+    with listening(host.serve) as endpoints:
+        here = place(tmp_path, endpoints, extra=zone(["127.88.0.1/32"], window_of_now()))
+        with here.audit() as audit:
+            audit.discover()
+            here.clock.shift = 2 * HOUR
+            audit.identify()
+            asyncio.run(audit.assess())
+            run = audit.conclude()
+            assert audit.store.attempts(run.id) == {}
+            unknowns = [(each.endpoint, each.stage.value, each.reason.value) for each in audit.store.unknowns(run.id)]
+        assert run.status is RunStatus.INCOMPLETE
+        assert unknowns == [(str(endpoints[0]), "handshake", "out_of_scope")]
+        assert host.spoken.total() == 0
+        here.clock.shift = 0.0
+
+        run, seen, _ = here.run()
+
+    assert run.status is RunStatus.COMPLETE
+    assert [observation.access.list for observation in seen] == [Verdict.PROVEN]
+    assert host.connections.total() - host.spoken.total() == 1
+
+
+def test_a_zone_of_depth_connect_is_never_sent_a_handshake_and_lets_the_run_be_complete(
+    host: Host, tmp_path: Path
+) -> None:
+    with several(host, 3) as endpoints:
+        here = place(tmp_path, endpoints, extra=zone(["127.88.7.0/24"], 'max_depth = "connect"'))
+        run, seen, unknowns = here.run()
+
+    assert host.connections == {**dict.fromkeys(("127.88.7.2", "127.88.7.3"), 1), "127.88.0.1": 3}
+    assert host.spoken == {"127.88.0.1": 2}
+    assert (run.status, run.endpoints_reached, len(seen)) == (RunStatus.COMPLETE, 3, 1)
+    assert unknowns == {("grant g, depth connect", "handshake", "out_of_scope")}
+
+
+def narrowed(audit: Audit, *, exclude: str = "", greet_not: str = "") -> Scope:
+    """The scope of the audit as its owner changes it while the run goes on."""
+    (grant,) = audit.scope.grants
+    if exclude:
+        grant = replace(grant, exclude=(IPv4Network(exclude),))
+    zones = (Zone(name="late", networks=(IPv4Network(greet_not),), max_depth=Depth.CONNECT),) if greet_not else ()
+    return replace(audit.scope, grants=(grant,), zones=zones, sha256="1" * 64)
+
+
+@pytest.mark.parametrize("change", ["exclude", "greet_not"])
+def test_what_is_narrowed_while_others_are_greeted_is_not_greeted(host: Host, tmp_path: Path, change: str) -> None:
+    """The gate is asked right before each dial, not when the targets were lined up; it is asked for the depth, too."""
+    with several(host, 2) as endpoints:
+        here = place(tmp_path, endpoints)
+        here.scope.write_text(here.scope.read_text().replace("per_second = 5000", "per_second = 2"))
+        with here.audit() as audit:
+            audit.discover()
+
+            def narrow(_address: str, _times: int) -> bool:
+                audit.gate.narrow(narrowed(audit, **{change: "127.88.7.2/32"}))
+                return True
+
+            host.on_spoken = narrow
+            audit.identify()
+            run = audit.conclude()
+
+    assert host.spoken == {"127.88.0.1": 1}
+    assert host.connections == {"127.88.0.1": 2, "127.88.7.2": 1}
+    assert run.status is RunStatus.INCOMPLETE
+
+
+def test_a_question_cut_by_a_late_exclusion_is_told_not_stored_and_asked_on_resume(host: Host, tmp_path: Path) -> None:
+    with listening(host.serve) as endpoints:
+        here = place(tmp_path, endpoints)
+        with here.audit() as audit:
+
+            def narrow(_address: str, times: int) -> bool:
+                if times == 2:
+                    audit.gate.narrow(narrowed(audit, exclude="127.88.0.1/32"))
+                return times != 2
+
+            host.on_spoken = narrow
+            stages(audit)
+            run = audit.conclude()
+            (jobs,) = audit.store.attempts(run.id).values()
+            unknowns = {(each.stage.value, each.reason.value) for each in audit.store.unknowns(run.id)}
+        assert set(jobs) == {"hello"}
+        assert run.status is RunStatus.INCOMPLETE
+        assert unknowns == {("handshake", "out_of_scope")}
+
+        run, (seen,), left = here.run()
+
+    assert (run.status, seen.access.list, left) == (RunStatus.COMPLETE, Verdict.PROVEN, set())
+    assert host.spoken == {"127.88.0.1": 3}
+
+
+def test_a_stop_keeps_the_answers_and_asks_the_rest_on_resume(host: Host, tmp_path: Path) -> None:
+    with listening(host.serve) as endpoints:
+        here = place(tmp_path, endpoints)
+        with here.audit() as audit:
+            host.on_spoken = lambda _address, times: times != 2 or audit.control.request("enough")  # type: ignore[func-returns-value]
+            stages(audit)
+            run = audit.conclude()
+            unknowns = {(each.stage.value, each.reason.value) for each in audit.store.unknowns(run.id)}
+        assert (run.status, run.why, unknowns) == (RunStatus.STOPPED, "enough", {("handshake", "stopped")})
+
+        run, (seen,), _ = here.run()
+
+    assert (run.status, seen.access.list) == (RunStatus.COMPLETE, Verdict.PROVEN)
+    assert host.connections - host.spoken == {"127.88.0.1": 1}
+
+
+def test_what_was_measured_under_a_grant_that_ended_is_still_its_owners(host: Host, tmp_path: Path) -> None:
+    with several(host, 2) as endpoints:
+        here = place(tmp_path, endpoints)
+        text = here.scope.read_text()
+        one, two = (text.index("[[grant]]"), text.index("[ports]"))
+        second = text[one:two].replace('"g"', '"other"').replace("127.88.0.1", "127.88.7.2")
+        first = text[one:two].replace(', "127.88.7.2/32"', "")
+        here.scope.write_text(text[:one] + first + second + text[two:])
+        with here.audit() as audit:
+            stages(audit)
+            here.clock.shift = 5 * 24 * HOUR
+            run = audit.conclude()
+            owners = {str(seen.service.endpoint.address): seen.owner.grant for seen in audit.store.observations(run.id)}
+
+    assert owners == {"127.88.0.1": "g", "127.88.7.2": "other"}
+
+
+def test_the_gap_of_a_zone_binds_every_stage(host: Host, tmp_path: Path) -> None:
+    gap = 0.3
+    with several(host, 2) as endpoints:
+        here = place(tmp_path, endpoints, extra=zone(["127.88.0.0/16"], f"gap_seconds = {gap}"))
+        begun = time.monotonic()
+        with here.audit() as audit:
+            audit.discover()
+            swept = time.monotonic()
+            audit.identify()
+            greeted = time.monotonic()
+            asyncio.run(audit.assess())
+            asked = time.monotonic()
+
+    assert host.connections.total() == 6
+    assert swept - begun >= gap
+    assert greeted - begun >= 3 * gap
+    assert asked - begun >= 5 * gap
+
+
+def test_full_on_resume_asks_again_what_the_budget_cut(tmp_path: Path) -> None:
+    host = Host(studies=300)
+    with listening(host.serve) as endpoints:
+        here = place(tmp_path, endpoints, extra="[budget]\nanswers = 100\n")
+        _, (cut,), unknowns = here.run()
+        spoken = host.spoken.total()
+        _, (again,), _ = here.run()
+        assert (again, host.spoken.total()) == (cut, spoken)
+
+        _, (full,), none = here.run(Options(full=True))
+
+    assert cut.counts.studies is not None
+    assert cut.counts.studies.kind is CountKind.BOUND
+    assert {(stage, reason) for _, stage, reason in unknowns} == {("count", "budget")}
+    assert full.counts.studies is not None
+    assert (full.counts.studies.kind, full.counts.studies.value, none) == (CountKind.EXACT, 300, set())
+    assert host.spoken.total() == spoken + 1
+
+
+ACCEPTANCE = AssociateAC(contexts=(), user=UserInformation(maximum_length=16_384)).encode()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "answer", "stage", "reason"),
+    [
+        (Outcome.HUNG_UP, ACCEPTANCE[:-1], "handshake", "truncated"),
+        (Outcome.HUNG_UP, b"", "handshake", "reset"),
+        (Outcome.SILENT, ACCEPTANCE[:80], "handshake", "timeout"),
+        (Outcome.SILENT, b"", "handshake", "timeout"),
+        (Outcome.OVERLONG, ACCEPTANCE[:80], "handshake", "limit"),
+        (Outcome.TIMEOUT, b"", "connect", "timeout"),
+        (Outcome.REFUSED, b"", "connect", "refused"),
+    ],
+)
+def test_an_answer_that_did_not_come_whole_is_a_failure_with_its_reason(
+    outcome: Outcome, answer: bytes, stage: str, reason: str
+) -> None:
+    endpoint = Endpoint(address=IPv4Address("127.0.0.1"), port=104)
+
+    payload = hello_payload(Dicom(), endpoint, outcome, answer)
+
+    assert {key: payload["failed"][key] for key in ("stage", "reason")} == {"stage": stage, "reason": reason}
+    assert "negotiated" in hello_payload(Dicom(), endpoint, Outcome.ANSWERED, ACCEPTANCE)
