@@ -338,6 +338,18 @@ class Vantage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """How gently a run asked: connections a second, overall and to one network; the rest is the budget of a service."""
+
+    connections_per_second: float
+    per_network: float
+    associations: int
+    queries: int
+    answers: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One audit of one scope from one vantage. Times are UTC and aware."""
 
@@ -357,3 +369,5 @@ class Run:
     endpoints_tried: int = 0
     endpoints_reached: int = 0
     ports: tuple[int, ...] = ()
+    method: Method | None = None
+    """None: not known"""

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from leadapron import __version__
 from leadapron.errors import InputError
-from leadapron.model import Finding, Run
+from leadapron.model import Finding, Method, Run
 from leadapron.net.resolve import resolve
-from leadapron.pipeline import Audit
+from leadapron.pipeline import FULL_ANSWERS, FULL_SECONDS, Audit
 from leadapron.pipeline_control import Control, Options, Progress
 from leadapron.scope.audit_log import AuditLog
 from leadapron.scope.gate import Gate
@@ -32,13 +32,15 @@ def audit_scope(
     """
     scope = load_scope(path)
     with Store.open(url) as store:
-        run = _resumed(store, scope) if resume else _new(store, scope)
+        method = _method(scope, options)
+        run = _resumed(store, scope) if resume else _new(store, scope, method)
         directory = _directory(run)
         stop_file = directory / "stop"
         names = sorted({name for grant in scope.grants for name in grant.names})
         pins, unresolved = resolve(names)
         gate = Gate(scope, pins=pins)
         with contextlib.closing(AuditLog.open(directory / "audit.jsonl")) as audit_log:
+            store.update_method(run.id, method)
             stop_file.unlink(missing_ok=True)  # only now: until the log is ours it may be meant for another process
             for unknown in unresolved:
                 audit_log.write("name_not_resolved", name=unknown.endpoint)
@@ -68,7 +70,19 @@ def _directory(run: Run) -> Path:
         raise InputError(f"{path}: {error.strerror}; LEADAPRON_DATA names another data directory") from None
 
 
-def _new(store: Store, scope: Scope) -> Run:
+def _method(scope: Scope, options: Options) -> Method:
+    pace, budget = scope.pace, scope.budget
+    return Method(
+        connections_per_second=pace.connections_per_second,
+        per_network=pace.per_network,
+        associations=budget.associations,
+        queries=budget.queries,
+        answers=FULL_ANSWERS if options.full else budget.answers,
+        seconds=FULL_SECONDS if options.full else budget.seconds,
+    )
+
+
+def _new(store: Store, scope: Scope, method: Method) -> Run:
     now = dt.datetime.now(dt.UTC)
     run = Run(
         id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
@@ -79,6 +93,7 @@ def _new(store: Store, scope: Scope) -> Run:
         version=__version__,
         started_at=now,
         ports=scope.ports.dicom,
+        method=method,
     )
     store.create_run(run, permutation_key=secrets.token_hex(16))
     return run

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import signal
+import sqlite3
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
@@ -15,7 +17,7 @@ from command_line import leadapron, start, wait_for
 from leadapron.cli.audit import exit_code
 from leadapron.lab.archive import made_up
 from leadapron.lab.server import Behaviour, Server
-from leadapron.model import Endpoint, Finding, Run, RunStatus, Service, Severity, Vantage, VantageKind
+from leadapron.model import Endpoint, Finding, FindingStatus, Run, RunStatus, Service, Severity, Vantage, VantageKind
 from leadapron.scope.audit_log import in_use
 from listening import listening
 from scope_file import write_scope
@@ -63,6 +65,17 @@ def test_a_complete_run_exits_with_1_from_the_severity_on(worst: Severity, fail_
     assert exit_code(run(RunStatus.COMPLETE), [], fail_on) == 0
 
 
+@pytest.mark.parametrize("status", FindingStatus)
+def test_what_is_closed_or_was_not_seen_by_this_run_does_not_fail_it(status: FindingStatus) -> None:
+    this = run(RunStatus.COMPLETE)
+    seen = dataclasses.replace(finding(Severity.CRITICAL), status=status, last_seen=this.started_at)
+    elsewhere = dataclasses.replace(seen, last_seen=this.started_at - dt.timedelta(days=1))
+    active = status in (FindingStatus.NEW, FindingStatus.OPEN, FindingStatus.REOPENED)
+
+    assert exit_code(this, [seen], Severity.HIGH) == int(active)
+    assert exit_code(this, [elsewhere], Severity.HIGH) == 0
+
+
 def test_the_result_is_on_stdout_and_the_progress_on_stderr(scope: Path, tmp_path: Path) -> None:
     result = leadapron(tmp_path, "audit", scope)
 
@@ -81,6 +94,32 @@ def test_json_is_all_of_stdout_and_quiet_is_all_of_stderr(scope: Path, tmp_path:
     worst = {finding["severity"] for finding in report["findings"]}
     assert result.returncode == int("critical" in worst)
     assert result.stderr == ""
+
+
+def test_the_report_says_how_gently_it_asked_and_a_resume_says_how_it_went_on(scope: Path, tmp_path: Path) -> None:
+    scope.write_text(scope.read_text() + "[budget]\nassociations = 11\nanswers = 1000\n")
+    store = tmp_path / "data" / "leadapron.db"
+
+    first = json.loads(leadapron(tmp_path, "audit", scope, "--json").stdout)["run"]
+    page = leadapron(tmp_path, "report").stdout
+    with sqlite3.connect(store) as connection:
+        connection.execute("UPDATE runs SET status = 'stopped', data = json_set(data, '$.status', 'stopped')")
+    connection.close()
+    resumed = json.loads(leadapron(tmp_path, "audit", scope, "--json", "--resume", "--full").stdout)["run"]
+
+    expected = {
+        "connections_per_second": 5000,
+        "per_network": 5000,
+        "associations": 11,
+        "queries": 40,
+        "answers": 1000,
+        "seconds": 60,
+    }
+    assert first["method"] == expected
+    assert "At most 1,000 answers read from one service." in page
+    assert "At most 5,000 connections a second." in page
+    assert resumed["id"] == first["id"]
+    assert resumed["method"] == expected | {"answers": 5_000_000, "seconds": 3600}
 
 
 def test_a_reader_that_leaves_does_not_change_the_exit_code(scope: Path, tmp_path: Path) -> None:
@@ -126,6 +165,6 @@ def test_an_interrupt_exits_with_3_and_says_how_to_go_on(tmp_path: Path, signals
 
     assert process.returncode == 3, err
     assert "Traceback" not in err
-    assert "`leadapron audit --resume 'my scope.toml'` goes on." in err.splitlines()[-1]
+    assert err.splitlines()[-1] == "  leadapron audit --resume 'my scope.toml'"
     if len(signals) == 1:
         assert f"stopped by {signals[0].name}" in out

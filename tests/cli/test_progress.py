@@ -93,17 +93,24 @@ def test_a_reader_that_leaves_does_not_end_the_audit(clock: list[float], monkeyp
     assert clock == [0.0]
 
 
-@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
-def test_a_terminal_shows_a_bar_of_at_most_80_columns(
-    clock: list[float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, term: str
-) -> None:
-    with (tmp_path / "screen").open("w+") as screen:
+def on_screen(clock: list[float], path: Path, term: str) -> str:
+    with path.open("w+") as screen:
         progress = TerminalProgress()
         progress._console = Console(file=screen, force_terminal=True, width=80, no_color=True, _environ={"TERM": term})
         sweep(progress, clock)
         screen.seek(0)
-        text = screen.read()
+        return screen.read()
 
-    rows = text.replace("\r", "\n").split("\n")
+
+def test_a_terminal_shows_a_bar(clock: list[float], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = on_screen(clock, tmp_path / "screen", "xterm-256color").replace("\r", "\n").split("\n")
+
     assert any("Discover" in row and "120/120" in row and "8/s" in row for row in rows)
-    assert not any("discover: " in row for row in rows)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_that_cannot_move_its_cursor_has_lines(
+    clock: list[float], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert on_screen(clock, tmp_path / "screen", "dumb") == ""
+    assert "discover: 60 of 120, 8/s, 8 s left" in capsys.readouterr().err

@@ -57,6 +57,7 @@ def test_check_explains_what_would_be_touched(path: Path) -> None:
     assert "own: Example Hospital, partner Teleradiology Ltd, basis partner" in text
     assert "modalities: 128 IPv4 addresses; as far as connect, 2 s between connections" in text
     assert "Granted:       259 IPv4 addresses" in text
+    assert "Excluded:      1 IPv4 address\n" in text
     assert "Ports:         104, 2762, 4242, 11112 (4 of 65,535)" in text
     assert "Connections:   at most 1,036 in one sweep" in text
     assert "localhost is not resolved here" in text

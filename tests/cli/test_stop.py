@@ -44,7 +44,7 @@ def test_it_stops_a_running_audit_which_exits_with_3_and_says_how_to_go_on(
     assert stopped.stdout.startswith(f"Run {directory.name} stops within seconds.")
     assert audit.returncode == 3
     assert json.loads(out)["run"]["status"] == "stopped"
-    assert "`leadapron audit --resume" in err
+    assert "\n  leadapron audit --resume " in err
 
     again = leadapron(tmp_path, "stop")
     assert again.returncode == 2

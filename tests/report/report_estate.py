@@ -16,6 +16,7 @@ from leadapron.model import (
     Endpoint,
     Failed,
     Finding,
+    Method,
     Observation,
     Owner,
     Product,
@@ -29,7 +30,7 @@ from leadapron.model import (
     VantageKind,
     Verdict,
 )
-from leadapron.report.view import Method, View, build_view
+from leadapron.report.view import View, build_view
 
 STARTED = dt.datetime(2026, 11, 23, 17, 52, tzinfo=dt.UTC)
 OWN = Owner(grant="own-estate-2026", country="DE")
@@ -53,6 +54,7 @@ OPEN = {
     "queries": 9,
 }
 
+METHOD = Method(connections_per_second=500, per_network=100, associations=12, queries=40, answers=20_000, seconds=60)
 RUN = Run(
     id="20261123-175200-4f2a",
     kind="audit",
@@ -67,8 +69,8 @@ RUN = Run(
     endpoints_tried=1024,
     endpoints_reached=19,
     ports=(104, 2762, 4242, 11112),
+    method=METHOD,
 )
-METHOD = Method(connections_per_second=500, per_network=100, associations=12, queries=40, answers=20_000, seconds=60)
 
 
 def bound(low: int, high: int | None = None, source: CountSource = CountSource.ENUMERATED) -> Count:
@@ -209,4 +211,4 @@ def findings_of(observations: list[Observation], kind: VantageKind = VantageKind
 def make_view(observations: list[Observation] | None = None, **changes: object) -> View:
     observations = estate() if observations is None else observations
     run = dataclasses.replace(RUN, **changes)  # type: ignore[arg-type]
-    return build_view(run, observations, findings_of(observations, run.vantage.kind), UNKNOWNS, METHOD)
+    return build_view(run, observations, findings_of(observations, run.vantage.kind), UNKNOWNS)

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_estate import METHOD, RUN, UNKNOWNS, exposed, findings_of, seen
+from report_estate import RUN, UNKNOWNS, exposed, findings_of, seen
 from rich.console import Console
 
 from leadapron.model import Genuineness, Owner, Product, Unknown, Vantage, VantageKind
@@ -83,7 +83,7 @@ def hostile_view(text: str) -> View:
     )
     unknowns = [*UNKNOWNS, dataclasses.replace(UNKNOWNS[0], endpoint=text)]
     assert all(isinstance(unknown, Unknown) for unknown in unknowns)
-    return build_view(run, observations, findings, unknowns, METHOD)
+    return build_view(run, observations, findings, unknowns)
 
 
 def shape(page: str) -> list[object]:

@@ -12,6 +12,7 @@ from leadapron.model import (
     Counts,
     CountSource,
     FindingStatus,
+    Method,
     Reason,
     RunStatus,
     Severity,
@@ -22,7 +23,6 @@ from leadapron.model import (
 from leadapron.protocols.dicom.negotiation import CONTEXTS
 from leadapron.report.html import TLP
 from leadapron.report.messages import LANGUAGES, messages
-from leadapron.report.view import Method
 
 EN = messages("en")
 OTHERS = [language for language in LANGUAGES if language != "en"]

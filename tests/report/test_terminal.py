@@ -66,3 +66,11 @@ def test_a_run_that_is_not_complete_says_so(viewed: Callable[..., View]) -> None
     view = viewed([], status=RunStatus.INCOMPLETE)
     assert "unknown, not safe" in " ".join(in_terminal(view).split())
     assert "unknown, not safe" in shown(view)
+
+
+def test_the_hint_names_the_store_where_it_is_another(view: View) -> None:
+    stream = io.StringIO()
+    show(view, Console(file=stream, force_terminal=True, width=120, _environ={}), store="sqlite:///demo.db")
+    assert f"leadapron report {view.run.id} -o report.html --store sqlite:///demo.db" in stream.getvalue()
+    assert f"leadapron report {view.run.id} -o report.html" in in_terminal(view)
+    assert "--store" not in in_terminal(view)

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import random
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_estate import METHOD, RUN, UNKNOWNS, bound, estate, exposed, findings_of, seen
+from report_estate import RUN, UNKNOWNS, bound, estate, exposed, findings_of, seen
 
 from leadapron.model import (
     Access,
@@ -154,6 +155,17 @@ def test_a_finding_that_is_history_is_listed_but_not_counted(status: FindingStat
     assert set(view.totals.findings.values()) == {0}
 
 
+def test_a_finding_that_this_run_did_not_see_is_not_counted() -> None:
+    """It lies outside of the run's scope, or the run was stopped before it came there: it stands as it stood."""
+    observation = exposed("198.18.0.1")
+    earlier = RUN.started_at - dt.timedelta(days=7)
+    findings = [dataclasses.replace(finding, last_seen=earlier) for finding in findings_of([observation])]
+    view = build_view(RUN, [], findings, [])
+    assert len(view.findings) == len(findings) > 0
+    assert view.controls == ()
+    assert set(view.totals.findings.values()) == {0}
+
+
 def test_a_finding_stored_under_another_name_belongs_to_its_service() -> None:
     observation = exposed("198.18.0.1", name="new.example")
     findings = [
@@ -189,10 +201,10 @@ def test_unknowns_are_grouped_by_stage_and_reason(view: View) -> None:
 def test_the_order_of_what_is_given_makes_no_difference(shuffle: random.Random) -> None:
     observations, unknowns = estate(), list(UNKNOWNS)
     findings = findings_of(observations)
-    expected = build_view(RUN, observations, findings, unknowns, METHOD)
+    expected = build_view(RUN, observations, findings, unknowns)
     for items in (observations, findings, unknowns):
         shuffle.shuffle(items)  # type: ignore[arg-type]
-    assert build_view(RUN, observations, findings, unknowns, METHOD) == expected
+    assert build_view(RUN, observations, findings, unknowns) == expected
 
 
 def test_an_empty_run_has_an_empty_view(viewed: Callable[..., View]) -> None:

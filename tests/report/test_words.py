@@ -69,6 +69,7 @@ def test_nothing_exposed_nothing_answered_and_nothing_seen_are_three_sentences(v
         "None of the 5 imaging servers that answered let anyone on the internet list what they hold."
     )
     assert words.sentence(viewed([]), EN) == "No imaging server answered at the 1,024 endpoints that were tried."
+    assert words.sentence(viewed([], endpoints_tried=0), EN) == "No endpoint was tried."
     assert words.sentence(viewed([], status=RunStatus.BLIND), EN).startswith("This run could see nothing")
 
 
@@ -112,7 +113,7 @@ def test_a_run_that_is_not_complete_says_so_and_why(viewed: Callable[..., View])
     ("product", "text"),
     [
         (Product(name="Orthanc", version="1.12.4", toolkit="DCMTK"), "Orthanc 1.12.4"),
-        (Product(candidates=("Orthanc", "storescp")), "one of Orthanc, storescp"),
+        (Product(candidates=("Orthanc", "storescp")), "Orthanc or storescp"),
         (Product(toolkit="DCMTK 3.6.8"), "speaks DCMTK 3.6.8"),
         (Product(), "—"),
     ],

@@ -35,23 +35,31 @@ def audit_command(
 ) -> None:
     from leadapron.pipeline import Options
 
-    hint = f"`leadapron audit --resume {shlex.quote(str(scope))}` goes on" + (" (same --store)" if store else "")
+    hint = (
+        f"To go on{', with the same --store' if store else ''}:\n  leadapron audit --resume {shlex.quote(str(scope))}"
+    )
     try:
         run, findings = audit(scope, store=store, resume=resume, options=Options(full=full), json=json, quiet=quiet)
     except KeyboardInterrupt:
-        typer.echo(f"\nStopped at once; what was measured is kept. {hint}.", err=True)
+        typer.echo(f"\nStopped at once; what was measured is kept. {hint}", err=True)
         raise typer.Exit(EXIT_INCOMPLETE) from None
     if run.status in (RunStatus.STOPPED, RunStatus.INCOMPLETE):
         with contextlib.suppress(BrokenPipeError):
-            typer.echo(f"Not finished; what was measured is kept. {hint}.", err=True)
+            typer.echo(f"Not finished; what was measured is kept. {hint}", err=True)
     raise typer.Exit(exit_code(run, findings, fail_on))
 
 
 def exit_code(run: Run, findings: Sequence[Finding], fail_on: Severity) -> int:
-    """3 beats 1: of what was not seen nothing is known. A mistake in what was given (2) never comes as far as this."""
+    """3 beats 1: of what was not seen nothing is known. A mistake in what was given (2) never comes as far as this.
+
+    What is closed by now, or was not seen by this run, does not fail it.
+    """
+    from leadapron.report.view import is_active
+
     if run.status is not RunStatus.COMPLETE:
         return EXIT_INCOMPLETE
-    return EXIT_FINDINGS if any(finding.severity.rank >= fail_on.rank for finding in findings) else 0
+    severe = (is_active(finding, run) and finding.severity.rank >= fail_on.rank for finding in findings)
+    return EXIT_FINDINGS if any(severe) else 0
 
 
 def audit(

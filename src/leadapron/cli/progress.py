@@ -33,7 +33,7 @@ class TerminalProgress:
         self._figures: Counter[str] = Counter()
 
     def __enter__(self) -> TerminalProgress:
-        if self._console.is_terminal and not self._quiet:
+        if self._console.is_terminal and not self._console.is_dumb_terminal and not self._quiet:
             self._bars = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=16),

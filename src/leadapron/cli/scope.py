@@ -183,4 +183,4 @@ def _account_lines(answer: Account, gate: Gate) -> list[str]:
 def _count(addresses: Sum) -> str:
     parts = [f"{addresses.ipv4:,} IPv4"] if addresses.ipv4 or not addresses.ipv6 else []
     parts += [f"{addresses.ipv6:,} IPv6"] if addresses.ipv6 else []
-    return f"{' and '.join(parts)} addresses"
+    return f"{' and '.join(parts)} address{'' if addresses.ipv4 + addresses.ipv6 == 1 else 'es'}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from typing import Annotated
 
 import typer
@@ -40,4 +42,13 @@ def print_run(url: str, run_id: str | None, *, json: bool) -> None:
 
         from leadapron.report.terminal import show
 
-        show(view, Console(markup=False, highlight=False, emoji=False))
+        show(view, Console(markup=False, highlight=False, emoji=False), store=_elsewhere(url))
+
+
+def _elsewhere(url: str) -> str:
+    """What `--store` has to say for this store; a URL that may hold a password is not repeated."""
+    from leadapron.settings import default_store_url
+
+    if url in (default_store_url(), os.environ.get("LEADAPRON_STORE")):
+        return ""
+    return shlex.quote(url) if url.startswith("sqlite:") else "URL"

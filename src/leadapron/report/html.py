@@ -48,7 +48,7 @@ def render_html(view: View, language: str = "en", tlp: str = DEFAULT_TLP) -> str
         sentence=words.sentence(view, t),
         status=words.status(t, view.run),
         ports=words.ports(t, view.run),
-        pace=words.pace(t, view.method),
+        pace=words.pace(t, view.run.method),
         not_looked=words.not_looked(t, view.run),
         tlp=marking,
         tlp_colour=marking.removeprefix("TLP:").split("+")[0].lower(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 from collections.abc import Mapping
@@ -57,6 +58,8 @@ def _run(run: Run) -> dict[str, object]:
         "vantage": {"kind": run.vantage.kind.value, "name": run.vantage.name},
         "scope_sha256": run.scope_sha256,
         "audit_head": run.audit_head,
+        "ports": list(run.ports),
+        "method": None if run.method is None else dataclasses.asdict(run.method),
     }
 
 

@@ -27,11 +27,14 @@ _NAMED = 3
 """How many places stand beside a reason; the reports have them all."""
 
 
-def show(view: View, console: Console, language: str = "en") -> None:
-    """Prints the view. The console decides: tables for a terminal, else lines that are never wrapped."""
+def show(view: View, console: Console, language: str = "en", *, store: str = "") -> None:
+    """Prints the view. The console decides: tables for a terminal, else lines that are never wrapped.
+
+    `store`: what the hint at the full report has to name, where it is not the default.
+    """
     t = messages(language)
     if console.is_terminal:
-        console.print(Group(*_parts(view, t)), markup=False, highlight=False, emoji=False)
+        console.print(Group(*_parts(view, t, store)), markup=False, highlight=False, emoji=False)
         return
     for line in lines(view, t):
         console.file.write(f"{line}\n")  # not by Rich, which ends the process when the reader of a pipe leaves
@@ -40,7 +43,7 @@ def show(view: View, console: Console, language: str = "en") -> None:
 # -- a terminal ----------------------------------------------------------------------------------------------------
 
 
-def _parts(view: View, t: Messages) -> Iterator[RenderableType]:
+def _parts(view: View, t: Messages, store: str) -> Iterator[RenderableType]:
     yield Padding(_text(words.sentence(view, t), "bold"), (1, 0, 0, 0))
     if status := words.status(t, view.run):
         yield _text(status, "bold yellow")
@@ -53,7 +56,8 @@ def _parts(view: View, t: Messages) -> Iterator[RenderableType]:
         yield _section(t("show.others"), _others_table(view.not_exposed, t))
     if view.unknown_groups:
         yield _section(t("show.unknowns"), _unknowns_table(view.unknown_groups, t))
-    yield Padding(_text(t("show.report_hint", id=view.run.id), "dim"), (1, 0, 1, 0))
+    hint = t("show.report_hint", id=view.run.id) + (f" --store {store}" if store else "")
+    yield Padding(_text(hint, "dim"), (1, 0, 0, 0))
 
 
 def _text(text: str, style: str = "") -> Text:

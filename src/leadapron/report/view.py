@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from leadapron.model import (
@@ -24,22 +24,16 @@ from leadapron.model import (
 )
 
 ACTIVE = frozenset({FindingStatus.NEW, FindingStatus.OPEN, FindingStatus.REOPENED})
-"""A finding of another status is history, or was not seen this time: listed, but not counted."""
+
+
+def is_active(finding: Finding, run: Run) -> bool:
+    """Whether the run saw it broken. Else it is history, was not seen this time, or lies outside of the run's scope:
+    listed, but not counted."""
+    return finding.status in ACTIVE and finding.last_seen in (None, run.started_at)
+
 
 _SOURCES_BY_WEIGHT = (CountSource.ENUMERATED, CountSource.CLAIMED, CountSource.SAMPLED)
 """From the strongest: a sum is worth what its weakest part is."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
-    """How gently the run asked. None: not known. Connections are a second; the rest is the budget per service."""
-
-    connections_per_second: float | None = None
-    per_network: float | None = None
-    associations: int | None = None
-    queries: int | None = None
-    answers: int | None = None
-    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +112,6 @@ class View:
     controls: tuple[ControlView, ...]
     unknowns: tuple[Unknown, ...]
     unknown_groups: tuple[UnknownView, ...]
-    method: Method = field(default_factory=Method)
 
     @property
     def exposed(self) -> tuple[ServiceView, ...]:
@@ -143,7 +136,6 @@ def build_view(
     observations: Iterable[Observation],
     findings: Iterable[Finding],
     unknowns: Iterable[Unknown],
-    method: Method | None = None,
 ) -> View:
     """The order of what is given makes no difference. Each observation's own unknowns join `unknowns`."""
     observed = tuple(observations)
@@ -152,12 +144,11 @@ def build_view(
     return View(
         run=run,
         totals=_totals(run, observed, sorted_findings),
-        services=_services(observed, sorted_findings),
+        services=_services(run, observed, sorted_findings),
         findings=sorted_findings,
-        controls=_controls(sorted_findings),
+        controls=_controls(finding for finding in sorted_findings if is_active(finding, run)),
         unknowns=everything_unknown,
         unknown_groups=_unknown_groups(everything_unknown),
-        method=method or Method(),
     )
 
 
@@ -215,7 +206,7 @@ def _totals(run: Run, observations: Sequence[Observation], findings: Sequence[Fi
         worklist=total([item.counts.worklist for item in exposed if item.counts.worklist is not None]),
         countries=_countries(exposed),
         findings={
-            severity: sum(finding.severity is severity and finding.status in ACTIVE for finding in findings)
+            severity: sum(finding.severity is severity and is_active(finding, run) for finding in findings)
             for severity in Severity
         },
     )
@@ -247,11 +238,13 @@ def _countries(exposed: Iterable[Observation]) -> dict[str, CountryTotals]:
     }
 
 
-def _services(observations: Iterable[Observation], findings: Sequence[Finding]) -> tuple[ServiceView, ...]:
+def _services(run: Run, observations: Iterable[Observation], findings: Sequence[Finding]) -> tuple[ServiceView, ...]:
     by_service: dict[object, list[Finding]] = defaultdict(list)
     for finding in findings:
         by_service[_identity(finding.service)].append(finding)
-    views = [_service(observation, tuple(by_service[_identity(observation.service)])) for observation in observations]
+    views = [
+        _service(run, observation, tuple(by_service[_identity(observation.service)])) for observation in observations
+    ]
     return tuple(sorted(views, key=_service_order))
 
 
@@ -260,8 +253,8 @@ def _identity(service: Service) -> tuple[str, int, str, str]:
     return str(service.endpoint.address), service.endpoint.port, service.protocol, service.resource
 
 
-def _service(observation: Observation, findings: tuple[Finding, ...]) -> ServiceView:
-    active = [finding.severity for finding in findings if finding.status in ACTIVE]
+def _service(run: Run, observation: Observation, findings: tuple[Finding, ...]) -> ServiceView:
+    active = [finding.severity for finding in findings if is_active(finding, run)]
     worst = max(active, key=lambda severity: severity.rank, default=None)
     return ServiceView(observation=observation, findings=findings, severity=worst)
 
@@ -273,11 +266,10 @@ def _service_order(view: ServiceView) -> tuple[Any, ...]:
     return not view.observation.exposed, -rank, held, _service_place(view.service)
 
 
-def _controls(findings: Sequence[Finding]) -> tuple[ControlView, ...]:
+def _controls(active: Iterable[Finding]) -> tuple[ControlView, ...]:
     by_control: dict[str, list[Finding]] = defaultdict(list)
-    for finding in findings:
-        if finding.status in ACTIVE:
-            by_control[finding.control].append(finding)
+    for finding in active:
+        by_control[finding.control].append(finding)
     views = [
         ControlView(control=control, severity=items[0].severity, findings=tuple(items))
         for control, items in by_control.items()

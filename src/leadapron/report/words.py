@@ -10,6 +10,7 @@ from leadapron.model import (
     Count,
     CountKind,
     Finding,
+    Method,
     Observation,
     Product,
     Run,
@@ -19,7 +20,7 @@ from leadapron.model import (
 )
 from leadapron.report.inert import plain
 from leadapron.report.messages import Messages
-from leadapron.report.view import Method, UnknownView, View
+from leadapron.report.view import UnknownView, View
 
 ACCESSES = ("list", "read", "write")
 """What a director asks about; `reach` and `talk` are true of everything that a report shows."""
@@ -38,6 +39,8 @@ def sentence(view: View, t: Messages) -> str:
     totals, run = view.totals, view.run
     if run.status is RunStatus.BLIND:
         return t("sentence.blind", tried=t.number(totals.endpoints_tried))
+    if not totals.endpoints_tried and not totals.servers:
+        return t("sentence.nothing_tried")
     if not totals.servers:
         return t.plural("sentence.nothing_answered", totals.endpoints_tried, tried=t.number(totals.endpoints_tried))
     values = {
@@ -139,7 +142,8 @@ def product(t: Messages, item: Product) -> str:
     if item.name:
         return plain(f"{item.name} {item.version}".strip())
     if item.candidates:
-        return t("product.one_of", names=plain(", ".join(item.candidates)))
+        *first, last = map(plain, item.candidates)
+        return t("product.one_of", first=", ".join(first), last=last) if first else last
     return t("product.toolkit", toolkit=plain(item.toolkit)) if item.toolkit else t("number.unknown")
 
 
@@ -216,13 +220,11 @@ def status(t: Messages, run: Run) -> str:
     return t("status.because", status=text, why=plain(run.why)) if run.why else text
 
 
-def pace(t: Messages, method: Method) -> list[str]:
-    """Sentences on pace and budget; only what is known."""
-    return [
-        t(f"method.{name}", value=t.number(value))
-        for name in method.__dataclass_fields__
-        if (value := getattr(method, name)) is not None
-    ]
+def pace(t: Messages, method: Method | None) -> list[str]:
+    """Sentences on pace and budget; none where they are not known."""
+    if method is None:
+        return []
+    return [t(f"method.{name}", value=t.number(getattr(method, name))) for name in method.__dataclass_fields__]
 
 
 def ports(t: Messages, run: Run) -> str:

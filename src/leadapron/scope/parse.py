@@ -59,7 +59,7 @@ def identifier(value: object) -> str:
 def email(value: object) -> str:
     text = optional_line(value)
     if not text.isascii() or not _EMAIL.fullmatch(text):
-        raise Mistake("is not an e-mail address", 'write one at which you can be reached, "security@hospital.example"')
+        raise Mistake("is not an e-mail address", 'write it as "security@hospital.example"')
     return text
 
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from leadapron.errors import InputError
-from leadapron.model import Address, Endpoint, Finding, Observation, Run, RunStatus, Service, Unknown, Vantage
+from leadapron.model import Address, Endpoint, Finding, Method, Observation, Run, RunStatus, Service, Unknown, Vantage
 from leadapron.store import codec, history, tables
 from leadapron.store.chunk import SweepChunk, unpacked
 from leadapron.store.database import open_database
@@ -67,6 +67,10 @@ class Store:
         self._change_run(
             run_id, status=status.value, why=why, finished_at=finished_at.isoformat(), audit_head=audit_head
         )
+
+    def update_method(self, run_id: str, method: Method) -> None:
+        """A run that goes on may do so under another budget: the report names the last."""
+        self._change_run(run_id, method=codec.dump(method))
 
     def update_totals(self, run_id: str, endpoints_tried: int, endpoints_reached: int) -> None:
         self._change_run(run_id, endpoints_tried=endpoints_tried, endpoints_reached=endpoints_reached)
