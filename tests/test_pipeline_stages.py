@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from leadapron import pipeline_run
 from leadapron.lab.archive import made_up
 from leadapron.lab.server import Behaviour, Server
 from leadapron.model import CountKind, Depth, Endpoint, Observation, Run, RunStatus, Verdict
 from leadapron.net.target import Outcome
 from leadapron.pipeline import Audit, hello_payload
 from leadapron.pipeline_control import Control, Options
+from leadapron.pipeline_run import _method, _new
 from leadapron.protocols.dicom.probe import Dicom
 from leadapron.protocols.dicom.wire.items import UserInformation
 from leadapron.protocols.dicom.wire.pdu import AssociateAC
@@ -63,12 +63,13 @@ class Place:
     @contextlib.contextmanager
     def audit(self, options: Options | None = None) -> Iterator[Audit]:
         scope = load_scope(self.scope)
+        options = options or Options(sweep_timeout=1.0, hello_timeout=2.0)
         gate = Gate(scope, clock=self.clock)
         with (
             Store.open(f"sqlite:///{self.folder / 's.db'}") as store,
             contextlib.closing(AuditLog.open(self.folder / "audit.jsonl")) as audit_log,
         ):
-            run = store.runs()[0] if store.runs() else pipeline_run._new(store, scope)
+            run = store.runs()[0] if store.runs() else _new(store, scope, _method(scope, options))
             audit = Audit(
                 scope=scope,
                 gate=gate,
@@ -77,7 +78,7 @@ class Place:
                 audit_log=audit_log,
                 control=Control(ScopeWatch(self.scope, gate), self.folder / "stop", audit_log),
                 progress=Silent(),
-                options=options or Options(sweep_timeout=1.0, hello_timeout=2.0),
+                options=options,
             )
             with armed(gate, on_denied=audit._denied):
                 yield audit
