@@ -40,6 +40,7 @@ from leadapron.model import (
 )
 from leadapron.net.executor import Executor
 from leadapron.net.gaps import Gaps
+from leadapron.net.line import permitted_sockets
 from leadapron.net.pace import Pace
 from leadapron.net.wide import Outcome, Target, WideEngine
 from leadapron.pipeline_control import Control, Options, Progress
@@ -57,6 +58,8 @@ __all__ = ["Audit", "Control", "Options", "Progress"]
 
 log = logging.getLogger(__name__)
 
+DEEP_SHARE = 4
+"""The deep stage holds this part of the sockets of the wide ones: hundreds that say nothing hold up no others."""
 FULL_ANSWERS, FULL_SECONDS = 5_000_000, 3600.0
 """What `Options.full` lifts the budget of a service to."""
 
@@ -206,7 +209,7 @@ class Audit:
         known = self.store.attempts(self.run_.id)
         cases = {endpoint: jobs for (endpoint, _), jobs in known.items() if "hello" in jobs}
         alike = middleboxes({endpoint: jobs["hello"] for endpoint, jobs in cases.items()})
-        concurrency = max(16, self.options.concurrency // 10)
+        concurrency = permitted_sockets(max(16, self.options.concurrency // DEEP_SHARE))
         executor = Executor(self.gate, self.pace, concurrency=concurrency, gaps=self.gaps)
         self.progress.begin("assess", len(cases), 0)
         watching = asyncio.create_task(executor.watch(lambda: self._stop_executor(executor)))

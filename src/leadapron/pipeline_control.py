@@ -31,7 +31,7 @@ class Options:
     full: bool = False
     """lift the budget of answers and of seconds"""
     concurrency: int = 4096
-    """sockets of the wide stages, and a tenth of it in the deep one"""
+    """sockets of the wide stages, and a quarter of it in the deep one"""
     sweep_timeout: float = SWEEP_TIMEOUT
     hello_timeout: float = HELLO_TIMEOUT
 
