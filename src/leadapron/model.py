@@ -350,6 +350,16 @@ class Method:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """What a granted name resolved to when the run began. For the run it stays that, also when it is resumed."""
+
+    name: str
+    addresses: tuple[Address, ...] = ()
+    reason: Reason | None = None
+    """why there are none"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One audit of one scope from one vantage. Times are UTC and aware."""
 
@@ -371,3 +381,4 @@ class Run:
     ports: tuple[int, ...] = ()
     method: Method | None = None
     """None: not known"""
+    pins: tuple[Pin, ...] = ()

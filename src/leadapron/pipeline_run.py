@@ -11,7 +11,7 @@ from pathlib import Path
 
 from leadapron import __version__
 from leadapron.errors import InputError
-from leadapron.model import Finding, Method, Run
+from leadapron.model import Finding, Method, Pin, Run, Stage, Unknown
 from leadapron.net.resolve import resolve
 from leadapron.pipeline import FULL_ANSWERS, FULL_SECONDS, Audit
 from leadapron.pipeline_control import Control, Options, Progress
@@ -36,9 +36,10 @@ def audit_scope(
         run = _resumed(store, scope) if resume else _new(store, scope, method)
         directory = _directory(run)
         stop_file = directory / "stop"
-        names = sorted({name for grant in scope.grants for name in grant.names})
-        pins, unresolved = resolve(names)
-        gate = Gate(scope, pins=pins)
+        gate = Gate(scope, pins={pin.name: pin.addresses for pin in run.pins if pin.addresses})
+        unresolved = [
+            Unknown(endpoint=pin.name, stage=Stage.CONNECT, reason=pin.reason) for pin in run.pins if pin.reason
+        ]
         with contextlib.closing(AuditLog.open(directory / "audit.jsonl")) as audit_log:
             store.update_method(run.id, method)
             stop_file.unlink(missing_ok=True)  # only now: until the log is ours it may be meant for another process
@@ -94,9 +95,19 @@ def _new(store: Store, scope: Scope, method: Method) -> Run:
         started_at=now,
         ports=scope.ports.dicom,
         method=method,
+        pins=_pins(scope),
     )
     store.create_run(run, permutation_key=secrets.token_hex(16))
     return run
+
+
+def _pins(scope: Scope) -> tuple[Pin, ...]:
+    """Every granted name, resolved: the only time in a run, since the permutation is one of these addresses."""
+    found, unresolved = resolve(sorted({name for grant in scope.grants for name in grant.names}))
+    return (
+        *(Pin(name=name, addresses=addresses) for name, addresses in found.items()),
+        *(Pin(name=unknown.endpoint, reason=unknown.reason) for unknown in unresolved),
+    )
 
 
 def _resumed(store: Store, scope: Scope) -> Run:
