@@ -11,21 +11,17 @@ import enum
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 
-from leadapron import settings
 from leadapron.errors import WireError
-from leadapron.model import Attempt, Completed, Count, Depth, Endpoint, Failed, Reason, Stage
-from leadapron.net.conversation import Conversation, LastWords, Limits, Lost
+from leadapron.model import Completed, Count, Depth, Endpoint, Failed, Reason, Stage
+from leadapron.net.conversation import Conversation, Limits, Lost
 from leadapron.protocols.dicom import answers, identifiers, tally
-from leadapron.protocols.dicom.answers import Answers, End, Level, Tally
+from leadapron.protocols.dicom.answers import Answers, Level, Tally
+from leadapron.protocols.dicom.exchange import Exchange, Over
 from leadapron.protocols.dicom.identifiers import Narrowing
-from leadapron.protocols.dicom.wire import association as wire
-from leadapron.protocols.dicom.wire import dimse, uids
+from leadapron.protocols.dicom.verdict import Answer, Found, is_cap, meaning, without_end
+from leadapron.protocols.dicom.wire import uids
 from leadapron.protocols.dicom.wire.dimse import Status
-from leadapron.protocols.dicom.wire.items import ProposedContext, UserInformation
-from leadapron.protocols.dicom.wire.pdu import Abort, AssociateAC, AssociateRJ, AssociateRQ, ReleaseRQ
 
-MAX_DRAIN = 2_000
-"""Answers that may still come after our C-CANCEL before we abort: what was on its way."""
 ROUND = 50
 """A count that is a multiple of this is checked for a silent cap: products cap at 50, 100, 200, 500, 1000 …"""
 _FIRST_RANGES = ((2020, None), (2010, 2019), (2000, 2009), (1900, 1999))
@@ -33,7 +29,7 @@ _FIRST_RANGES = ((2020, None), (2010, 2019), (2000, 2009), (1900, 1999))
 _ECHO, _MODEL, _WORKLIST = 1, 3, 5
 """Presentation context identifiers of this job."""
 
-Steps = Generator[bytes, bytes, "Found"]
+Steps = Generator[bytes, bytes, Found]
 
 
 class Model(enum.StrEnum):
@@ -47,35 +43,6 @@ class Model(enum.StrEnum):
 _SOP_CLASS = {Model.STUDY_ROOT: uids.STUDY_ROOT_FIND, Model.PATIENT_ROOT: uids.PATIENT_ROOT_FIND}
 
 
-class Answer(enum.StrEnum):
-    """What a server's answer to a query means for the verdict on `list`."""
-
-    PROVEN = "proven"
-    REFUSED = "refused"
-    ABORTED = "aborted"
-    """aborted, or closed without a word, after C-FIND: refused once reproduced where C-ECHO works"""
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """The answer to one kind of query. `why` is set whenever the verdict is unknown or a count is not exact."""
-
-    answer: Answer
-    why: Reason | None = None
-    status: int = -1
-    """the last final status, -1 where none came"""
-    most_answers: int = 0
-    """pending answers to the most generous single query"""
-    capped: bool = False
-    bad_claims: int = 0
-    looping: bool = False
-    studies: Count | None = None
-    series: Count | None = None
-    images: Count | None = None
-    worklist: Count | None = None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InquiryResult:
     """`ended` says where and why the association ended before its questions did; None when it was released."""
@@ -85,13 +52,6 @@ class InquiryResult:
     worklist: Found | None = None
     queries: int = 0
     ended: Failed | None = None
-
-
-class _Over(Exception):  # noqa: N818 - control flow inside this module
-    """The peer ended the association: reason aborted or reset."""
-
-    def __init__(self, reason: Reason) -> None:
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,16 +81,12 @@ class Inquiry:
 class _Asker:
     def __init__(self, job: Inquiry) -> None:
         self.job = job
-        self.association = wire.Association()
-        self.out = b""
-        self.message_id = 0
-        self.queries = 0
+        self.exchange = Exchange(_contexts(job))
         self.stage = Stage.HANDSHAKE
         self.echo_status = -1
         self.model: Found | None = None
         self.worklist: Found | None = None
         self.tally = Tally()
-        self.running: Answers | None = None
         self.asking = 0
         """the context whose questions are under way"""
 
@@ -138,14 +94,14 @@ class _Asker:
         """The questions in order. Whatever ends them early, what was learned before is the result."""
         ended: Failed | None = None
         try:
-            refused = yield from self._associate()
+            refused = yield from self.exchange.associate(self.job.called_aet, self.job.calling_aet)
             if refused is not None:
                 return refused
             yield from self._questions()
-            yield from self._release()
+            yield from self.exchange.release()
         except Lost as lost:
             ended = Failed(stage=self.stage, reason=lost.reason)
-        except _Over as over:
+        except Over as over:
             ended = Failed(stage=self.stage, reason=over.reason)
         except WireError as error:
             reason = Reason.LIMIT if error.limit else Reason.PROTOCOL
@@ -161,7 +117,7 @@ class _Asker:
             echo_status=self.echo_status,
             model=self.model,
             worklist=self.worklist,
-            queries=self.queries,
+            queries=self.exchange.queries,
             ended=ended,
         )
 
@@ -172,133 +128,34 @@ class _Asker:
         elif self.asking == _MODEL and self.model is not None:
             self.model = replace(self.model, why=self.model.why or reason)
         elif self.asking == _WORKLIST and self.worklist is None:
-            seen = self.running.answers if self.running is not None else 0
-            self.worklist = _without_end(seen, reason, worklist=Count.at_least(seen) if seen else None)
+            running = self.exchange.running
+            seen = running.answers if running is not None else 0
+            self.worklist = without_end(seen, reason, worklist=Count.at_least(seen) if seen else None)
 
     def _cut_short(self, reason: Reason) -> Found:
         if not self.tally.answers:
-            return _without_end(0, reason)
+            return without_end(0, reason)
         return self._sum_up(answer=Answer.PROVEN, whole=False, why=reason)
 
-    # -- association -------------------------------------------------------------------------------------------------
-
-    def _associate(self) -> Generator[bytes, bytes, Attempt[InquiryResult] | None]:
-        proposed = [(_ECHO, uids.VERIFICATION)] if self.job.ask_echo else []
-        if self.job.model is not Model.NONE:
-            proposed.append((_MODEL, _SOP_CLASS[self.job.model]))
-        if self.job.ask_worklist:
-            proposed.append((_WORKLIST, uids.MODALITY_WORKLIST_FIND))
-        contexts = tuple(
-            ProposedContext(id=id_, abstract_syntax=uid, transfer_syntaxes=(uids.IMPLICIT_VR_LITTLE_ENDIAN,))
-            for id_, uid in proposed
-        )
-        self.out += self.association.request(
-            AssociateRQ(
-                called_aet=self.job.called_aet,
-                calling_aet=self.job.calling_aet,
-                contexts=contexts,
-                user=our_user_information(),
-            )
-        )
-        event = yield from self._event()
-        if isinstance(event, AssociateRJ):
-            return Failed(stage=Stage.HANDSHAKE, reason=Reason.REFUSED, detail="association rejected")
-        if not isinstance(event, AssociateAC):
-            raise _Over(Reason.ABORTED)
-        return None
-
-    def _release(self) -> Generator[bytes, bytes, None]:
-        """Release, and do not mind how the peer takes it: every question has its answer."""
-        if self.association.state is not wire.State.ESTABLISHED:
-            return
-        self.out += self.association.release()
-        try:
-            yield from self._event()
-        except (Lost, WireError, _Over):
-            return
-
-    def _event(self) -> Generator[bytes, bytes, wire.Event]:
-        while (event := self.association.next_event()) is wire.NEED_DATA:
-            sending, self.out = self.out, b""
-            self.association.receive_data((yield sending))
-        return event
-
     def _questions(self) -> Generator[bytes, bytes, None]:
-        if _ECHO in self.association.contexts:
+        accepted = self.exchange.association.contexts
+        if _ECHO in accepted:
             self.stage = Stage.TALK
-            yield from self._echo()
-        if _MODEL in self.association.contexts:
+            self.echo_status = yield from self.exchange.echo(_ECHO)
+        if _MODEL in accepted:
             self.stage, self.asking = Stage.LIST, _MODEL
             self.model = yield from self._count_model()
-        if _WORKLIST in self.association.contexts:
-            self.stage, self.asking, self.running = Stage.LIST, _WORKLIST, None
+        if _WORKLIST in accepted:
+            self.stage, self.asking, self.exchange.running = Stage.LIST, _WORKLIST, None
             self.worklist = yield from self._count_worklist()
 
-    def _echo(self) -> Generator[bytes, bytes, None]:
-        request = dimse.echo_request(self._next_id(), uids.VERIFICATION)
-        self.out += self.association.send_message(_ECHO, request)
-        event = yield from self._event()
-        if not isinstance(event, wire.Message):
-            raise _Over(Reason.ABORTED if isinstance(event, Abort) else Reason.RESET)
-        answer = event.command
-        if answer.field != dimse.CommandField.C_ECHO_RSP or answer.message_id != request.message_id:
-            raise WireError("a message that does not answer our C-ECHO")
-        assert answer.status is not None
-        self.echo_status = answer.status
-
-    def _next_id(self) -> int:
-        self.message_id += 1
-        return self.message_id
-
-    # -- one query ---------------------------------------------------------------------------------------------------
-
     def _find(
-        self, context_id: int, identifier: bytes, level: Level, into: Tally, *, keep: bool = False
+        self, identifier: bytes, level: Level, into: Tally, *, keep: bool = False
     ) -> Generator[bytes, bytes, Answers]:
-        """One C-FIND. Returns its answers once a final status came; raises _Over when the peer ends it instead."""
-        self.queries += 1
-        message_id = self._next_id()
-        sop_class = _SOP_CLASS.get(self.job.model, "") if context_id == _MODEL else uids.MODALITY_WORKLIST_FIND
-        request = dimse.find_request(message_id, sop_class)
-        self.out += self.association.send_message(context_id, request, identifier)
-        found = self.running = Answers(
-            context_id=context_id,
-            message_id=message_id,
-            level=level,
-            explicit=self.association.is_explicit(context_id),
-            tally=into,
-            keep=keep,
-        )
-        found.receive(self.association.take_buffer())
-        cancelled_at = -1
-        while found.end is None:
-            if cancelled_at < 0 and (found.tally.answers >= self.job.answers or found.tally.looping):
-                self.out += self.association.send_message(context_id, dimse.cancel_request(message_id))
-                cancelled_at = found.answers
-            elif cancelled_at >= 0 and found.answers > cancelled_at + MAX_DRAIN:
-                self.out += self.association.abort()
-                yield from self._farewell()
-                raise _Over(Reason.LIMIT if found.tally.looping else Reason.BUDGET)
-            sending, self.out = self.out, b""
-            found.receive((yield sending))
-        self.association.receive_data(found.rest)
-        if found.end is End.FOREIGN:
-            event = yield from self._event()
-            raise _Over(Reason.RESET if isinstance(event, ReleaseRQ) else Reason.ABORTED)
-        return found
-
-    def _farewell(self) -> Generator[bytes, bytes, None]:
-        """Let the abort go out; what the peer says to it does not matter."""
-        sending, self.out = self.out, b""
-        try:
-            yield LastWords(sending)
-        except Lost:
-            return
+        return self.exchange.find(_MODEL, identifier, level, into, most=self.job.answers, keep=keep)
 
     def _may_ask(self) -> bool:
-        return self.queries < self.job.queries and self.tally.answers < self.job.answers
-
-    # -- counting ----------------------------------------------------------------------------------------------------
+        return self.exchange.queries < self.job.queries and self.tally.answers < self.job.answers
 
     def _count_model(self) -> Steps:
         level, identifier = (
@@ -306,7 +163,7 @@ class _Asker:
             if self.job.model is Model.STUDY_ROOT
             else (answers.PATIENT, identifiers.patients())
         )
-        first = yield from self._find(_MODEL, identifier, level, self.tally, keep=self.job.model is Model.STUDY_ROOT)
+        first = yield from self._find(identifier, level, self.tally, keep=self.job.model is Model.STUDY_ROOT)
         if not self.job.narrow:
             return self._judge_single(first)
         if self.tally.looping:
@@ -345,9 +202,7 @@ class _Asker:
         """A success without answers: once more with another key. A filter is not an empty archive."""
         if self.job.model is Model.STUDY_ROOT and self._may_ask():
             everything = Narrowing(first=dt.date(1900, 1, 1), last=self.job.today + dt.timedelta(days=1))
-            second = yield from self._find(
-                _MODEL, identifiers.studies(everything), answers.STUDY, self.tally, keep=True
-            )
+            second = yield from self._find(identifiers.studies(everything), answers.STUDY, self.tally, keep=True)
             if second.answers:
                 return (yield from self._descend(second, whole=False, why=Reason.EMPTY))
         return Found(answer=Answer.UNKNOWN, why=Reason.EMPTY, status=first.status)
@@ -368,7 +223,7 @@ class _Asker:
         waiting = list(reversed(pieces))
         while waiting and self._may_ask():
             piece = waiting.pop()
-            found = yield from self._find(_MODEL, identifiers.studies(piece), answers.STUDY, self.tally, keep=True)
+            found = yield from self._find(identifiers.studies(piece), answers.STUDY, self.tally, keep=True)
             silent = bool(cap) and found.status == Status.SUCCESS and found.answers >= cap
             if not into_halves or not (silent or is_cap(found.status, found.answers)):
                 continue
@@ -411,7 +266,7 @@ class _Asker:
     def _count_study(self, study: bytes) -> Generator[bytes, bytes, tuple[int, int] | None]:
         """(series, images) of one study; None when the budget ends in the middle or the server refuses the level."""
         below = Tally()
-        found = yield from self._find(_MODEL, identifiers.series(study), answers.SERIES, below, keep=True)
+        found = yield from self._find(identifiers.series(study), answers.SERIES, below, keep=True)
         counted = tally.distinct(below)
         if found.status != Status.SUCCESS or not counted.records:
             return None
@@ -419,11 +274,11 @@ class _Asker:
             return counted.records, counted.images
         total = 0
         for series_uid in below.kept.values():
-            if self.queries >= self.job.queries:
+            if self.exchange.queries >= self.job.queries:
                 return None
             instances = Tally()
             identifier = identifiers.images(study, series_uid)
-            found = yield from self._find(_MODEL, identifier, answers.IMAGE, instances)
+            found = yield from self._find(identifier, answers.IMAGE, instances)
             if found.status != Status.SUCCESS:
                 return None
             total += tally.distinct(instances).records
@@ -459,10 +314,12 @@ class _Asker:
         )
 
     def _count_worklist(self) -> Steps:
-        if self.queries >= self.job.queries:
+        if self.exchange.queries >= self.job.queries:
             return Found(answer=Answer.UNKNOWN, why=Reason.BUDGET)
         own = Tally()
-        found = yield from self._find(_WORKLIST, identifiers.worklist(), answers.WORKLIST, own)
+        found = yield from self.exchange.find(
+            _WORKLIST, identifiers.worklist(), answers.WORKLIST, own, most=self.job.answers
+        )
         if found.answers:
             whole = found.status == Status.SUCCESS
             return Found(
@@ -477,14 +334,6 @@ class _Asker:
         return Found(answer=answer, why=why, status=found.status)
 
 
-def _without_end(seen: int, reason: Reason, worklist: Count | None = None) -> Found:
-    """A query that got no final status."""
-    if seen:
-        return Found(answer=Answer.PROVEN, why=reason, most_answers=seen, worklist=worklist)
-    ended_by_peer = reason in (Reason.ABORTED, Reason.RESET)
-    return Found(answer=Answer.ABORTED if ended_by_peer else Answer.UNKNOWN, why=reason)
-
-
 def _ranges(today: dt.date) -> list[Narrowing]:
     """The date ranges to begin with, latest first. Studies without a date fall out of every one of them."""
     return [
@@ -493,26 +342,11 @@ def _ranges(today: dt.date) -> list[Narrowing]:
     ]
 
 
-def is_cap(status: int, seen: int) -> bool:
-    """A7xx, Cxxx, or an FE00 that we did not ask for behind answers."""
-    return status >> 8 == 0xA7 or status >> 12 == 0xC or (status == Status.CANCEL and seen > 0)
-
-
-def meaning(status: int) -> tuple[Answer, Reason | None]:
-    """What a final status without answers says."""
-    if status in (Status.SOP_CLASS_NOT_SUPPORTED, Status.NOT_AUTHORIZED):
-        return Answer.REFUSED, None
-    if status == Status.SUCCESS:
-        return Answer.UNKNOWN, Reason.EMPTY
-    if is_cap(status, 0):
-        return Answer.UNKNOWN, Reason.LIMIT
-    return Answer.UNKNOWN, Reason.PROTOCOL
-
-
-def our_user_information() -> UserInformation:
-    """Who we say we are, on every association."""
-    return UserInformation(
-        maximum_length=wire.MAX_LENGTH,
-        implementation_class_uid=settings.IMPLEMENTATION_CLASS_UID,
-        implementation_version_name=settings.IMPLEMENTATION_VERSION_NAME.encode(),
-    )
+def _contexts(job: Inquiry) -> dict[int, str]:
+    """What is proposed: identifier and abstract syntax."""
+    contexts = {_ECHO: uids.VERIFICATION} if job.ask_echo else {}
+    if job.model is not Model.NONE:
+        contexts[_MODEL] = _SOP_CLASS[job.model]
+    if job.ask_worklist:
+        contexts[_WORKLIST] = uids.MODALITY_WORKLIST_FIND
+    return contexts
