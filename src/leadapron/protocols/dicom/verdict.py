@@ -15,7 +15,7 @@ class Answer(enum.StrEnum):
     PROVEN = "proven"
     REFUSED = "refused"
     ABORTED = "aborted"
-    """aborted, or closed without a word, after C-FIND: refused once reproduced where C-ECHO works"""
+    """by an A-ABORT after C-FIND: refused once reproduced where C-ECHO works"""
     UNKNOWN = "unknown"
 
 
@@ -42,8 +42,7 @@ def without_end(seen: int, reason: Reason, worklist: Count | None = None) -> Fou
     """A query that got no final status."""
     if seen:
         return Found(answer=Answer.PROVEN, why=reason, most_answers=seen, worklist=worklist)
-    ended_by_peer = reason in (Reason.ABORTED, Reason.RESET)
-    return Found(answer=Answer.ABORTED if ended_by_peer else Answer.UNKNOWN, why=reason)
+    return Found(answer=Answer.ABORTED if reason is Reason.ABORTED else Answer.UNKNOWN, why=reason)
 
 
 def is_cap(status: int, seen: int) -> bool:
