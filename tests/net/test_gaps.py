@@ -41,8 +41,8 @@ def queue(
 
 def taken(turnstile: GappedTurnstile, clock: Clock) -> list[int]:
     found = []
-    while (target := turnstile.next(clock.now, 10_000)) is not None:
-        found.append(target.address)
+    while targets := turnstile.take(clock.now, 10_000, 3):
+        found += [target.address for target in targets]
     return found
 
 
@@ -116,7 +116,7 @@ def test_nothing_is_lost_doubled_or_within_a_gap(plan: list[tuple[int, float]], 
     for _ in range(1000):
         if turnstile.is_empty() and not busy:
             break
-        while len(busy) < room and (target := turnstile.next(clock.now, room - len(busy))) is not None:
+        for target in turnstile.take(clock.now, room - len(busy), room - len(busy)):
             assert not exclusive or target.address not in [other.address for other in busy]
             busy.append(target)
             dialled.append((target, clock.now))

@@ -49,7 +49,7 @@ RETRYING = 64
 
 _EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 _IN_PROGRESS = errno.EINPROGRESS
-_TCP, _QUICKACK = socket.IPPROTO_TCP, socket.TCP_QUICKACK
+_TCP, _QUICKACK, _MORE = int(socket.IPPROTO_TCP), socket.TCP_QUICKACK, int(socket.MSG_MORE)
 _BROKEN = select.EPOLLERR | select.EPOLLHUP
 _READABLE = select.EPOLLIN | select.EPOLLRDHUP | _BROKEN
 _NO_FILES = frozenset({errno.EMFILE, errno.ENFILE})
@@ -274,11 +274,9 @@ class _Visits:
 
     def _line(self, version: int) -> Line:
         """A line with a socket that is watched. Raises OSError."""
-        idle = self._idle[version]
-        if idle:
+        if idle := self._idle[version]:
             return idle.pop()
-        others = self._idle[10 - version]
-        if others and len(self._live) + len(others) >= self._concurrency:
+        if (others := self._idle[10 - version]) and len(self._live) + len(others) >= self._concurrency:
             self._bare.append(others.pop())
             self._bare[-1].socket.close()
         opened = open_socket(version)
@@ -337,17 +335,18 @@ class _Visits:
 
     def _send(self, line: Line) -> bool:
         """Send what is left of hello. Returns whether the line is still open."""
+        unsent = line.unsent
         try:
-            sent = line.socket.send(line.unsent)
+            sent = line.socket.send(unsent)
         except BlockingIOError:
             return True
         except OSError:
             self._finish(line, Outcome.HUNG_UP)
             return False
-        if sent == len(line.unsent):
+        if sent == len(unsent):
             line.stage = AWAITING
         else:
-            line.unsent = line.unsent[sent:]
+            line.unsent = unsent[sent:]
         return True
 
     def _receive(self, line: Line) -> None:
@@ -377,12 +376,13 @@ class _Visits:
 
     def _finish(self, line: Line, outcome: Outcome, answer: bytes = b"") -> None:
         """Leave a connection: farewell and FIN in one packet."""
-        if line.stage == AWAITING and self._exchange.farewell:
+        sock = line.socket
+        if line.stage == AWAITING and (farewell := self._exchange.farewell):
             try:
-                line.socket.send(self._exchange.farewell, socket.MSG_MORE)
+                sock.send(farewell, _MORE)
             except OSError:
                 pass
-        line.socket.close()
+        sock.close()
         del self._live[line.fd]
         line.turn, line.answer = None, b""
         self._bare.append(line)

@@ -73,8 +73,7 @@ def armed(gate: Guard, on_denied: OnDenied | None = None) -> Iterator[None]:
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
-    check = _CHECKS.get(event)
-    if check is not None and (guard := _post.guard) is not None:
+    if (check := _CHECKS.get(event)) is not None and (guard := _post.guard) is not None:
         check(guard, args)
 
 
@@ -82,11 +81,10 @@ def _check_address(guard: Guard, args: tuple[Any, ...]) -> None:
     sock, address = args
     if address is None:
         return  # sendmsg on a connected socket: its connect was checked
-    family = _family_of(sock)
-    if family not in _INET:
-        if family == _UNIX:
+    if _family_of(sock) not in _INET:
+        if _family_of(sock) == _UNIX:
             return
-        _deny(f"address family {family}", 0, Denied.FAMILY)
+        _deny(f"address family {_family_of(sock)}", 0, Denied.FAMILY)
     host, port = address[0], address[1]
     if type(host) is not str or type(port) is not int:
         host, port = _text(host), int(port)
