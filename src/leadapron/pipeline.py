@@ -38,7 +38,7 @@ from leadapron.model import (
     Stage,
     Unknown,
 )
-from leadapron.net.executor import Executor
+from leadapron.net.executor import Executor, all_of
 from leadapron.net.gaps import Gaps
 from leadapron.net.line import permitted_sockets
 from leadapron.net.pace import Pace
@@ -208,16 +208,14 @@ class Audit:
         """Ask every service what it tells a stranger, hundreds of services at once."""
         known = self.store.attempts(self.run_.id)
         cases = {endpoint: jobs for (endpoint, _), jobs in known.items() if "hello" in jobs}
-        alike = middleboxes({endpoint: jobs["hello"] for endpoint, jobs in cases.items()})
+        for endpoint in middleboxes({endpoint: jobs["hello"] for endpoint, jobs in cases.items()}):
+            del cases[endpoint]
         concurrency = permitted_sockets(max(16, self.options.concurrency // DEEP_SHARE))
         executor = Executor(self.gate, self.pace, concurrency=concurrency, gaps=self.gaps)
         self.progress.begin("assess", len(cases), 0)
         watching = asyncio.create_task(executor.watch(lambda: self._stop_executor(executor)))
         try:
-            async with asyncio.TaskGroup() as group:
-                for endpoint, jobs in cases.items():
-                    if endpoint not in alike:
-                        group.create_task(self._assess_one(executor, endpoint, dict(jobs)))
+            await all_of(self._assess_one(executor, endpoint, dict(jobs)) for endpoint, jobs in cases.items())
         finally:
             watching.cancel()
         self.progress.end()

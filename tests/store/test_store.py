@@ -252,3 +252,22 @@ def test_purge_deletes_old_runs_with_everything_of_theirs(store: Store, tmp_path
     with store._engine.connect() as connection:
         for table in (tables.observations, tables.findings):
             assert connection.execute(sa.select(sa.func.count()).select_from(table)).scalar() == 0
+
+
+def test_a_disk_that_is_full_is_one_line_and_what_was_written_is_kept(tmp_path: Path) -> None:
+    with Store.open(f"sqlite:///{tmp_path / 's.db'}") as store:
+        store.create_run(run(1), permutation_key="00")
+        store._engine.dispose()
+
+        def fill(connection: sqlite3.Connection, _record: object) -> None:
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count={pages}")
+
+        sa.event.listen(store._engine, "connect", fill)
+        with pytest.raises(StoreError) as raised:
+            store.record_attempt("run-1", ENDPOINT, "dicom", "hello", {"big": list(range(100_000))})
+        assert "disk is full" in str(raised.value)
+        assert "--resume" in str(raised.value)
+        assert "\n" not in str(raised.value)
+        assert "INSERT" not in str(raised.value)
+        assert store.run().id == "run-1"

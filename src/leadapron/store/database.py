@@ -14,7 +14,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from leadapron.errors import StoreError
 from leadapron.store import tables
@@ -41,7 +41,16 @@ def open_database(url: str, *, create: bool) -> sa.Engine:
     except StoreError:
         engine.dispose()
         raise
+    sa.event.listen(engine, "handle_error", _say_what_failed)
     return engine
+
+
+def _say_what_failed(context: sa.engine.ExceptionContext) -> None:
+    """A full disk, a lock, a server that is gone: no fault of ours, and one line. The statement is not part of it."""
+    if isinstance(context.sqlalchemy_exception, OperationalError):
+        url = context.engine.url.render_as_string() if context.engine is not None else "the store"
+        text = str(context.original_exception).splitlines()[0]
+        raise StoreError(f"{url}: {text}; what was written before is kept: `leadapron audit --resume` goes on with it")
 
 
 def _parse(url: str) -> sa.URL:
