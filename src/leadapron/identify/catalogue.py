@@ -1,6 +1,7 @@
 """The product catalogue: `protocols/*/products/*.toml`, one file a product or toolkit, its id the file's name.
 
 Each entry says where its fingerprint is known from (`source`) and how (`confidence`: source, sample, table, secondary).
+The order of files and of entries means nothing.
 """
 
 from __future__ import annotations
@@ -8,11 +9,15 @@ from __future__ import annotations
 import functools
 import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
-from typing import Literal
+from importlib.resources.abc import Traversable
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from leadapron.errors import InputError
 
 Role = Literal["toolkit", "product", "vendor", "honeypot", "testtool"]
 Confidence = Literal["source", "sample", "table", "secondary"]
@@ -33,64 +38,117 @@ class Fingerprint:
     uid_prefix: str
     version: re.Pattern[bytes] | None
     confidence: Confidence
+    source: str
     ambiguous: bool
     needs_title: bool
     default_titles: tuple[str, ...]
+    titles_source: str
     examples: tuple[str, str, str]
     """implementation class UID, version name, and the version that is read from it"""
 
 
-class _Entry(BaseModel):
+_Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+_Uid = Annotated[str, Field(max_length=64, pattern=r"^[0-9]+(\.[0-9]+)+$")]
+_Title = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x21-\x5b\x5d-\x7e]+$")]
+_SHORTEST_SOURCE = 8
+_LONGEST_MESSAGE = 200
+_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    uid_prefix: str = Field(pattern=r"^[0-9]+(\.[0-9]+)+$")
+
+class _Entry(_Part):
+    uid_prefix: _Uid
     version: str = ""
     confidence: Confidence
-    source: str = Field(min_length=8)
+    source: Annotated[_Line, Field(min_length=_SHORTEST_SOURCE)]
     ambiguous: bool = False
     needs_title: bool = False
-    example_uid: str
-    example_version: str = ""
+    example_uid: _Uid
+    example_version: Annotated[str, Field(max_length=16)] = ""
     example_reads: str = ""
 
+    @field_validator("version")
+    @classmethod
+    def _is_a_pattern(cls, text: str) -> str:
+        try:
+            re.compile(text.encode())
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError("not a regular expression") from error
+        return text
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
 
-    name: str
+class _File(_Part):
+    name: _Line
     role: Role
-    default_titles: tuple[str, ...] = Field(default=(), strict=False)
+    default_titles: Annotated[list[_Title], Field(max_length=5)] = []
     titles_source: str = ""
-    fingerprint: list[_Entry] = Field(min_length=1)
+    fingerprint: Annotated[list[_Entry], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _titles_are_documented(self) -> _File:
+        if self.default_titles and len(self.titles_source) < _SHORTEST_SOURCE:
+            raise ValueError("default_titles: titles_source has to say where they are documented")
+        if not self.default_titles and any(entry.needs_title for entry in self.fingerprint):
+            raise ValueError("needs_title: there are no default_titles")
+        return self
 
 
 @functools.cache
 def fingerprints() -> tuple[Fingerprint, ...]:
     """Every fingerprint of every protocol, in the order of the file names."""
-    found: list[Fingerprint] = []
+    return tuple(entry for file in _files() for entry in parse_product(file.name, file.read_bytes()))
+
+
+def _files() -> Iterator[Traversable]:
     for protocol in sorted(resources.files("leadapron.protocols").iterdir(), key=lambda entry: entry.name):
         folder = protocol / "products"
         if folder.is_dir():
-            for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
-                if file.name.endswith(".toml"):
-                    found += _read(file.name.removesuffix(".toml"), file.read_text(encoding="utf-8"))
-    return tuple(found)
+            found = [file for file in folder.iterdir() if file.name.endswith(".toml")]
+            yield from sorted(found, key=lambda file: file.name)
 
 
-def _read(identifier: str, text: str) -> list[Fingerprint]:
-    file = _File.model_validate(tomllib.loads(text))
-    return [
-        Fingerprint(
-            id=identifier,
-            name=file.name,
-            role=file.role,
-            uid_prefix=entry.uid_prefix,
-            version=re.compile(entry.version.encode()) if entry.version else None,
-            confidence=entry.confidence,
-            ambiguous=entry.ambiguous,
-            needs_title=entry.needs_title,
-            default_titles=file.default_titles,
-            examples=(entry.example_uid, entry.example_version, entry.example_reads),
-        )
-        for entry in file.fingerprint
-    ]
+def parse_product(name: str, document: bytes) -> tuple[Fingerprint, ...]:
+    """The fingerprints in one file, `name` its id with `.toml` behind. Raises `InputError` where it is malformed."""
+    identifier = name.removesuffix(".toml")
+    if not _ID.fullmatch(identifier):
+        raise InputError("a product's file: name it after its id, in small letters, digits and hyphens, with .toml")
+    try:
+        file = _File.model_validate(tomllib.loads(document.decode("utf-8")))
+    except RecursionError as error:
+        raise InputError(f"product {name}: nested too deep") from error
+    except ValidationError as error:
+        raise InputError(f"product {name}: {_first(error)}") from error
+    except ValueError as error:  # of UTF-8, of TOML, of a number with thousands of digits
+        raise InputError(f"product {name}: {_one_line(str(error))}") from error
+    return tuple(_fingerprint(identifier, file, entry) for entry in file.fingerprint)
+
+
+def _first(error: ValidationError) -> str:
+    """The first mistake: its key and what is wrong. Never the value, which can be of any length."""
+    mistake = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return _one_line(f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}".removeprefix(": "))
+
+
+def _one_line(text: str) -> str:
+    shown = "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+    return shown if len(shown) <= _LONGEST_MESSAGE else f"{shown[:_LONGEST_MESSAGE]}…"
+
+
+def _fingerprint(identifier: str, file: _File, entry: _Entry) -> Fingerprint:
+    return Fingerprint(
+        id=identifier,
+        name=file.name,
+        role=file.role,
+        uid_prefix=entry.uid_prefix,
+        version=re.compile(entry.version.encode()) if entry.version else None,
+        confidence=entry.confidence,
+        source=entry.source,
+        ambiguous=entry.ambiguous,
+        needs_title=entry.needs_title,
+        default_titles=tuple(file.default_titles),
+        titles_source=file.titles_source,
+        examples=(entry.example_uid, entry.example_version, entry.example_reads),
+    )

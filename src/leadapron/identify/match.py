@@ -8,13 +8,15 @@ what the groups of a matching pattern caught, in a closed character set.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from leadapron.identify.catalogue import Fingerprint, fingerprints
 from leadapron.model import Product
 
 _VERSION = re.compile(rb"[0-9A-Za-z]{1,8}(?:[.,-][0-9A-Za-z]{1,8}){0,5}")
 MAX_TITLES = 5
+CONFIDENCES = ("source", "sample", "table", "secondary")
+"""The best first."""
 
 
 def match(
@@ -23,24 +25,38 @@ def match(
     *,
     called_titles: Collection[str] = (),
     port: int | None = None,  # noqa: ARG001 - weighs ties in later catalogues
+    catalogue: Iterable[Fingerprint] | None = None,
 ) -> Product:
-    """What the peer is. `called_titles`: the titles, not those of nobody, that it let in."""
-    fitting = [entry for entry in _longest(implementation_uid or "") if _fits(entry, version_name)]
-    toolkits = [entry for entry in fitting if entry.role == "toolkit"]
-    products = [entry for entry in fitting if entry.role != "toolkit"]
-    certain = [entry for entry in products if _is_certain(entry, called_titles)]
-    toolkit = toolkits[0] if len(toolkits) == 1 else None
+    """What the peer is. `called_titles`: the titles, not those of nobody, that it let in.
+
+    `catalogue`, in whatever order: the shipped one, unless another is given.
+    """
+    entries = fingerprints() if catalogue is None else catalogue
+    fitting = [entry for entry in _longest(entries, implementation_uid or "") if _fits(entry, version_name)]
+    certain = [entry for entry in fitting if _is_certain(entry, called_titles)]
+    toolkit = _only(entry for entry in certain if entry.role == "toolkit")
     toolkit_name = f"{toolkit.name} {_version(toolkit, version_name)}".strip() if toolkit else ""
-    if len(certain) == 1:
-        product = certain[0]
+    product = _only(entry for entry in certain if entry.role != "toolkit")
+    if product is not None:
         return Product(
             name=product.name,
             version=_version(product, version_name),
             confidence="secondary" if product.needs_title else product.confidence,
             toolkit=toolkit_name,
         )
-    candidates = tuple(sorted({entry.name for entry in products}))
+    candidates = tuple(sorted({entry.name for entry in fitting if toolkit is None or entry.id != toolkit.id}))
     return Product(toolkit=toolkit_name, confidence=toolkit.confidence if toolkit else "", candidates=candidates)
+
+
+def _only(entries: Iterable[Fingerprint]) -> Fingerprint | None:
+    """The entry of the one product that is left, the most exact of several; None where two products are left."""
+    left = sorted(entries, key=_exactness)
+    return left[0] if left and len({entry.id for entry in left}) == 1 else None
+
+
+def _exactness(entry: Fingerprint) -> tuple[bool, int, bool, bytes, tuple[str, str, str]]:
+    pattern = entry.version.pattern if entry.version else b""
+    return not pattern, CONFIDENCES.index(entry.confidence), entry.needs_title, pattern, entry.examples
 
 
 def default_titles() -> tuple[str, ...]:
@@ -49,9 +65,9 @@ def default_titles() -> tuple[str, ...]:
     return tuple(titles)[:MAX_TITLES]
 
 
-def _longest(uid: str) -> list[Fingerprint]:
+def _longest(entries: Iterable[Fingerprint], uid: str) -> list[Fingerprint]:
     """The entries with the longest prefix of `uid` that is whole or ends at a dot."""
-    found = [entry for entry in fingerprints() if f"{uid}.".startswith(f"{entry.uid_prefix}.")]
+    found = [entry for entry in entries if f"{uid}.".startswith(f"{entry.uid_prefix}.")]
     longest = max((len(entry.uid_prefix) for entry in found), default=0)
     return [entry for entry in found if len(entry.uid_prefix) == longest]
 
