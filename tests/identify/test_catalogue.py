@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import resources
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,8 @@ each_entry = pytest.mark.parametrize(
     fingerprints(),
     ids=[f"{entry.id}-{entry.uid_prefix}-{place}" for place, entry in enumerate(fingerprints())],
 )
+
+PAGE = (Path(__file__).parents[2] / "docs" / "products.md").read_text("utf-8")
 
 GOOD = b"""\
 name = "A product"
@@ -58,7 +61,8 @@ def test_the_example_of_an_entry_is_recognised(entry: Fingerprint) -> None:
     found = match(uid, version_name.encode() or None, called_titles=entry.default_titles)
 
     assert entry.name in (found.name, *found.candidates) or found.toolkit.startswith(entry.name)
-    if not entry.ambiguous:
+    others = {other.name for other in fingerprints() if other.uid_prefix == entry.uid_prefix and other.id != entry.id}
+    if not others.intersection(found.candidates) and not entry.ambiguous:
         assert entry.name == found.name or found.toolkit.startswith(entry.name)
         shown = found.toolkit.removeprefix(entry.name).strip() if entry.role == "toolkit" else found.version
         assert shown == reads
@@ -70,6 +74,49 @@ def test_an_entry_does_not_fit_a_foreign_version_name(entry: Fingerprint) -> Non
     if entry.version is not None:
         assert entry.version.fullmatch(b"") is None
         assert entry.version.fullmatch(b"?ANOTHER PRODUCT") is None
+
+
+@each_entry
+def test_a_product_has_its_line_in_the_documentation(entry: Fingerprint) -> None:
+    (line,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{entry.id}` |")]
+    assert f"| {entry.name} | {entry.role} |" in line
+    assert f"`{entry.uid_prefix}`" in line
+    assert entry.confidence in line
+    assert all(f"`{title}`" in line for title in entry.default_titles)
+
+
+def test_the_documentation_has_no_line_too_many() -> None:
+    documented = [line.split("`")[1] for line in PAGE.splitlines() if line.startswith("| `")]
+    assert [f"{name}.toml" for name in documented] == FILES
+
+
+def test_the_example_of_the_documentation_is_a_product() -> None:
+    _, _, rest = PAGE.partition("```toml\n")
+    assert parse_product("example.toml", rest.partition("```")[0].encode())
+
+
+def test_what_one_cannot_tell_apart_stays_a_tie() -> None:
+    assert match("1.2.840.113845.1.1", b"Syn7,3,0,1").candidates == ("DICOMHawk", "Fujifilm Synapse PACS")
+    assert match("1.2.840.113845.1.1", b"Syn7,3,0,258").name == "Fujifilm Synapse PACS"
+    assert match("1.2.826.0.1.3680043.9.7133.1.1", b"GODICOM_1_1").candidates == ("Dicompot",)
+    assert match("1.2.40.0.13.1.3", b"dcm4che-5.31.0").candidates == ("dcm4chee",)
+
+
+@pytest.mark.parametrize(
+    ("uid", "version_name", "toolkit"),
+    [
+        ("1.2.40.0.13.1.1", b"dcm4che-2.0.28", "dcm4che 2 2.0.28"),
+        ("1.2.40.0.13.1.1", b"dcm4che-1.4.29", "dcm4che 1 1.4.29"),
+        ("1.2.40.0.13.1.1.1", b"dcm4che-1.4-JP", "dcm4che 1 1.4"),
+        ("1.2.40.0.13.1.3", b"dcm4che-5.31.0-S", "dcm4che 3 or 5 5.31.0"),
+        ("1.2.40.0.13.1.3", b"dcm4che-3.3.8", "dcm4che 3 or 5 3.3.8"),
+        ("1.2.826.0.1.3680043.9.3811.0.9.0", b"PYNETDICOM3_090", "pynetdicom 0.9.0"),
+        ("1.2.826.0.1.3680043.8.641", b"RUBY_DCM_0.7.7b", "ruby-dicom 0.7.7b"),
+        ("1.3.6.1.4.1.30071.8", b"fo-dicom 4.0.8", "fo-dicom 4.0.8"),
+    ],
+)
+def test_versions_that_were_seen_are_read(uid: str, version_name: bytes, toolkit: str) -> None:
+    assert match(uid, version_name).toolkit == toolkit
 
 
 def test_documented_titles_are_few_enough_to_try_them_all() -> None:
