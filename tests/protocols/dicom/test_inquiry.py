@@ -58,10 +58,11 @@ def always(*steps: Step) -> OnFind:
 # -- the verdict table -------------------------------------------------------------------------------------------------
 
 
-def test_a_context_that_is_rejected_is_not_asked() -> None:
+def test_a_context_that_is_rejected_is_a_refusal_and_not_asked() -> None:
     peer = Peer(accepts=frozenset((uids.VERIFICATION,)))
-    result = ask(peer)
-    assert result == InquiryResult(echo_status=Status.SUCCESS)
+    refused = Found(answer=Answer.REFUSED)
+    result = ask(peer, replace(JOB, ask_worklist=True))
+    assert result == InquiryResult(echo_status=Status.SUCCESS, model=refused, worklist=refused)
     assert peer.released
 
 

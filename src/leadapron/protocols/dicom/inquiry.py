@@ -145,9 +145,13 @@ class _Asker:
         if _MODEL in accepted:
             self.stage, self.asking = Stage.LIST, _MODEL
             self.model = yield from self._count_model()
+        elif self.job.model is not Model.NONE:
+            self.model = Found(answer=Answer.REFUSED)
         if _WORKLIST in accepted:
             self.stage, self.asking, self.exchange.running = Stage.LIST, _WORKLIST, None
             self.worklist = yield from self._count_worklist()
+        elif self.job.ask_worklist:
+            self.worklist = Found(answer=Answer.REFUSED)
 
     def _find(
         self, identifier: bytes, level: Level, into: Tally, *, keep: bool = False
