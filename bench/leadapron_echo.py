@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from leadapron.model import Completed, Endpoint
 from leadapron.net.conversation import Conversation, Limits
 from leadapron.net.dialer import Line, hold
-from leadapron.protocols.dicom.exchange import our_user_information
+from leadapron.protocols.dicom.inquiry import our_user_information
 from leadapron.protocols.dicom.wire import association as wire
 from leadapron.protocols.dicom.wire import dimse, uids
 from leadapron.protocols.dicom.wire.items import ProposedContext

@@ -17,7 +17,7 @@ sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent / "tests" / "peers")
 from real_servers import Namespace, namespace, orthanc  # noqa: E402
 
 from leadapron.protocols.dicom import identifiers  # noqa: E402
-from leadapron.protocols.dicom.exchange import our_user_information  # noqa: E402
+from leadapron.protocols.dicom.inquiry import our_user_information  # noqa: E402
 from leadapron.protocols.dicom.probe import Dicom  # noqa: E402
 from leadapron.protocols.dicom.wire import dimse, uids  # noqa: E402
 from leadapron.protocols.dicom.wire.items import ProposedContext  # noqa: E402

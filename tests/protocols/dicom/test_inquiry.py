@@ -1,378 +1,579 @@
-"""The verdict table of docs/dicom.md, row by row, and the counts behind it."""
+"""The inquiry against scripted peers: each row of the verdict table, and every way in which a query may end."""
 
 from __future__ import annotations
 
 import datetime as dt
 import itertools
 from collections.abc import Iterator
-from dataclasses import replace
-from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import EVERYTHING, Keys, OnFind, Peer, Step, carry, serving, study
+from scripted_peer import Peer, Query, Script, always, answers_from, archive, ask, in_turn, inquire, spread, study
 
-from leadapron.lab.archive import Archive, made_up
-from leadapron.model import Completed, CountKind, CountSource, Endpoint, Failed, Reason, Stage
-from leadapron.protocols.dicom.inquiry import Inquiry, InquiryResult, Model
-from leadapron.protocols.dicom.verdict import Answer, Found
+from leadapron.lab.archive import ACCESSION, PATIENT_ID, STUDY_DATE, STUDY_IMAGES, STUDY_SERIES, STUDY_UID
+from leadapron.model import Count, CountKind, CountSource, Failed, Reason, Stage
+from leadapron.protocols import payload
+from leadapron.protocols.dicom.exchange import MAX_DRAIN
+from leadapron.protocols.dicom.inquiry import Answer, Found, Model
+from leadapron.protocols.dicom.wire import association as wire
 from leadapron.protocols.dicom.wire import elements, uids
 from leadapron.protocols.dicom.wire.dimse import Status
-from leadapron.protocols.dicom.wire.pdu import AssociateRJ
+from leadapron.protocols.dicom.wire.pdu import Abort, ReleaseRQ
 
-OFFIS_CAP, OUT_OF_RESOURCES = 0xC000, 0xA700
-CAPS = [Status.CANCEL, OUT_OF_RESOURCES, OFFIS_CAP, 0xC123]
-
-JOB = Inquiry(
-    name="ask",
-    endpoint=Endpoint(address=ip_address("127.0.0.1"), port=104),
-    called_aet="ANY-SCP",
-    calling_aet="LEADAPRON",
-    model=Model.STUDY_ROOT,
-    ask_echo=True,
-    ask_worklist=False,
-    queries=40,
-    answers=20_000,
-    today=dt.date(2026, 11, 24),
-)
+PATIENT_STUDIES, PATIENT_IMAGES = 0x00201200, 0x00201204
 
 
-def ask(peer: Peer, job: Inquiry = JOB) -> InquiryResult:
-    attempt = carry(job.converse(), peer.answer)
-    assert isinstance(attempt, Completed), attempt
-    assert len(peer.asked) == attempt.result.queries
-    return attempt.result
-
-
-def model(on_find: OnFind, job: Inquiry = JOB) -> Found:
-    found = ask(Peer(on_find), job).model
+def model_of(peer: Peer, **changes: object) -> Found:
+    found = inquire(peer, **changes).model
     assert found is not None
     return found
-
-
-def always(*steps: Step) -> OnFind:
-    return lambda _: iter(steps)
 
 
 # -- the verdict table -------------------------------------------------------------------------------------------------
 
 
-def test_a_context_that_is_rejected_is_a_refusal_and_not_asked() -> None:
-    peer = Peer(accepts=frozenset((uids.VERIFICATION,)))
-    refused = Found(answer=Answer.REFUSED)
-    result = ask(peer, replace(JOB, ask_worklist=True))
-    assert result == InquiryResult(echo_status=Status.SUCCESS, model=refused, worklist=refused)
-    assert peer.released
+def test_a_rejected_context_is_refused_and_nothing_is_queried() -> None:
+    peer = Peer(always(0), rejects=frozenset((uids.STUDY_ROOT_FIND,)))
+    assert model_of(peer) == Found(answer=Answer.REFUSED)
+    assert (peer.queries, peer.ended) == ([], "release")
 
 
-@pytest.mark.parametrize("status", [Status.SOP_CLASS_NOT_SUPPORTED, Status.NOT_AUTHORIZED])
-def test_not_supported_and_not_authorized_are_refusals(status: int) -> None:
-    found = model(always((status, b"")))
-    assert (found.answer, found.why, found.status) == (Answer.REFUSED, None, status)
+@pytest.mark.parametrize("status", [0x0122, 0x0124])
+def test_a_refusing_status_is_refused(status: int) -> None:
+    peer = Peer(always(status))
+    assert model_of(peer) == Found(answer=Answer.REFUSED, status=status)
+    assert len(peer.queries) == 1
 
 
-def test_an_abort_after_c_find_where_c_echo_worked_is_kept_for_reproduction() -> None:
-    result = ask(Peer(always("abort")))
-    assert result.echo_status == Status.SUCCESS
+def test_an_abort_behind_c_find_where_c_echo_works_is_aborted_for_the_plan_to_reproduce() -> None:
+    result = inquire(Peer(lambda query: [Abort().encode()]))
+    assert result.echo_status == 0
     assert result.model == Found(answer=Answer.ABORTED, why=Reason.ABORTED)
     assert result.ended == Failed(stage=Stage.LIST, reason=Reason.ABORTED)
 
 
-@pytest.mark.parametrize("reason", [Reason.RESET, Reason.TIMEOUT, Reason.LIMIT, Reason.STOPPED])
-def test_a_connection_that_ends_without_a_word_says_nothing_but_why(reason: Reason) -> None:
-    result = ask(Peer(always(reason)))
+def test_pending_answers_are_proven_and_exact_where_a_success_ends_them() -> None:
+    shelf = archive(study(1, series=(3, 4)), study(2, series=(5,)), study(3))
+    found = model_of(Peer(answers_from(shelf)))
+    assert (found.answer, found.why, found.most_answers, found.capped) == (Answer.PROVEN, None, 3, False)
+    assert found.studies == Count.exact(3)
+    assert found.series == Count.exact(4, CountSource.CLAIMED)
+    assert found.images == Count.exact(13, CountSource.CLAIMED)
+
+
+@pytest.mark.parametrize("status", [0xA700, 0xA701, 0xC000, 0xC123])
+def test_a_cap_without_answers_is_narrowed_until_it_is_proven(status: int) -> None:
+    found = model_of(Peer(in_turn(always(status), answers_from(spread(30, step=60)))))
+    assert (found.answer, found.why, found.status) == (Answer.PROVEN, Reason.LIMIT, status)
+    assert found.capped
+    assert found.studies == Count.at_least(30)
+
+
+@pytest.mark.parametrize("status", [0xA700, 0xC000, Status.CANCEL])
+def test_a_cap_behind_answers_is_narrowed_and_stays_a_bound(status: int) -> None:
+    found = model_of(Peer(answers_from(spread(60, step=35), cap=20, at_cap=status)))
+    assert (found.answer, found.why) == (Answer.PROVEN, Reason.LIMIT)
+    assert found.studies == Count.at_least(60)
+    assert found.images == Count.at_least(60, CountSource.CLAIMED)
+
+
+@pytest.mark.parametrize("status", [0xA700, 0xC000])
+def test_a_cap_that_never_gives_an_answer_is_unknown(status: int) -> None:
+    peer = Peer(always(status))
+    found = model_of(peer)
+    assert (found.answer, found.why, found.capped) == (Answer.UNKNOWN, Reason.LIMIT, True)
+    assert 1 < len(peer.queries) <= 40
+
+
+@pytest.mark.parametrize("status", [0xA900, 0x0110, Status.CANCEL, 0x1234])
+def test_a_failure_that_is_no_refusal_is_unknown(status: int) -> None:
+    assert model_of(Peer(always(status))) == Found(answer=Answer.UNKNOWN, why=Reason.PROTOCOL, status=status)
+
+
+def test_a_success_without_answers_is_asked_again_with_other_keys_then_unknown() -> None:
+    peer = Peer(always(0))
+    assert model_of(peer) == Found(answer=Answer.UNKNOWN, why=Reason.EMPTY, status=0)
+    first, second = peer.queries
+    assert first.keys != second.keys
+
+
+def test_a_filter_on_universal_keys_is_seen_through_by_the_second_query() -> None:
+    found = model_of(Peer(in_turn(always(0), answers_from(spread(4)))))
+    assert (found.answer, found.why, found.most_answers) == (Answer.PROVEN, Reason.EMPTY, 4)
+    assert found.studies == Count.at_least(4)
+
+
+@pytest.mark.parametrize("reason", [Reason.RESET, Reason.TIMEOUT, Reason.OUT_OF_SCOPE, Reason.STOPPED])
+def test_a_connection_lost_behind_c_find_is_unknown_with_its_reason(reason: Reason) -> None:
+    result = inquire(Peer(lambda query: [reason]))
     assert result.model == Found(answer=Answer.UNKNOWN, why=reason)
     assert result.ended == Failed(stage=Stage.LIST, reason=reason)
 
 
-def test_pending_answers_prove_it_and_success_makes_them_exact() -> None:
-    found = model(serving(made_up(1, 37)))
-    archive = made_up(1, 37)
-    assert (found.answer, found.why, found.most_answers) == (Answer.PROVEN, None, 37)
-    for count, truth in ((found.studies, 37), (found.series, archive.series), (found.images, archive.images)):
-        assert count is not None
-        assert (count.value, count.kind) == (truth, CountKind.EXACT)
-    assert found.studies is not None and found.studies.source is CountSource.ENUMERATED
-    assert found.images is not None and found.images.source is CountSource.CLAIMED
+def test_a_release_behind_c_find_is_no_refusal() -> None:
+    found = model_of(Peer(lambda query: [ReleaseRQ().encode()]))
+    assert found == Found(answer=Answer.UNKNOWN, why=Reason.RESET)
 
 
-@pytest.mark.parametrize("status", CAPS)
-def test_a_cap_is_split_by_date_and_never_exact(status: int) -> None:
-    archive = made_up(3, 300)
-    dated = sum(1 for each in archive.studies if each.values[0x00080020])
-    found = model(serving(archive, cap=120, status=status))
-    assert (found.answer, found.why, found.capped) == (Answer.PROVEN, Reason.LIMIT, True)
-    assert found.studies is not None
-    assert found.studies.kind is CountKind.BOUND
-    assert dated <= found.studies.value <= 300  # what has no date falls out of every range
+@pytest.mark.parametrize("last", [Reason.RESET, Reason.TIMEOUT, Abort().encode()], ids=["reset", "timeout", "abort"])
+def test_what_came_before_the_end_counts_as_a_bound(last: Reason | bytes) -> None:
+    found = model_of(Peer(lambda query: [query.answer(values) for values in spread(7).find(query.keys)] + [last]))
+    assert found.answer is Answer.PROVEN
+    assert found.why is (Reason.ABORTED if isinstance(last, bytes) else last)
+    assert found.studies == Count.at_least(7)
+    assert found.images == Count.at_least(7, CountSource.CLAIMED)
 
 
-@pytest.mark.parametrize("status", [OUT_OF_RESOURCES, OFFIS_CAP])
-def test_a_cap_without_one_answer_is_unknown(status: int) -> None:
-    found = model(always((status, b"")))
-    assert (found.answer, found.why, found.capped) == (Answer.UNKNOWN, Reason.LIMIT, True)
+def test_a_connection_lost_in_the_handshake_is_no_inquiry() -> None:
+    peer = Peer(always(0))
+    peer.receive = lambda data: None  # type: ignore[method-assign]
+    assert ask(peer) == Failed(stage=Stage.HANDSHAKE, reason=Reason.TIMEOUT)
 
 
-def test_a_day_that_is_capped_is_split_by_accession() -> None:
-    def on_find(keys: Keys) -> Iterator[Step]:
-        """Six studies of one day, two for each of three first letters; two answers at most."""
-        days, accession = keys.get(0x00080020, b"").decode(), keys.get(0x00080050, b"").decode().rstrip("* ")
-        first, _, last = days.strip().partition("-")
-        if not first <= "20240310" <= (last or first or "9"):
-            yield Status.SUCCESS, b""
-            return
-        fitting = [(letter, n) for letter in "AB7" for n in (1, 2) if not accession or letter == accession]
-        for letter, n in fitting[:2]:
-            yield Status.PENDING, study(ord(letter) * 10 + n)
-        yield (Status.CANCEL if len(fitting) > 2 else Status.SUCCESS), b""
-
-    found = model(on_find, replace(JOB, queries=200))
-    assert found.studies is not None
-    assert (found.studies.value, found.studies.kind) == (6, CountKind.BOUND)
+# -- C-ECHO and the association ----------------------------------------------------------------------------------------
 
 
-def test_two_days_that_are_capped_together_are_asked_one_by_one() -> None:
-    def on_find(keys: Keys) -> Iterator[Step]:
-        """Two studies on each of two days, without accession numbers; two answers at most."""
-        first, _, last = keys.get(0x00080020, b"").decode().strip().partition("-")
-        days = [day for day in ("20240310", "20240311") if first <= day <= (last or first or "9")]
-        fitting = [] if keys.get(0x00080050) else [int(f"{day}{n}") for day in days for n in (1, 2)]
-        yield from ((Status.PENDING, study(number)) for number in fitting[:2])
-        yield (Status.CANCEL if len(fitting) > 2 else Status.SUCCESS), b""
-
-    found = model(on_find, replace(JOB, queries=200))
-    assert found.studies is not None
-    assert (found.studies.value, found.studies.kind) == (4, CountKind.BOUND)
+@pytest.mark.parametrize("status", [0, 0x0122, 0x0110])
+def test_the_status_of_c_echo_is_kept_and_the_questions_go_on(status: int) -> None:
+    result = inquire(Peer(answers_from(spread(2)), echo=status))
+    assert result.echo_status == status
+    assert result.model is not None
+    assert result.model.studies == Count.exact(2)
 
 
-@pytest.mark.parametrize("cap", [50, 100])
-def test_a_cap_that_pretends_to_be_a_success_is_seen(cap: int) -> None:
-    archive = made_up(4, 400)
-    dated = sum(1 for each in archive.studies if each.values[0x00080020])
-    found = model(serving(archive, cap=cap, status=Status.SUCCESS), replace(JOB, queries=400))
-    assert (found.answer, found.why, found.capped) == (Answer.PROVEN, Reason.LIMIT, True)
-    assert found.studies is not None
-    assert found.studies.kind is CountKind.BOUND
-    assert dated <= found.studies.value <= 400
+def test_without_being_asked_for_c_echo_is_not_sent() -> None:
+    peer = Peer(answers_from(spread(2)))
+    assert inquire(peer, ask_echo=False).echo_status == -1
+    assert peer.echoes == 0
 
 
-def test_a_round_number_that_is_no_cap_stays_exact() -> None:
-    found = model(serving(made_up(5, 100)))
-    assert found.studies is not None
-    assert (found.studies.value, found.studies.kind, found.why) == (100, CountKind.EXACT, None)
+def test_a_message_that_is_no_answer_to_c_echo_ends_the_inquiry_before_its_queries() -> None:
+    peer = Peer(always(0))
+    peer._answer = lambda message: peer._say([pending_on_echo(message)])  # type: ignore[method-assign]
+    result = inquire(peer)
+    assert result.model is None
+    assert result.ended is not None
+    assert (result.ended.stage, result.ended.reason) == (Stage.TALK, Reason.PROTOCOL)
 
 
-def test_a_query_that_does_not_fit_is_ours() -> None:
-    found = model(always((Status.IDENTIFIER_DOES_NOT_MATCH, b"")))
-    assert (found.answer, found.why) == (Answer.UNKNOWN, Reason.PROTOCOL)
+def pending_on_echo(message: wire.Message) -> bytes:
+    query = Query(number=1, context_id=message.context_id, command=message.command, keys={}, explicit=False)
+    return query.final(0).replace(b"\x30\x80", b"\x20\x80")
 
 
-def test_a_success_without_answers_is_asked_again_with_another_key() -> None:
-    peer = Peer(always((Status.SUCCESS, b"")))
-    found = ask(peer).model
-    assert found is not None
-    assert (found.answer, found.why) == (Answer.UNKNOWN, Reason.EMPTY)
-    assert len(peer.asked) == 2
-    assert peer.asked[0] != peer.asked[1]
+def test_a_transfer_syntax_with_explicit_vr_is_read() -> None:
+    found = model_of(Peer(answers_from(archive(study(1, series=(3, 4)))), explicit=True))
+    assert found.images == Count.exact(7, CountSource.CLAIMED)
 
 
-def test_a_filter_is_no_empty_archive() -> None:
-    def on_find(keys: Keys) -> Iterator[Step]:
-        if keys[0x00080020]:
-            yield Status.PENDING, study(1)
-        yield Status.SUCCESS, b""
-
-    found = model(on_find)
-    assert (found.answer, found.why) == (Answer.PROVEN, Reason.EMPTY)
-    assert found.studies is not None
-    assert (found.studies.value, found.studies.kind) == (1, CountKind.BOUND)
+# -- budgets -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_rejection_is_no_answer_to_a_query() -> None:
-    peer = Peer(rejects=AssociateRJ(result=1, source=1, reason=7))
-    attempt = carry(JOB.converse(), peer.answer)
-    assert isinstance(attempt, Failed)
-    assert (attempt.stage, attempt.reason) == (Stage.HANDSHAKE, Reason.REFUSED)
-
-
-def test_an_error_behind_answers_leaves_a_bound() -> None:
-    found = model(always((Status.PENDING, study(1)), (0x0110, b"")))
-    assert (found.answer, found.status) == (Answer.PROVEN, 0x0110)
-    assert found.studies is not None
-    assert found.why is not None
-    assert found.studies.kind is CountKind.BOUND
-
-
-# -- budgets, loops and lies -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("queries", [1, 2, 7])
-def test_the_budget_of_queries_binds(queries: int) -> None:
-    peer = Peer(serving(made_up(6, 500), cap=3))
-    result = ask(peer, replace(JOB, queries=queries))
-    assert result.queries <= queries
+@pytest.mark.parametrize("queries", [1, 2, 5, 40])
+@pytest.mark.parametrize("claims", [True, False])
+def test_no_more_queries_are_sent_than_the_budget_has(queries: int, claims: bool) -> None:
+    shelf = spread(150, step=15, claims=claims)
+    peer = Peer(answers_from(shelf, cap=10, at_cap=0xA700))
+    result = inquire(peer, queries=queries)
+    assert result.queries == len(peer.queries) <= queries
     assert result.model is not None
     assert result.model.studies is not None
     assert result.model.studies.kind is CountKind.BOUND
 
 
-def test_a_stream_without_end_is_cancelled_at_the_budget() -> None:
-    peer = Peer(lambda _: ((Status.PENDING, study(number)) for number in itertools.count(1)), batch=100)
-    result = ask(peer, replace(JOB, answers=1000))
-    assert peer.cancels == 1
-    found = result.model
-    assert found is not None
-    assert found.studies is not None
-    assert (found.answer, found.why, found.studies.kind) == (Answer.PROVEN, Reason.BUDGET, CountKind.BOUND)
-    assert 1000 <= found.studies.value <= 1200
-
-
-def test_who_does_not_hear_the_cancel_is_aborted() -> None:
-    class Deaf(Peer):
-        def _hear(self, message: object) -> bytes:
-            return b"" if getattr(message, "command").field == 0x0FFF else super()._hear(message)  # type: ignore[arg-type]  # noqa: B009
-
-    peer = Deaf(lambda _: ((Status.PENDING, study(number)) for number in itertools.count(1)), batch=500)
-    found = ask(peer, replace(JOB, answers=1000)).model
-    assert peer.aborted
-    assert found is not None
+def test_the_answers_past_the_budget_are_cancelled_and_the_count_is_a_bound() -> None:
+    peer = Peer(lambda query: (query.answer(values) for values in spread(100).find(query.keys)))
+    found = model_of(peer, answers=30)
+    assert peer.cancelled == [peer.queries[0].command.message_id]
     assert (found.answer, found.why) == (Answer.PROVEN, Reason.BUDGET)
+    assert found.studies == Count.at_least(30)
+    assert len(peer.queries) == 1
 
 
-def test_the_same_record_for_ever_is_one_study() -> None:
-    peer = Peer(lambda _: itertools.repeat((Status.PENDING, study(1, images=7))))
-    found = ask(peer).model
-    assert len(peer.asked) == 1
-    assert found is not None
-    assert found.looping
+def endless(query: Query) -> Iterator[bytes]:
+    for number in itertools.count(1):
+        yield b"".join(query.answer({STUDY_UID: f"2.25.{number}{last}".encode()}) for last in range(100))
+
+
+def the_same(query: Query) -> Iterator[bytes]:
+    piece = query.answer({STUDY_UID: b"2.25.1", STUDY_IMAGES: b"5"}) * 100
+    while True:
+        yield piece
+
+
+def test_who_does_not_mind_a_cancel_is_aborted() -> None:
+    peer = Peer(endless, after_cancel=endless)
+    result = inquire(peer, answers=500)
+    assert peer.ended == "abort"
+    assert result.ended == Failed(stage=Stage.LIST, reason=Reason.BUDGET)
+    assert result.model is not None
+    assert result.model.why is Reason.BUDGET
+    assert result.model.most_answers <= 500 + MAX_DRAIN + 2 * 100
+
+
+@pytest.mark.parametrize("after_cancel", [the_same, always(Status.CANCEL), always(Status.SUCCESS)])
+def test_the_same_record_for_ever_ends_and_counts_as_one(after_cancel: Script) -> None:
+    peer = Peer(the_same, after_cancel=after_cancel)
+    found = model_of(peer)
+    assert len(peer.queries) == len(peer.cancelled) == 1
+    assert (found.why, found.looping) == (Reason.LIMIT, True)
+    assert found.studies == Count.at_least(1)
+    assert found.images == Count.at_least(5, CountSource.CLAIMED)
+
+
+# -- claims ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("claim", [b"-5", b"1000000000000", b"1000001", b"4e3", b"0x10", b"1\\2"])
+def test_a_number_that_no_study_has_is_no_claim(claim: bytes) -> None:
+    shelf = [{STUDY_UID: b"2.25.1", STUDY_SERIES: b"1", STUDY_IMAGES: claim}]
+    shelf.append({STUDY_UID: b"2.25.2", STUDY_SERIES: b"1", STUDY_IMAGES: b"7"})
+    found = model_of(Peer(lambda query: [*map(query.answer, shelf), query.final()]))
+    assert found.bad_claims == 1
+    assert found.why is Reason.LIMIT
+    assert found.images == Count.at_least(7, CountSource.CLAIMED)
+    assert found.series == Count.exact(2, CountSource.CLAIMED)
+
+
+def test_a_study_that_comes_twice_is_counted_once() -> None:
+    shelf = archive(study(1, series=(3,)), study(1, series=(5,)), study(2, series=(2,)))
+    found = model_of(Peer(answers_from(shelf)))
+    assert found.studies == Count.exact(2)
+    assert found.images == Count.exact(7, CountSource.CLAIMED)
+
+
+# -- narrowing ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_cap_is_split_by_date_until_the_pieces_are_whole() -> None:
+    peer = Peer(answers_from(spread(90, step=25), cap=20, at_cap=0xC001))
+    assert model_of(peer).studies == Count.at_least(90)
+    ranges = [query.keys[STUDY_DATE] for query in peer.queries[1:]]
+    assert ranges[0].strip() == b"20200101-20260518"
+    assert len(ranges) == len(set(ranges))
+
+
+def test_studies_of_one_day_are_split_by_accession() -> None:
+    studies = [study(number, day="20260517", accession=f"{number % 6}SYN{number}") for number in range(1, 61)]
+    peer = Peer(answers_from(archive(*studies), cap=15, at_cap=0xA700))
+    assert model_of(peer, queries=80).studies == Count.at_least(60)
+    prefixes = {query.keys.get(ACCESSION, b"").strip() for query in peer.queries}
+    assert {b"0*", b"5*", b"Z*"} <= prefixes
+
+
+def test_studies_of_one_day_are_split_by_their_time() -> None:
+    clock = [f"{hour:02}{minute:02}00" for hour in range(8, 18) for minute in (0, 20, 40)] + ["235959.750"]
+    studies = [study(number, day="20260517", time=time) for number, time in enumerate(clock, start=1)]
+    peer = Peer(answers_from(archive(*studies), cap=10, at_cap=0xA700))
+    assert model_of(peer).studies == Count.at_least(31)
+    assert len(peer.queries) < 40
+    assert not any(ACCESSION in query.keys for query in peer.queries)
+
+
+def test_an_hour_that_is_capped_itself_is_split_by_accession() -> None:
+    studies = [study(n, day="20260517", time="100500", accession=f"{n % 3}SYN{n}") for n in range(1, 31)]
+    peer = Peer(answers_from(archive(*studies), cap=12))
+    assert model_of(peer, queries=100).studies == Count.at_least(30)
+
+
+def test_studies_without_a_date_fall_out_of_every_range_so_that_the_sum_is_a_bound() -> None:
+    dated = [study(number, day="20250101" if number % 2 else "20150101") for number in range(1, 21)]
+    undated = [study(number) for number in range(100, 110)]
+    found = model_of(Peer(answers_from(archive(*dated, *undated), cap=12)))
     assert found.studies is not None
-    assert found.images is not None
-    assert (found.studies.value, found.studies.kind, found.why) == (1, CountKind.BOUND, Reason.LIMIT)
-    assert found.images.value == 7
+    assert (found.studies.kind, found.studies.value) == (CountKind.BOUND, 20)
 
 
-@pytest.mark.parametrize("lie", [-5, 10**12, "many", "1e3", ""])
-def test_claims_that_cannot_be_are_not_counted(lie: object) -> None:
-    found = model(always((Status.PENDING, study(1, images=9)), (Status.PENDING, study(2, images=lie)), (0, b"")))
-    assert found.studies is not None
-    assert found.images is not None
-    assert (found.studies.value, found.images.value, found.images.kind) == (2, 9, CountKind.BOUND)
+def test_a_silent_cap_shows_when_narrower_queries_find_more() -> None:
+    found = model_of(Peer(answers_from(spread(180, first=dt.date(2005, 1, 1), step=40), cap=100, at_cap=0)))
+    assert (found.answer, found.why, found.capped) == (Answer.PROVEN, Reason.LIMIT, True)
+    assert found.studies == Count.at_least(180)
 
 
-def test_a_study_that_comes_twice_counts_once() -> None:
-    twice = study(1, images=9)
-    found = model(always((Status.PENDING, twice), (Status.PENDING, twice), (Status.SUCCESS, b"")))
-    assert found.studies is not None
-    assert found.images is not None
-    assert (found.studies.value, found.images.value) == (1, 9)
+def test_a_round_number_is_exact_where_narrower_queries_find_no_more() -> None:
+    found = model_of(Peer(answers_from(spread(100, first=dt.date(2005, 1, 1), step=70))))
+    assert (found.why, found.capped) == (None, False)
+    assert found.studies == Count.exact(100)
 
 
-def test_answers_without_the_unique_key_make_nothing_exact() -> None:
-    nameless = elements.encode([(0x00201208, b"4 ")])
-    found = model(always((Status.PENDING, study(1)), (Status.PENDING, nameless), (Status.SUCCESS, b"")))
-    assert found.studies is not None
-    assert (found.studies.value, found.studies.kind, found.why) == (1, CountKind.BOUND, Reason.PROTOCOL)
+# -- series and images where studies claim no numbers ------------------------------------------------------------------
 
 
-# -- levels ------------------------------------------------------------------------------------------------------------
+def test_series_and_images_are_enumerated_where_nothing_is_claimed() -> None:
+    shelf = archive(study(1, series=(3, 4)), study(2, series=(5,)), claims=False)
+    peer = Peer(answers_from(shelf))
+    found = model_of(peer)
+    assert found.why is None
+    assert found.series == Count.exact(3)
+    assert found.images == Count.exact(12)
+    assert len(peer.queries) == 1 + 2 + 3
 
 
-def test_where_studies_claim_nothing_series_and_images_are_counted_themselves() -> None:
-    archive = made_up(8, 4, claims=False, largest=5)
-    found = model(serving(archive))
-    assert found.series is not None
-    assert found.images is not None
-    assert (found.series.value, found.series.kind) == (archive.series, CountKind.EXACT)
-    assert (found.images.value, found.images.kind) == (archive.images, CountKind.EXACT)
-
-
-def test_a_sample_of_the_studies_is_an_estimate_around_the_truth() -> None:
-    archive = made_up(9, 200, claims=False, largest=5)
-    found = model(serving(archive), replace(JOB, queries=90))
+def test_a_sample_of_the_studies_makes_an_estimate_with_its_interval() -> None:
+    found = model_of(Peer(answers_from(spread(60, step=30, claims=False))), queries=33)
     assert found.why is Reason.BUDGET
+    assert found.studies == Count.exact(60)
     assert found.images is not None
-    assert found.images.kind is CountKind.ESTIMATE
-    assert found.images.low is not None
-    assert found.images.high is not None
-    width = found.images.high - found.images.low  # of a 95 % interval: the truth is outside of it once in twenty runs
-    assert 0 < width < archive.images
-    assert found.images.low - width <= archive.images <= found.images.high + width
+    assert (found.images.kind, found.images.source) == (CountKind.ESTIMATE, CountSource.SAMPLED)
+    assert found.images.low <= 60 <= (found.images.high or 0)
 
 
-def test_patients_of_the_patient_root_claim_their_studies() -> None:
-    patient = elements.encode([(0x00100020, b"S1"), (0x00201200, b"3 "), (0x00201202, b"5 "), (0x00201204, b"70")])
-    found = model(always((Status.PENDING, patient), (Status.SUCCESS, b"")), replace(JOB, model=Model.PATIENT_ROOT))
-    values = [count.value for count in (found.studies, found.series, found.images) if count is not None]
-    assert values == [3, 5, 70]
+def test_of_a_capped_archive_the_sample_is_a_bound() -> None:
+    found = model_of(Peer(answers_from(spread(60, step=30, claims=False), cap=40)), queries=33)
+    assert found.images is not None
+    assert found.images.kind is CountKind.BOUND
 
 
-def test_worklist_entries_are_counted_beside_the_studies() -> None:
-    def on_find(keys: Keys) -> Iterator[Step]:
-        if 0x00400100 in keys:
-            yield from ((Status.PENDING, elements.encode([(0x00080050, b"SYN1")])) for _ in range(5))
-        else:
-            yield Status.PENDING, study(1)
-        yield Status.SUCCESS, b""
+def test_a_connection_lost_below_the_studies_keeps_the_studies() -> None:
+    shelf = spread(7, claims=False)
+    found = model_of(Peer(in_turn(answers_from(shelf), lambda query: [Reason.RESET])))
+    assert (found.answer, found.why) == (Answer.PROVEN, Reason.RESET)
+    assert found.studies == Count.exact(7)
+    assert found.images is None
 
-    result = ask(Peer(on_find), replace(JOB, ask_worklist=True))
+
+# -- the other information models --------------------------------------------------------------------------------------
+
+
+def test_patients_claim_their_studies_and_are_never_stored_as_patients() -> None:
+    shelf = [
+        {PATIENT_ID: b"SYNTHETIC-1", PATIENT_STUDIES: b"2", PATIENT_IMAGES: b"9"},
+        {PATIENT_ID: b"SYNTHETIC-2", PATIENT_STUDIES: b"1", PATIENT_IMAGES: b"4"},
+    ]
+    peer = Peer(lambda query: [*(query.pending(elements.encode(values.items())) for values in shelf), query.final()])
+    found = model_of(peer, model=Model.PATIENT_ROOT)
+    assert found.studies == Count.exact(3, CountSource.CLAIMED)
+    assert found.images == Count.exact(13, CountSource.CLAIMED)
+    assert found.series is None
+    assert len(peer.queries) == 1
+
+
+def worklist_of(entries: int, final: int = Status.SUCCESS) -> Script:
+    return lambda query: [query.answer({PATIENT_ID: b"SYNTHETIC-1"}) * entries + query.final(final)]
+
+
+def ask_worklist(peer: Peer, **changes: object) -> Found:
+    result = inquire(peer, ask_worklist=True, **{"model": Model.NONE, **changes})
     assert result.worklist is not None
-    assert result.worklist.worklist is not None
-    assert (result.worklist.worklist.value, result.worklist.worklist.kind) == (5, CountKind.EXACT)
+    return result.worklist
+
+
+def test_worklist_entries_are_counted() -> None:
+    found = ask_worklist(Peer(worklist_of(37)))
+    assert (found.answer, found.why) == (Answer.PROVEN, None)
+    assert found.worklist == Count.exact(37)
+
+
+def test_a_worklist_comes_behind_the_model_in_one_association() -> None:
+    result = inquire(Peer(in_turn(answers_from(spread(2)), worklist_of(3))), ask_worklist=True)
     assert result.model is not None
-    assert result.model.studies is not None
-    assert result.model.studies.value == 1
+    assert result.worklist is not None
+    assert (result.model.studies, result.worklist.worklist) == (Count.exact(2), Count.exact(3))
 
 
-def test_one_query_only_to_reproduce_an_abort() -> None:
-    peer = Peer(serving(made_up(3, 300), cap=10))
-    assert ask(peer, replace(JOB, narrow=False)).queries == 1
+def test_a_rejected_worklist_is_refused() -> None:
+    peer = Peer(always(0), rejects=frozenset((uids.MODALITY_WORKLIST_FIND,)))
+    assert ask_worklist(peer) == Found(answer=Answer.REFUSED)
 
 
-def test_an_explicit_title_of_nobody_changes_no_count() -> None:
-    assert model(serving(Archive())).studies is None
+@pytest.mark.parametrize(
+    ("status", "answer", "why"),
+    [
+        (0x0122, Answer.REFUSED, None),
+        (0x0124, Answer.REFUSED, None),
+        (0x0000, Answer.UNKNOWN, Reason.EMPTY),
+        (0xA700, Answer.UNKNOWN, Reason.LIMIT),
+        (0xA900, Answer.UNKNOWN, Reason.PROTOCOL),
+    ],
+)
+def test_a_worklist_without_entries_says_what_its_status_says(status: int, answer: Answer, why: Reason | None) -> None:
+    assert ask_worklist(Peer(always(status))) == Found(answer=answer, why=why, status=status)
 
 
-# -- any bytes ---------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("last", "answer"), [(Abort().encode(), Answer.ABORTED), (Reason.RESET, Answer.UNKNOWN)], ids=["abort", "reset"]
+)
+def test_a_worklist_cut_off(last: bytes | Reason, answer: Answer) -> None:
+    assert ask_worklist(Peer(lambda query: [last])).answer is answer
+    some = ask_worklist(Peer(lambda query: [query.answer({PATIENT_ID: b"SYNTHETIC-1"}) * 4, last]))
+    assert (some.answer, some.worklist) == (Answer.PROVEN, Count.at_least(4))
 
 
-@given(st.lists(st.binary(max_size=200), max_size=6), st.integers(0, 3))
-def test_any_bytes_give_a_result(noise: list[bytes], honest: int) -> None:
-    """After `honest` true answers, noise; then nothing."""
-    peer, coming = Peer(serving(made_up(2, 3))), iter(noise)
-    turn = itertools.count()
-
-    def answer(data: bytes) -> bytes | Reason:
-        if next(turn) < honest:
-            return peer.answer(data)
-        return next(coming, b"") or Reason.TIMEOUT
-
-    attempt = carry(replace(JOB, ask_worklist=True).converse(), answer)
-    assert isinstance(attempt, Completed | Failed)
+def test_a_worklist_is_not_asked_where_the_queries_are_used_up() -> None:
+    peer = Peer(answers_from(spread(2)))
+    assert ask_worklist(peer, model=Model.STUDY_ROOT, queries=1) == Found(answer=Answer.UNKNOWN, why=Reason.BUDGET)
+    assert len(peer.queries) == 1
 
 
-@given(st.integers(1, 4000), st.sampled_from([Reason.RESET, Reason.TIMEOUT, Reason.STOPPED]))
-def test_a_stream_that_breaks_off_anywhere_is_never_exact(place: int, reason: Reason) -> None:
-    peer = Peer(serving(made_up(2, 30)), accepts=EVERYTHING - {uids.VERIFICATION})
-    left, over = [place], [False]
+# -- servers that mean harm --------------------------------------------------------------------------------------------
 
-    def answer(data: bytes) -> bytes | Reason:
-        coming = peer.answer(data)
-        if over[0] or isinstance(coming, Reason):
-            return reason
-        if not peer.asked:
-            return coming
-        piece, left[0] = coming[: left[0]], left[0] - len(coming)
-        over[0] = left[0] <= 0
-        return piece or reason
 
-    attempt = carry(JOB.converse(), answer)
-    assert isinstance(attempt, Completed)
-    result = attempt.result
+def answering(*records: dict[int, bytes], final: int = Status.SUCCESS) -> Script:
+    """The same records, raw, whatever is asked."""
+    return lambda query: [*(query.pending(elements.encode(values.items())) for values in records), query.final(final)]
+
+
+def test_a_round_number_is_not_exact_where_the_budget_leaves_no_narrower_queries() -> None:
+    found = model_of(Peer(answers_from(spread(100, step=20))), queries=1)
+    assert (found.why, found.studies) == (Reason.BUDGET, Count.at_least(100))
+
+
+def test_a_silent_cap_on_recent_studies_only_is_no_exact_count() -> None:
+    found = model_of(Peer(answers_from(spread(150, first=dt.date(2024, 1, 1), step=3), cap=100, at_cap=0)))
+    assert (found.why, found.capped) == (Reason.LIMIT, True)
+    assert found.studies == Count.at_least(150)
+
+
+def test_a_silent_cap_on_studies_of_one_moment_is_no_exact_count() -> None:
+    shelf = archive(*(study(number, day="20260517", time="101500") for number in range(1, 181)))
+    found = model_of(Peer(answers_from(shelf, cap=100, at_cap=0)))
+    assert found.studies is not None
+    assert found.studies.kind is CountKind.BOUND
+    assert found.why in (Reason.BUDGET, Reason.LIMIT)
+
+
+@pytest.mark.parametrize("status", [0, 0xA900, 0x0124])
+def test_narrower_queries_that_find_nothing_or_fail_do_not_prove_a_round_number(status: int) -> None:
+    found = model_of(Peer(in_turn(answers_from(spread(50)), always(status))))
+    assert (found.why, found.studies, found.capped) == (Reason.LIMIT, Count.at_least(50), False)
+
+
+def test_records_that_come_twice_do_not_hide_what_narrower_queries_find_more() -> None:
+    first, rest = spread(90, step=25), spread(95, step=24)
+    peer = Peer(in_turn(answers_from(archive(*first.studies, *first.studies[:10])), answers_from(rest)))
+    found = model_of(peer)
+    assert (found.why, found.studies) == (Reason.LIMIT, Count.at_least(95))
+
+
+def test_answers_without_their_unique_key_leave_no_count_exact() -> None:
+    record = {STUDY_UID: b"2.25.1", STUDY_SERIES: b"1", STUDY_IMAGES: b"7"}
+    found = model_of(Peer(answering(record, {**record, STUDY_UID: b""})))
+    assert found.why is Reason.PROTOCOL
+    assert (found.studies, found.series) == (Count.at_least(1), Count.at_least(1, CountSource.CLAIMED))
+    assert found.images == Count.at_least(7, CountSource.CLAIMED)
+
+
+def test_patients_without_an_identifier_leave_no_count_exact() -> None:
+    record = {PATIENT_ID: b"SYNTHETIC-1", PATIENT_STUDIES: b"2", PATIENT_IMAGES: b"9"}
+    found = model_of(Peer(answering(record, {**record, PATIENT_ID: b""})), model=Model.PATIENT_ROOT)
+    assert found.studies == Count.at_least(2, CountSource.CLAIMED)
+
+
+def test_answers_without_any_unique_key_claim_nothing() -> None:
+    found = model_of(Peer(answering({STUDY_IMAGES: b"7"})))
+    assert (found.answer, found.why) == (Answer.PROVEN, Reason.PROTOCOL)
+    assert (found.studies, found.images) == (Count.at_least(0), None)
+
+
+@pytest.mark.parametrize("narrow", [True, False])
+def test_a_success_behind_our_cancel_is_no_exact_count(narrow: bool) -> None:
+    peer = Peer(endless, after_cancel=always(Status.SUCCESS))
+    found = model_of(peer, answers=70, narrow=narrow)
+    assert (found.why, found.studies) == (Reason.BUDGET, Count.at_least(100))
+
+
+def test_a_worklist_past_the_budget_is_no_exact_count() -> None:
+    entry = lambda query: itertools.repeat(query.answer({PATIENT_ID: b"SYNTHETIC-1"}) * 7)  # noqa: E731
+    found = ask_worklist(Peer(entry, after_cancel=always(Status.SUCCESS)), answers=20)
+    assert (found.why, found.worklist, found.capped) == (Reason.BUDGET, Count.at_least(21), False)
+
+
+def test_a_round_number_of_worklist_entries_or_patients_cannot_be_proven() -> None:
+    assert ask_worklist(Peer(worklist_of(100))).worklist == Count.at_least(100)
+    patients = [{PATIENT_ID: f"SYNTHETIC-{n}".encode(), PATIENT_STUDIES: b"1"} for n in range(50)]
+    found = model_of(Peer(answering(*patients)), model=Model.PATIENT_ROOT)
+    assert (found.why, found.studies) == (Reason.LIMIT, Count.at_least(50, CountSource.CLAIMED))
+
+
+def test_a_long_worklist_does_not_count_as_a_loop() -> None:
+    assert ask_worklist(Peer(worklist_of(4999))).worklist == Count.exact(4999)
+
+
+def test_a_reproduced_query_judges_a_round_number_no_better() -> None:
+    found = model_of(Peer(answers_from(spread(50))), narrow=False)
+    assert (found.why, found.studies) == (Reason.LIMIT, Count.at_least(50))
+
+
+def test_the_answers_of_all_queries_share_one_budget() -> None:
+    shelf = archive(*(study(number, series=(30, 30)) for number in range(1, 21)), claims=False)
+    peer = Peer(answers_from(shelf))
+    result = inquire(peer, answers=100)
+    sent = sum(len(list(shelf.find(query.keys))) for query in peer.queries)
+    assert sent <= 100 + 30
     assert result.model is not None
-    if result.ended is not None and result.ended.stage is Stage.LIST:
-        assert result.model.why is not None
-        assert result.model.studies is None or result.model.studies.kind is CountKind.BOUND
-    else:
-        assert result.model.studies is not None
-        assert result.model.studies.value == 30
+    assert result.model.why is Reason.BUDGET
+    assert result.model.studies == Count.exact(20)
+
+
+def test_a_round_number_of_images_in_a_series_may_be_a_silent_cap() -> None:
+    found = model_of(Peer(answers_from(archive(study(1, series=(180, 3)), claims=False), cap=100, at_cap=0)))
+    assert found.why is Reason.LIMIT
+    assert found.studies == Count.exact(1)
+    assert found.images == Count.at_least(103)
+
+
+def test_a_round_number_of_images_is_exact_where_the_server_once_gave_more() -> None:
+    found = model_of(Peer(answers_from(archive(study(1, series=(100, 101)), claims=False))))
+    assert (found.why, found.images) == (None, Count.exact(201))
+
+
+def test_a_level_that_the_server_refuses_below_the_studies_is_no_budget() -> None:
+    found = model_of(Peer(in_turn(answers_from(spread(3, claims=False)), always(0xA900))))
+    assert (found.answer, found.why, found.studies) == (Answer.PROVEN, Reason.PROTOCOL, Count.exact(3))
+    assert (found.series, found.images) == (None, None)
+
+
+def test_the_studies_counted_before_the_connection_was_lost_are_kept() -> None:
+    shelf = archive(study(1, series=(3,)), study(2, series=(3,)), claims=False)
+    lost: Script = lambda query: [Reason.RESET]  # noqa: E731
+    found = model_of(Peer(in_turn(*[answers_from(shelf)] * 3, lost)))
+    assert (found.why, found.studies) == (Reason.RESET, Count.exact(2))
+    assert found.images == Count.at_least(3, CountSource.SAMPLED)
+
+
+HOSTILE_UIDS = [b"*", b"1.2.3\\1.2.4", b"?" * 9, b"SYNTHETIC^CANARY", b"1" * 65, b"9" * 100_000, b"1.2-1.3"]
+
+
+@pytest.mark.parametrize("uid", HOSTILE_UIDS, ids=lambda uid: uid[:12].decode())
+def test_what_is_no_uid_is_counted_but_never_kept_or_sent_back(uid: bytes) -> None:
+    peer = Peer(answering({STUDY_UID: uid}, {STUDY_UID: b"2.25.1"}))
+    found = model_of(peer)
+    assert found.studies == Count.exact(2)
+    assert {query.keys.get(STUDY_UID, b"").strip(b"\0 ") for query in peer.queries} == {b"", b"2.25.1"}
+
+
+def test_an_abort_behind_a_query_that_was_answered_is_no_refusal() -> None:
+    found = model_of(Peer(in_turn(always(0xA700), lambda query: [Abort().encode()])))
+    assert found == Found(answer=Answer.UNKNOWN, why=Reason.ABORTED, status=0xA700)
+
+
+def test_the_most_generous_query_is_told() -> None:
+    found = model_of(Peer(in_turn(always(0xA700), answers_from(spread(30, step=60)))))
+    assert found.most_answers == 30
+
+
+def test_without_a_query_left_nothing_is_asked() -> None:
+    peer = Peer(answers_from(spread(3)))
+    assert model_of(peer, queries=0) == Found(answer=Answer.UNKNOWN, why=Reason.BUDGET)
+    assert peer.queries == []
+
+
+def test_who_breaks_the_protocol_is_aborted_and_what_came_before_is_kept() -> None:
+    peer = Peer(lambda query: [query.answer({STUDY_UID: b"2.25.1"}), query.final().replace(b"\x20\x80", b"\x21\x80")])
+    result = inquire(peer)
+    assert peer.ended == "abort"
+    assert result.ended is not None
+    assert result.ended.reason is Reason.PROTOCOL
+    assert result.model is not None
+    assert result.model.studies == Count.at_least(1)
+
+
+@given(st.binary(max_size=300), st.sampled_from((1, 2, 3)))
+def test_any_bytes_end_in_a_result_without_a_value_of_the_peer(noise: bytes, when: int) -> None:
+    canary = b"CANARY^SYNTHETIC"
+    said: Script = lambda query: [query.answer({PATIENT_ID: canary, STUDY_UID: b"2.25.1"}), noise + canary]  # noqa: E731
+    peer = Peer(in_turn(*[answers_from(spread(50))] * (when - 1), said))
+    told = repr(payload.dump(inquire(peer)))
+    assert "CANARY" not in told
+    assert "2.25" not in told

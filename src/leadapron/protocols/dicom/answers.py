@@ -11,6 +11,7 @@ walk of `wire.elements`. Both give the same numbers, which a test holds.
 from __future__ import annotations
 
 import enum
+import re
 import struct
 from array import array
 from collections import deque
@@ -39,6 +40,9 @@ LOOP_WINDOW = 4096
 """Answers after which we look whether the same few records come again and again."""
 
 NOT_CLAIMED = -1
+
+_UID = re.compile(rb"[0-9.]{1,64}")
+"""What is kept of a peer is sent back to it: no wildcard, no list, nothing longer than PS3.5 section 9.1 allows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,7 +272,7 @@ class Answers:
             self._strict(buffer, start, stop)
         self.answers += 1  # what cannot be read is no answer
         tally.answers += 1
-        if not tally.answers % LOOP_WINDOW:
+        if not self.answers % LOOP_WINDOW and self._level.unique:
             tally.looping |= len(set(tally.hashes[-LOOP_WINDOW:])) <= LOOP_WINDOW // 16
 
     def _quick(self, buffer: bytes, start: int, stop: int) -> bool:
@@ -321,7 +325,7 @@ class Answers:
             tally.series.append(claimed if (claimed := claims.get(series)) is not None else self._claim(series))
         if self._studies:
             tally.studies.append(claims[studies] if studies in claims else self._claim(studies))
-        if self._keep and key < tally.ceiling:
+        if self._keep and key < tally.ceiling and _UID.fullmatch(uid):
             self._keep_uid(key, uid)
 
     def _claim(self, raw: bytes | None) -> int:

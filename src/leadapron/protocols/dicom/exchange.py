@@ -1,78 +1,71 @@
-"""One association of ours: request it, ask, release. Pure conversation (see `leadapron.net.conversation`)."""
+"""Our side of one association: requests go out, events come in, and each query is held to its budget.
+
+Every method that waits is a generator which yields the bytes to send and is resumed with the bytes that came.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import TypeVar
 
-from leadapron import settings
 from leadapron.errors import WireError
-from leadapron.model import Failed, Reason, Stage
+from leadapron.model import Reason
 from leadapron.net.conversation import LastWords, Lost
 from leadapron.protocols.dicom.answers import Answers, End, Level, Tally
+from leadapron.protocols.dicom.found import Reply
 from leadapron.protocols.dicom.wire import association as wire
-from leadapron.protocols.dicom.wire import dimse, uids
-from leadapron.protocols.dicom.wire.items import ProposedContext, UserInformation
+from leadapron.protocols.dicom.wire import dimse
 from leadapron.protocols.dicom.wire.pdu import Abort, AssociateAC, AssociateRJ, AssociateRQ, ReleaseRQ
 
 MAX_DRAIN = 2_000
 """Answers that may still come after our C-CANCEL before we abort: what was on its way."""
 
+T = TypeVar("T")
 
-class Over(Exception):  # noqa: N818 - control flow of conversations
-    """The association ended before its questions: aborted or reset by the peer; by us for a limit or the budget."""
+Steps = Generator[bytes, bytes, T]
+
+
+class Over(Exception):  # noqa: N818 - control flow of an inquiry
+    """The association ended before the questions did: reason aborted, reset, budget or limit."""
 
     def __init__(self, reason: Reason) -> None:
         self.reason = reason
+        super().__init__(reason.value)
 
 
 class Exchange:
-    """What is said over one association. `abstract_syntaxes` by presentation context identifier."""
+    """One association, and what was asked in it. `queries` and `answers` are its budget."""
 
-    def __init__(self, abstract_syntaxes: dict[int, str]) -> None:
-        self.abstract_syntaxes = abstract_syntaxes
-        self.association = wire.Association()
-        self.out = b""
-        self.message_id = 0
+    def __init__(self, *, queries: int, answers: int) -> None:
+        self.max_queries, self.max_answers = queries, answers
         self.queries = 0
-        self.running: Answers | None = None
-        """the answers to the last query"""
+        """C-FIND requests sent"""
+        self.answers = 0
+        """pending answers to the queries that are over"""
+        self._association = wire.Association()
+        self._out = b""
+        self._message_id = 0
 
-    def associate(self, called_aet: str, calling_aet: str) -> Generator[bytes, bytes, Failed | None]:
-        """None when it was accepted; which contexts were is in `association.contexts`."""
-        contexts = tuple(
-            ProposedContext(id=id_, abstract_syntax=uid, transfer_syntaxes=(uids.IMPLICIT_VR_LITTLE_ENDIAN,))
-            for id_, uid in self.abstract_syntaxes.items()
-        )
-        self.out += self.association.request(
-            AssociateRQ(called_aet=called_aet, calling_aet=calling_aet, contexts=contexts, user=our_user_information())
-        )
+    def associate(self, request: AssociateRQ) -> Steps[bool]:
+        """Whether the association was accepted; False where it was rejected."""
+        self._out += self._association.request(request)
         event = yield from self._event()
-        if isinstance(event, AssociateRJ):
-            return Failed(stage=Stage.HANDSHAKE, reason=Reason.REFUSED, detail="association rejected")
-        if not isinstance(event, AssociateAC):
+        if not isinstance(event, AssociateAC | AssociateRJ):
             raise Over(Reason.ABORTED)
-        return None
+        return isinstance(event, AssociateAC)
 
-    def release(self) -> Generator[bytes, bytes, None]:
-        """Release, and do not mind how the peer takes it: every question has its answer."""
-        if self.association.state is not wire.State.ESTABLISHED:
-            return
-        self.out += self.association.release()
-        try:
-            yield from self._event()
-        except (Lost, WireError, Over):
-            return
+    def has(self, context_id: int) -> bool:
+        """Whether the presentation context was accepted."""
+        return context_id in self._association.contexts
 
-    def _event(self) -> Generator[bytes, bytes, wire.Event]:
-        while (event := self.association.next_event()) is wire.NEED_DATA:
-            sending, self.out = self.out, b""
-            self.association.receive_data((yield sending))
-        return event
+    def may_ask(self) -> bool:
+        """Whether the budget allows one more query."""
+        return self.queries < self.max_queries and self.answers < self.max_answers
 
-    def echo(self, context_id: int) -> Generator[bytes, bytes, int]:
-        """One C-ECHO. Returns its status."""
-        request = dimse.echo_request(self._next_id(), uids.VERIFICATION)
-        self.out += self.association.send_message(context_id, request)
+    def echo(self, context_id: int, sop_class: str) -> Steps[int]:
+        """The status of a C-ECHO."""
+        request = dimse.echo_request(self._next_id(), sop_class)
+        self._out += self._association.send_message(context_id, request)
         event = yield from self._event()
         if not isinstance(event, wire.Message):
             raise Over(Reason.ABORTED if isinstance(event, Abort) else Reason.RESET)
@@ -82,60 +75,80 @@ class Exchange:
         assert answer.status is not None
         return answer.status
 
-    def _next_id(self) -> int:
-        self.message_id += 1
-        return self.message_id
-
     def find(
-        self, context_id: int, identifier: bytes, level: Level, into: Tally, *, most: int, keep: bool = False
-    ) -> Generator[bytes, bytes, Answers]:
-        """One C-FIND, cancelled once `into` holds `most` answers or goes round in circles.
-
-        Returns its answers once a final status came; raises Over when that is not to be had.
-        """
+        self, context_id: int, sop_class: str, identifier: bytes, level: Level, into: Tally, *, keep: bool = False
+    ) -> Steps[Reply]:
+        """One C-FIND. Returns once a final status came; raises Over when the peer ends the association instead."""
         self.queries += 1
         message_id = self._next_id()
-        request = dimse.find_request(message_id, self.abstract_syntaxes[context_id])
-        self.out += self.association.send_message(context_id, request, identifier)
-        found = self.running = Answers(
+        request = dimse.find_request(message_id, sop_class)
+        self._out += self._association.send_message(context_id, request, identifier)
+        found = Answers(
             context_id=context_id,
             message_id=message_id,
             level=level,
-            explicit=self.association.is_explicit(context_id),
+            explicit=self._association.is_explicit(context_id),
             tally=into,
             keep=keep,
         )
-        found.receive(self.association.take_buffer())
-        cancelled_at = -1
-        while found.end is None:
-            if cancelled_at < 0 and (found.tally.answers >= most or found.tally.looping):
-                self.out += self.association.send_message(context_id, dimse.cancel_request(message_id))
-                cancelled_at = found.answers
-            elif cancelled_at >= 0 and found.answers > cancelled_at + MAX_DRAIN:
-                self.out += self.association.abort()
-                yield from self._farewell()
-                raise Over(Reason.LIMIT if found.tally.looping else Reason.BUDGET)
-            sending, self.out = self.out, b""
-            found.receive((yield sending))
-        self.association.receive_data(found.rest)
+        found.receive(self._association.take_buffer())
+        cut = yield from self._drain(found, context_id, message_id)
+        self.answers += found.answers
+        self._association.receive_data(found.rest)
         if found.end is End.FOREIGN:
             event = yield from self._event()
             raise Over(Reason.RESET if isinstance(event, ReleaseRQ) else Reason.ABORTED)
-        return found
+        return Reply(status=found.status, answers=found.answers, cut=cut)
 
-    def _farewell(self) -> Generator[bytes, bytes, None]:
-        """Let the abort go out; what the peer says to it does not matter."""
-        sending, self.out = self.out, b""
+    def _drain(self, found: Answers, context_id: int, message_id: int) -> Steps[Reason | None]:
+        """Take answers to their end; cancel those past the budget, abort who does not mind that.
+
+        Returns why the query was cancelled, None where it was not.
+        """
+        cut: Reason | None = None
+        cancelled_at = 0
+        while found.end is None:
+            if cut is None and (cut := self._excess(found, self.max_answers)) is not None:
+                self._out += self._association.send_message(context_id, dimse.cancel_request(message_id))
+                cancelled_at = found.answers
+            elif cut is not None and found.answers > cancelled_at + MAX_DRAIN:
+                yield from self.abort()
+                raise Over(cut)
+            sending, self._out = self._out, b""
+            found.receive((yield sending))
+        return cut or self._excess(found, self.max_answers + 1)  # it ended in the read that would have shown it
+
+    def _excess(self, found: Answers, enough: int) -> Reason | None:
+        """Why a query has had answers enough."""
+        if found.tally.looping:
+            return Reason.LIMIT
+        return Reason.BUDGET if self.answers + found.answers >= enough else None
+
+    def abort(self) -> Steps[None]:
+        """A-ABORT; what the peer says to it does not matter."""
+        sending = self._out + self._association.abort()
+        self._out = b""
         try:
             yield LastWords(sending)
         except Lost:
             return
 
+    def release(self) -> Steps[None]:
+        """Release, and do not mind how the peer takes it: every question has its answer."""
+        if self._association.state is not wire.State.ESTABLISHED:
+            return
+        self._out += self._association.release()
+        try:
+            yield from self._event()
+        except (Lost, WireError):
+            return
 
-def our_user_information() -> UserInformation:
-    """Who we say we are, on every association."""
-    return UserInformation(
-        maximum_length=wire.MAX_LENGTH,
-        implementation_class_uid=settings.IMPLEMENTATION_CLASS_UID,
-        implementation_version_name=settings.IMPLEMENTATION_VERSION_NAME.encode(),
-    )
+    def _event(self) -> Steps[wire.Event]:
+        while (event := self._association.next_event()) is wire.NEED_DATA:
+            sending, self._out = self._out, b""
+            self._association.receive_data((yield sending))
+        return event
+
+    def _next_id(self) -> int:
+        self._message_id += 1
+        return self._message_id

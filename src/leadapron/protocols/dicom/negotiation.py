@@ -14,7 +14,7 @@ from leadapron.errors import WireError
 from leadapron.model import Attempt, Completed, Depth, Endpoint, Failed, Product, Reason, Stage
 from leadapron.net.conversation import Conversation, LastWords, Limits, Lost
 from leadapron.protocols.base import Identify
-from leadapron.protocols.dicom.exchange import our_user_information
+from leadapron.protocols.dicom.inquiry import our_user_information
 from leadapron.protocols.dicom.wire import association as wire
 from leadapron.protocols.dicom.wire import uids
 from leadapron.protocols.dicom.wire.items import ProposedContext

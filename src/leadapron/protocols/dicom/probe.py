@@ -32,6 +32,7 @@ from leadapron.model import (
 from leadapron.net.conversation import Job, Limits
 from leadapron.protocols import payload
 from leadapron.protocols.base import Case, Hello, Identify, Payload, Protocol, Terms
+from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.inquiry import Inquiry, InquiryResult, Model
 from leadapron.protocols.dicom.negotiation import (
     ANY_TITLE,
@@ -43,7 +44,6 @@ from leadapron.protocols.dicom.negotiation import (
     read_answer,
     request,
 )
-from leadapron.protocols.dicom.verdict import Answer, Found
 from leadapron.protocols.dicom.wire.pdu import HEADER_LENGTH, MAX_ASSOCIATE_LENGTH, Abort
 
 TRANSIENT_RETRIES = 2

@@ -1,0 +1,176 @@
+"""The count behind one information model: studies enumerated, capped queries split, what is not claimed counted below.
+
+A count is exact only where nothing speaks against it (`docs/dicom.md`, Counting).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from dataclasses import replace
+
+from leadapron.model import Count, Reason, Stage
+from leadapron.protocols.dicom import answers, identifiers, splitting, tally
+from leadapron.protocols.dicom.answers import Tally
+from leadapron.protocols.dicom.exchange import Exchange, Steps
+from leadapron.protocols.dicom.found import Answer, Found, Reply, without_answers, without_end
+from leadapron.protocols.dicom.sampling import Sampling
+from leadapron.protocols.dicom.splitting import Splitting
+from leadapron.protocols.dicom.wire import uids
+
+
+class Model(enum.StrEnum):
+    """Which information model answers for studies."""
+
+    STUDY_ROOT = "study_root"
+    PATIENT_ROOT = "patient_root"
+    NONE = "none"
+
+
+SOP_CLASS = {Model.STUDY_ROOT: uids.STUDY_ROOT_FIND, Model.PATIENT_ROOT: uids.PATIENT_ROOT_FIND}
+
+
+class Counting:
+    """One count. `stage` is where it is; `today` bounds date ranges; `narrow` False: one query only."""
+
+    def __init__(self, exchange: Exchange, model: Model, context_id: int, *, today: dt.date, narrow: bool) -> None:
+        self.stage = Stage.LIST
+        self._exchange, self._model, self._context_id = exchange, model, context_id
+        self._today, self._narrows = today, narrow
+        self._sop_class = SOP_CLASS.get(model, "")
+        self._by_study = model is Model.STUDY_ROOT
+        self._tally = Tally()
+        self._most = 0
+        self._status = -1
+        self._sampling = Sampling(exchange, context_id, self._sop_class)
+        self._found: Found | None = None
+        """what is known of the studies while series and images are counted"""
+
+    def run(self) -> Steps[Found]:
+        """The count. Raises what ends the association early."""
+        if not self._exchange.may_ask():
+            return Found(answer=Answer.UNKNOWN, why=Reason.BUDGET)
+        first = yield from self._find(identifiers.studies() if self._by_study else identifiers.patients())
+        if not self._narrows or first.cut is not None:
+            return self._judge(first)
+        if first.is_capped:
+            return (yield from self._capped(first))
+        if not first.is_whole:
+            return self._judge(first)
+        if not first.answers:
+            return (yield from self._second_look(first))
+        return (yield from self._whole(first))
+
+    def interrupted(self, reason: Reason) -> Found:
+        """What was learned when the association ended in the middle."""
+        if self._found is not None:
+            return self._with_sample(self._found, whole=False, why=self._found.why or reason)
+        if self._tally.answers:
+            return self._sum_up(why=reason)
+        if self._status >= 0:  # a server that answered a query before does not abort the next because of who asks
+            return Found(answer=Answer.UNKNOWN, why=reason, status=self._status)
+        return without_end(0, reason)
+
+    def _find(self, identifier: bytes) -> Steps[Reply]:
+        level = answers.STUDY if self._by_study else answers.PATIENT
+        reply: Reply = yield from self._exchange.find(
+            self._context_id, self._sop_class, identifier, level, self._tally, keep=self._by_study
+        )
+        self._most = max(self._most, reply.answers)
+        self._status = reply.status
+        return reply
+
+    def _judge(self, reply: Reply) -> Found:
+        """What one query says alone."""
+        if not reply.answers:
+            return without_answers(reply.status)
+        return self._sum_up(why=reply.why_not_exact, status=reply.status, capped=reply.is_capped)
+
+    def _whole(self, first: Reply) -> Steps[Found]:
+        """A success with answers: exact, unless the number is round and no narrower queries show that it is no cap."""
+        if not first.is_round or not self._by_study:
+            return (yield from self._descend(first, why=first.why_not_exact))
+        before = tally.distinct(self._tally).records
+        pieces = Splitting(self._today, cap=first.answers)
+        left = self._exchange.max_queries - self._exchange.queries
+        yield from self._split(pieces, left // 2)
+        if tally.distinct(self._tally).records > before:
+            yield from self._split(pieces, left)
+            return (yield from self._descend(first, why=Reason.LIMIT, capped=True))
+        why = None if pieces.has_seen_all else Reason.LIMIT if pieces.is_done else Reason.BUDGET
+        return (yield from self._descend(first, why=why))
+
+    def _second_look(self, first: Reply) -> Steps[Found]:
+        """A success without answers: once more with another key. A filter is not an empty archive."""
+        if self._by_study and self._exchange.may_ask():
+            second = yield from self._find(identifiers.studies(splitting.everything(self._today)))
+            if second.is_capped:
+                return (yield from self._capped(second))
+            if second.answers:
+                return (yield from self._descend(second, why=Reason.EMPTY))
+        return without_answers(first.status)
+
+    def _capped(self, reply: Reply) -> Steps[Found]:
+        """A cap: narrow until the pieces are whole. Without an uncapped parent the sum is a bound."""
+        if self._by_study:
+            yield from self._split(Splitting(self._today), self._exchange.max_queries)
+        if not self._tally.answers:
+            return Found(answer=Answer.UNKNOWN, why=Reason.LIMIT, status=reply.status, capped=True)
+        return (yield from self._descend(reply, why=Reason.LIMIT, capped=True))
+
+    def _split(self, pieces: Splitting, queries: int) -> Steps[None]:
+        """Ask piece by piece, with at most so many queries."""
+        last = self._exchange.queries + queries
+        while self._exchange.queries < last and self._exchange.may_ask() and not self._tally.looping:
+            if (piece := pieces.next()) is None:
+                return
+            pieces.take(piece, (yield from self._find(identifiers.studies(piece))))
+
+    def _descend(self, reply: Reply, *, why: Reason | None, capped: bool = False) -> Steps[Found]:
+        """The studies; and where they claim no numbers, what a sample of them holds."""
+        found = self._sum_up(why=why, status=reply.status, capped=capped)
+        if not self._by_study or (found.images is not None and found.series is not None):
+            return found
+        self.stage, self._found = Stage.COUNT, found
+        yield from self._sampling.run(self._tally.kept, self._most)
+        return self._with_sample(found, whole=why is None and not self._tally.without_unique, why=found.why)
+
+    def _with_sample(self, found: Found, *, whole: bool, why: Reason | None) -> Found:
+        population = tally.distinct(self._tally).records
+        if len(self._sampling) < population:
+            why = why or self._sampling.why or (Reason.LIMIT if self._exchange.may_ask() else Reason.BUDGET)
+        return replace(
+            found,
+            why=why or self._sampling.why,
+            series=found.series or self._sampling.series(population, whole=whole),
+            images=found.images or self._sampling.images(population, whole=whole),
+        )
+
+    def _sum_up(self, *, why: Reason | None, status: int = -1, capped: bool = False) -> Found:
+        """The counts so far: exact where `why` is None and nothing was left out."""
+        seen, counted = self._tally, tally.distinct(self._tally)
+        whole = why is None and not seen.looping and not seen.without_unique
+        if seen.looping or seen.bad_claims:
+            why = why or Reason.LIMIT
+        elif seen.without_unique:
+            why = why or Reason.PROTOCOL
+
+        def claimed(total: int, missing: int) -> Count | None:
+            return tally.claimed(total, missing, whole=whole) if counted.records else None
+
+        return Found(
+            answer=Answer.PROVEN,
+            why=why,
+            status=status,
+            most_answers=self._most or seen.answers,
+            capped=capped,
+            bad_claims=seen.bad_claims,
+            looping=seen.looping,
+            studies=(
+                tally.enumerated(counted.records, whole=whole)
+                if self._by_study
+                else claimed(counted.studies, counted.studies_missing)
+            ),
+            series=claimed(counted.series, counted.series_missing),
+            images=claimed(counted.images, counted.images_missing),
+        )

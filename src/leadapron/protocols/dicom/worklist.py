@@ -1,0 +1,42 @@
+"""The count of a Modality Worklist: its entries have no unique key (PS3.4 Table K.6-1), so answers are counted."""
+
+from __future__ import annotations
+
+from leadapron.model import Count, Reason
+from leadapron.protocols.dicom import answers, identifiers, tally
+from leadapron.protocols.dicom.answers import Tally
+from leadapron.protocols.dicom.exchange import Exchange, Steps
+from leadapron.protocols.dicom.found import Answer, Found, without_answers, without_end
+from leadapron.protocols.dicom.wire import uids
+
+
+class Worklist:
+    """One count."""
+
+    def __init__(self, exchange: Exchange, context_id: int) -> None:
+        self._exchange, self._context_id = exchange, context_id
+        self._tally = Tally()
+
+    def interrupted(self, reason: Reason) -> Found:
+        """What was learned when the association ended in the middle."""
+        seen = self._tally.answers
+        return without_end(seen, reason, worklist=Count.at_least(seen) if seen else None)
+
+    def run(self) -> Steps[Found]:
+        """The count. Raises what ends the association early."""
+        if not self._exchange.may_ask():
+            return Found(answer=Answer.UNKNOWN, why=Reason.BUDGET)
+        reply = yield from self._exchange.find(
+            self._context_id, uids.MODALITY_WORKLIST_FIND, identifiers.worklist(), answers.WORKLIST, self._tally
+        )
+        if not reply.answers:
+            return without_answers(reply.status)
+        why = reply.why_not_exact
+        return Found(
+            answer=Answer.PROVEN,
+            why=why,
+            status=reply.status,
+            most_answers=reply.answers,
+            capped=reply.is_capped,
+            worklist=tally.enumerated(reply.answers, whole=why is None),
+        )
