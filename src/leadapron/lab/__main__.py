@@ -1,67 +1,93 @@
 """`python -m leadapron.lab`: the estate in a process of its own.
 
 Prints one JSON line (scope, truth) once everything listens, and serves until its stdin closes: it never outlives who
-started it. Then it prints what each server was asked. Binds loopback only.
+started it. Ctrl-C and SIGTERM end it likewise. Then it prints what each server was asked. Binds loopback only.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import datetime as dt
 import json
-import socket
+import os
+import signal
 import sys
+import threading
+from collections.abc import Sequence
 
+from leadapron.errors import InputError
 from leadapron.lab import estate
+from leadapron.lab.listen import free_port, listening
 
-TRIES = 50
-
-
-def free_port(addresses: list[str]) -> int:
-    """A port that is free on all addresses."""
-    for _ in range(TRIES):
-        with socket.socket() as first:
-            first.bind((addresses[0], 0))
-            port: int = first.getsockname()[1]
-        if all(_is_free(address, port) for address in addresses):
-            return port
-    raise SystemExit("no port is free on all addresses of the demo estate")
+STDIN = 0
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
 
 
-def _is_free(address: str, port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind((address, port))
-        except OSError:
-            return False
-    return True
+async def serve(seed: int) -> None:
+    """The estate, from its first line to its last."""
+    hosts = {str(estate.address(host)): host for host in estate.hosts(seed)}
+    ended = _end_of_input()
+    async with listening({address: host.serve for address, host in hosts.items()}) as port:
+        closed = free_port(list(hosts))
+        today = dt.datetime.now(dt.UTC).date()
+        until = today + dt.timedelta(days=1)
+        scope = estate.scope([port, closed], today.isoformat(), until.isoformat())
+        _say({"scope": scope, "truth": estate.truth(list(hosts.values()), port)})
+        await ended.wait()
+    _say({address: dict(host.asked) for address, host in hosts.items()})
 
 
-async def main(seed: int) -> None:
-    hosts = list(estate.hosts(seed))
-    addresses = [str(estate.address(host)) for host in hosts]
-    port, closed = free_port(addresses), free_port(addresses)
-    servers = [
-        await asyncio.start_server(host.serve, address, port, backlog=1024)
-        for host, address in zip(hosts, addresses, strict=True)
-    ]
-    today = dt.datetime.now(dt.UTC).date()
-    until = today + dt.timedelta(days=1)
-    line = {
-        "scope": estate.scope([port, closed], today.isoformat(), until.isoformat()),
-        "truth": estate.truth(hosts, port),
-    }
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
-    await asyncio.to_thread(sys.stdin.read)
-    for server in servers:
-        server.close()
-    asked = {str(estate.address(host)): dict(host.asked) for host in hosts}
-    sys.stdout.write(json.dumps(asked) + "\n")
+def _end_of_input() -> asyncio.Event:
+    """Set when stdin is at its end, or at SIGINT or SIGTERM."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+
+    def read() -> None:
+        # os.read, since a thread in sys.stdin.read() holds a lock that the end of the interpreter waits for
+        with contextlib.suppress(OSError):
+            while os.read(STDIN, 65_536):
+                pass
+        with contextlib.suppress(RuntimeError):  # the loop has closed
+            loop.call_soon_threadsafe(ended.set)
+
+    threading.Thread(target=read, name="stdin", daemon=True).start()
+    return ended
+
+
+def _say(line: object) -> None:
+    """One JSON line on stdout; into nothing when nobody reads any more."""
+    try:
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _seed(text: str) -> int:
+    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(estate.MAX_SEED))
+    if not is_number or int(text) > estate.MAX_SEED:
+        raise argparse.ArgumentTypeError(f"a seed is a number from 0 to {estate.MAX_SEED}")
+    return int(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0 also after Ctrl-C, 2 for a wrong option or where nothing can listen."""
+    parser = argparse.ArgumentParser(prog="python -m leadapron.lab", description="The demo estate on loopback.")
+    parser.add_argument("--seed", type=_seed, default=2020, help=f"of the made-up studies, 0 to {estate.MAX_SEED}")
+    seed = parser.parse_args(arguments).seed
+    try:
+        asyncio.run(serve(seed))
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_USAGE
+    except KeyboardInterrupt:  # before it could be handled
+        return EXIT_INTERRUPTED
+    return 0
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m leadapron.lab", description="The demo estate on loopback.")
-    parser.add_argument("--seed", type=int, default=2020)
-    asyncio.run(main(parser.parse_args().seed))
+    sys.exit(main())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import fnmatch
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +28,10 @@ VRS = {
     STUDY_IMAGES: b"IS",
     SERIES_IMAGES: b"IS",
 }
+LEVELS = (b"STUDY", b"SERIES", b"IMAGE")
+"""Of the Study Root information model (PS3.4 section C.6.2.1)."""
+MAX_SEED = 999_999_999
+"""A seed is a component of every UID."""
 _UNDATED = 0.03
 _FIRST_DAY = dt.date(2005, 1, 1)
 _DAYS = 7600
@@ -64,15 +67,15 @@ class Archive:
         return sum(study.images for study in self.studies)
 
     def find(self, keys: Keys) -> Iterator[dict[int, bytes]]:
-        """The answers to an identifier: the requested keys of each match, at its level."""
-        level = keys.get(LEVEL, b"").strip()
+        """The answers to an identifier: the requested keys of each match, at its level; none at a level of no model."""
+        level = level_of(keys)
         for study in self.studies:
-            if not all(_matches(pattern, study.values[tag]) for tag, pattern in keys.items() if tag in study.values):
+            if not _fits(keys, study.values):
                 continue
             if level == b"STUDY":
                 yield _answer(keys, {**study.values, **self._claims(study)})
             elif level == b"SERIES":
-                yield from (_answer(keys, values) for values in _series(study, claims=self.claims))
+                yield from (_answer(keys, values) for values, _ in _series(study, keys, claims=self.claims))
             elif level == b"IMAGE":
                 yield from _images(study, keys)
 
@@ -83,7 +86,12 @@ class Archive:
 
 
 def made_up(seed: int, count: int, *, claims: bool = True, largest: int = 60) -> Archive:
-    """`count` studies of synthetic patients, the same for the same seed. Series have 1 to `largest` images."""
+    """`count` studies of synthetic patients, the same for the same seed (0 to `MAX_SEED`).
+
+    Series have 1 to `largest` images. Raises ValueError for another seed: its UIDs would be none.
+    """
+    if not 0 <= seed <= MAX_SEED:
+        raise ValueError(f"a seed is a number from 0 to {MAX_SEED}")
     chance = random.Random(seed)  # noqa: S311 - made-up data
     return Archive(studies=tuple(_study(chance, seed, number, largest) for number in range(count)), claims=claims)
 
@@ -101,19 +109,19 @@ def _study(chance: random.Random, seed: int, number: int, largest: int) -> Study
     return Study(values=values, series=tuple(chance.randint(1, largest) for _ in range(chance.randint(1, 3))))
 
 
-def _series(study: Study, *, claims: bool) -> Iterator[dict[int, bytes]]:
+def _series(study: Study, keys: Keys, *, claims: bool) -> Iterator[tuple[dict[int, bytes], int]]:
+    """The matching series of a study, with the number of their images."""
     for number, images in enumerate(study.series, start=1):
-        uid = study.values[STUDY_UID] + f".{number}".encode()
-        numbers = {SERIES_IMAGES: str(images).encode()} if claims else {}
-        yield {**study.values, SERIES_UID: uid, **numbers}
+        values = {**study.values, SERIES_UID: study.values[STUDY_UID] + f".{number}".encode()}
+        if _fits(keys, {SERIES_UID: values[SERIES_UID]}):
+            yield values | ({SERIES_IMAGES: str(images).encode()} if claims else {}), images
 
 
 def _images(study: Study, keys: Keys) -> Iterator[dict[int, bytes]]:
-    wanted = keys.get(SERIES_UID, b"")
-    for values, images in zip(_series(study, claims=False), study.series, strict=True):
-        if _matches(wanted, values[SERIES_UID]):
-            for number in range(1, images + 1):
-                uid = values[SERIES_UID] + f".{number}".encode()
+    for values, images in _series(study, keys, claims=False):
+        for number in range(1, images + 1):
+            uid = values[SERIES_UID] + f".{number}".encode()
+            if _fits(keys, {INSTANCE_UID: uid}):
                 yield _answer(keys, {**values, INSTANCE_UID: uid})
 
 
@@ -121,19 +129,56 @@ def _answer(keys: Keys, values: Keys) -> dict[int, bytes]:
     return {tag: values.get(tag, b"") if tag != LEVEL else keys[LEVEL] for tag in keys}
 
 
-def _matches(pattern: bytes, value: bytes) -> bool:
-    """Universal, range, list of UIDs, wildcard and single value matching. An empty value matches no range."""
+def level_of(keys: Keys) -> bytes:
+    """The query level that an identifier asks for."""
+    return keys.get(LEVEL, b"").strip(b" \0")
+
+
+def _fits(keys: Keys, values: Keys) -> bool:
+    """Whether every key that is among `values` matches."""
+    return all(_matches(VRS[tag], pattern, values[tag]) for tag, pattern in keys.items() if tag in values)
+
+
+def _matches(vr: bytes, pattern: bytes, value: bytes) -> bool:
+    """Universal, range (dates), list (UIDs), wildcard (text) and single value matching.
+
+    An empty value matches no range; of several values one has to match. Text is compared byte by byte, so that it
+    matters in no character set what a pattern holds.
+    """
     pattern = pattern.strip(b" \0")
-    if not pattern or pattern == value:
+    if not pattern:
         return True
-    if b"\\" in pattern:
+    if vr == b"UI":
         return value in pattern.split(b"\\")
-    if b"-" in pattern and pattern.replace(b"-", b"").isdigit():
-        first, _, last = pattern.partition(b"-")
-        return bool(value) and (not first or value >= first) and (not last or value <= last)
-    if b"*" in pattern or b"?" in pattern:
-        return fnmatch.fnmatchcase(value.decode(), pattern.decode())
-    return False
+    if vr == b"DA":
+        return _in_range(pattern, value)
+    return any(_is_like(pattern, each) for each in value.split(b"\\"))
+
+
+def _in_range(pattern: bytes, date: bytes) -> bool:
+    first, hyphen, last = pattern.partition(b"-")
+    if not hyphen:
+        return date == pattern
+    return bool(date) and first <= date and (not last or date <= last)
+
+
+def _is_like(pattern: bytes, value: bytes) -> bool:
+    """`*` stands for any bytes, `?` for one; nothing else is special (PS3.4 C.2.2.2.4). Takes len * len steps at most."""
+    at = place = 0
+    star, resume = -1, 0
+    while at < len(value):
+        here = pattern[place : place + 1]
+        if here == b"*":
+            star, resume = place, at
+            place += 1
+        elif here and here in (b"?", value[at : at + 1]):
+            at, place = at + 1, place + 1
+        elif star >= 0:
+            resume += 1
+            at, place = resume, star + 1
+        else:
+            return False
+    return not pattern[place:].strip(b"*")
 
 
 def read_identifier(data: bytes, *, explicit: bool) -> dict[int, bytes]:

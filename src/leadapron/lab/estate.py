@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from leadapron.lab import odd
+from leadapron.lab.archive import MAX_SEED as MAX_ARCHIVE_SEED
 from leadapron.lab.archive import Archive, made_up
 from leadapron.lab.odd import Serve
 from leadapron.lab.server import QUERY, RETRIEVE, STORE, WORKLIST, Behaviour, OnFind, Server
@@ -23,6 +24,9 @@ TITLE = "DEMOPACS"
 ANY = "ANY-SCP"
 
 DCM4CHE = ("1.2.40.0.13.1.3", b"dcm4che-5.31.0")
+ARCHIVES = 5
+"""Each has a seed of its own, one after the other."""
+MAX_SEED = MAX_ARCHIVE_SEED - ARCHIVES + 1
 MIDDLEBOX = range(40, 60)
 """Addresses that all echo what they are sent."""
 
@@ -66,7 +70,9 @@ def _exact(archive: Archive) -> dict[str, tuple[int, str]]:
 
 
 def hosts(seed: int) -> Iterator[Host]:
-    """The estate, one server after the other."""
+    """The estate, one server after the other. Raises ValueError for a seed that is not from 0 to `MAX_SEED`."""
+    if not 0 <= seed <= MAX_SEED:
+        raise ValueError(f"a seed is a number from 0 to {MAX_SEED}")
     large, other, capped = made_up(seed, 2500), made_up(seed + 1, 1200), made_up(seed + 2, 700)
     small, locked = made_up(seed + 3, 6, claims=False, largest=9), made_up(seed + 4, 300)
     open_to_all = "proven proven offered offered"
@@ -133,7 +139,8 @@ def _faults(archive: Archive) -> Iterator[Host]:
     dying = Behaviour(archives={"": archive}, on_find=OnFind.DIE, limit=512, accepts=QUERY | RETRIEVE)
     access = {"reach": "proven", "talk": "proven", "list": "proven", "read": "offered", "write": "refused"}
     truth = Truth(resource=ANY, access=access, counts={"studies": (1, "bound")}, unknown=("count", "reset"))
-    yield Host(number=11, what="archive that dies in the middle", serve=Server(dying).serve, truth=truth)
+    server = Server(dying)
+    yield Host(number=11, what="archive that dies in the middle", serve=server.serve, truth=truth, asked=server.asked)
     silence = Truth(resource=None, unknown=("handshake", "timeout"))
     yield Host(number=12, what="silent port", serve=odd.silent, truth=silence)
     web = Truth(resource=None, unknown=("handshake", "protocol"))

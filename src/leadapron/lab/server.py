@@ -5,26 +5,32 @@ from __future__ import annotations
 import asyncio
 import enum
 import itertools
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from leadapron.errors import WireError
-from leadapron.lab.archive import Archive, read_identifier, write_identifier
+from leadapron.lab.archive import LEVELS, Archive, Keys, level_of, read_identifier, write_identifier
 from leadapron.protocols.dicom.wire import association as wire
 from leadapron.protocols.dicom.wire import dimse, uids
 from leadapron.protocols.dicom.wire.dimse import Command, CommandField, Status
 from leadapron.protocols.dicom.wire.items import (
     ABSTRACT_SYNTAX_NOT_SUPPORTED,
     ACCEPTANCE,
+    TRANSFER_SYNTAXES_NOT_SUPPORTED,
     ContextResult,
     ProposedContext,
     UserInformation,
 )
-from leadapron.protocols.dicom.wire.pdu import AssociateAC, AssociateRJ, AssociateRQ, ReleaseRQ
+from leadapron.protocols.dicom.wire.pdu import Abort, AssociateAC, AssociateRJ, AssociateRQ, ReleaseRQ
 
+READ_SIZE = 65_536
 BATCH = 256
-"""Answers that are written together."""
+"""Answers that are written together; between two batches a C-CANCEL is heard."""
+MAX_WAITING = 16
+"""Requests that may come in while a C-FIND is being answered."""
+
+TRANSFER_SYNTAXES = (uids.IMPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_LITTLE_ENDIAN)
 
 QUERY = frozenset((uids.STUDY_ROOT_FIND,))
 RETRIEVE = frozenset((uids.STUDY_ROOT_MOVE, uids.STUDY_ROOT_GET))
@@ -72,9 +78,9 @@ class Server:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, to its end."""
         self.asked["connections"] += 1
-        session = _Session(self, writer)
+        session = _Session(self, reader, writer)
         try:
-            while session.association.state is not wire.State.CLOSED and (data := await reader.read(65_536)):
+            while session.association.state is not wire.State.CLOSED and (data := await reader.read(READ_SIZE)):
                 session.association.receive_data(data)
                 await session.answer_events()
         except (WireError, ConnectionError):
@@ -84,14 +90,19 @@ class Server:
 
 
 class _Session:
-    def __init__(self, server: Server, writer: asyncio.StreamWriter) -> None:
-        self.behaviour, self.asked, self.writer = server.behaviour, server.asked, writer
+    def __init__(self, server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.behaviour, self.asked = server.behaviour, server.asked
+        self.reader, self.writer = reader, writer
+        self.waiting: deque[wire.Event] = deque()
+        """what came in while a C-FIND was being answered"""
         self.association = wire.Association(acceptor=True)
         self.abstract: dict[int, str] = {}
         self.archive = Archive()
 
     async def answer_events(self) -> None:
-        while (event := self.association.next_event()) is not wire.NEED_DATA:
+        while (
+            event := self.waiting.popleft() if self.waiting else self.association.next_event()
+        ) is not wire.NEED_DATA:
             if isinstance(event, AssociateRQ):
                 self.writer.write(self.decide(event))
             elif isinstance(event, wire.Message):
@@ -127,7 +138,10 @@ class _Session:
     def settle(self, context: ProposedContext) -> ContextResult:
         if context.abstract_syntax not in self.behaviour.accepts | {uids.VERIFICATION}:
             return ContextResult(id=context.id, result=ABSTRACT_SYNTAX_NOT_SUPPORTED)
-        return ContextResult(id=context.id, result=ACCEPTANCE, transfer_syntax=context.transfer_syntaxes[0])
+        spoken = [syntax for syntax in context.transfer_syntaxes if syntax in TRANSFER_SYNTAXES]
+        if not spoken:
+            return ContextResult(id=context.id, result=TRANSFER_SYNTAXES_NOT_SUPPORTED)
+        return ContextResult(id=context.id, result=ACCEPTANCE, transfer_syntax=spoken[0])
 
     async def answer(self, message: wire.Message) -> None:
         command = message.command
@@ -137,40 +151,75 @@ class _Session:
         elif command.field == CommandField.C_FIND_RQ:
             self.asked["find"] += 1
             await self.find(message)
+        elif command.field != CommandField.C_CANCEL_RQ and not command.is_response:
+            self.send(message, Status.SOP_CLASS_NOT_SUPPORTED)
 
     def send(self, message: wire.Message, status: int, identifier: bytes = b"") -> None:
+        self.writer.write(self.encode(message, status, identifier))
+
+    def encode(self, message: wire.Message, status: int, identifier: bytes = b"") -> bytes:
         response: Command = dimse.response(message.command, status, has_data_set=bool(identifier))
-        self.writer.write(self.association.send_message(message.context_id, response, identifier))
+        return self.association.send_message(message.context_id, response, identifier)
 
     async def find(self, message: wire.Message) -> None:
         behaviour = self.behaviour
-        if behaviour.on_find is OnFind.NOT_AUTHORIZED:
+        if self.abstract[message.context_id] not in QUERY | WORKLIST:
+            self.send(message, Status.SOP_CLASS_NOT_SUPPORTED)
+        elif behaviour.on_find is OnFind.NOT_AUTHORIZED:
             self.send(message, Status.NOT_AUTHORIZED)
         elif behaviour.on_find is OnFind.ABORT:
             self.writer.write(self.association.abort())
         else:
-            await self.stream(message)
+            keys = read_identifier(message.identifier, explicit=self.association.is_explicit(message.context_id))
+            if self.abstract[message.context_id] in QUERY and level_of(keys) not in LEVELS:
+                self.send(message, Status.IDENTIFIER_DOES_NOT_MATCH)
+            else:
+                await self.stream(message, self.matches(message.context_id, keys))
 
-    async def stream(self, message: wire.Message) -> None:
+    async def stream(self, message: wire.Message, found: Iterator[bytes]) -> None:
+        """Pending answers in batches, then the final status; a C-CANCEL between two batches ends them."""
         behaviour = self.behaviour
-        found = self.matches(message)
         limited = behaviour.on_find is not OnFind.ANSWER
         shown = itertools.islice(found, behaviour.limit) if limited else found
-        for count, identifier in enumerate(shown, start=1):
-            self.send(message, Status.PENDING, identifier)
-            if not count % BATCH:
-                await self.writer.drain()
-        if behaviour.on_find is OnFind.DIE:
+        while batch := list(itertools.islice(shown, BATCH)):
+            self.writer.write(b"".join(self.encode(message, Status.PENDING, identifier) for identifier in batch))
             await self.writer.drain()
+            if await self.is_cancelled(message.command.message_id):
+                self.send(message, Status.CANCEL)
+                return
+        if behaviour.on_find is OnFind.DIE:
             self.writer.transport.abort()
-            return
+            raise ConnectionAbortedError
         is_cut = limited and next(found, None) is not None and behaviour.on_find is OnFind.CAP
         self.send(message, Status.CANCEL if is_cut else Status.SUCCESS)
 
-    def matches(self, message: wire.Message) -> Iterator[bytes]:
-        explicit = self.association.is_explicit(message.context_id)
-        keys = read_identifier(message.identifier, explicit=explicit)
-        if self.abstract[message.context_id] == uids.MODALITY_WORKLIST_FIND:
+    async def is_cancelled(self, message_id: int) -> bool:
+        """Read what has come in by now, without waiting for more; whether it cancels the request."""
+        try:
+            async with asyncio.timeout(0):
+                data = await self.reader.read(READ_SIZE)
+        except TimeoutError:
+            return False
+        if not data:
+            raise ConnectionResetError
+        self.association.receive_data(data)
+        while (event := self.association.next_event()) is not wire.NEED_DATA:
+            if isinstance(event, Abort):
+                raise ConnectionAbortedError
+            if isinstance(event, wire.Message) and _cancels(event.command, message_id):
+                return True
+            if len(self.waiting) >= MAX_WAITING:
+                raise WireError("too many requests at a time", limit=True)
+            self.waiting.append(event)
+        return False
+
+    def matches(self, context_id: int, keys: Keys) -> Iterator[bytes]:
+        explicit = self.association.is_explicit(context_id)
+        if self.abstract[context_id] in WORKLIST:
             worklist = ({0x00100010: f"SYNTHETIC^Scheduled{n}".encode()} for n in range(self.behaviour.worklist))
             return (write_identifier(entry, explicit=explicit) for entry in worklist)
         return (write_identifier(values, explicit=explicit) for values in self.archive.find(keys))
+
+
+def _cancels(command: Command, message_id: int) -> bool:
+    return command.field == CommandField.C_CANCEL_RQ and command.message_id == message_id
