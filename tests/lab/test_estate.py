@@ -128,3 +128,14 @@ def test_what_a_server_was_asked_is_counted_also_by_the_one_that_dies(port: int)
         association.send_c_echo()
     assert host(11).asked["connections"] == before + 1
     assert host(11).asked["echo"] >= 1
+
+
+def test_the_documentation_has_every_server_and_the_bounds() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "lab.md").read_text("utf-8")
+    assert f"0 to {estate.MAX_SEED:,}" in page
+    assert f"`{estate.NETWORK}`" in page
+    for each in HOSTS:
+        number = each.number if each.number not in estate.MIDDLEBOX else estate.MIDDLEBOX.start
+        assert f"`.{number}`" in page
+    for number in (1, 2):
+        assert f"{host(number).truth.counts['studies'][0]:,}" in page

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
+
+from leadapron.model import Endpoint
 
 
 def compare(truth: Sequence[Mapping[str, Any]], report: Mapping[str, Any]) -> list[str]:
@@ -30,10 +33,8 @@ def _service(expected: Mapping[str, Any], service: Mapping[str, Any]) -> Iterato
     for name, verdict in expected["access"].items():
         if service["access"][name] != verdict:
             yield f"{name} is {service['access'][name]}, in truth {verdict}"
-    for name, count in service["counts"].items():
-        if name not in expected["counts"]:
-            continue
-        value, kind = expected["counts"][name]
+    for name, (value, kind) in expected["counts"].items():
+        count = service["counts"].get(name)
         if count is None:
             yield f"{name} were not counted"
         elif count["kind"] != kind or (count["value"] != value if kind == "exact" else count["low"] < value):
@@ -45,7 +46,17 @@ def _unknown(expected: Mapping[str, Any], unknowns: Sequence[Mapping[str, Any]])
         return
     stage, reason = expected["unknown"]
     for unknown in unknowns:
-        is_there = expected["address"] in unknown["endpoint"] or reason == "middlebox"
+        is_there = _covers(unknown["endpoint"], ip_address(expected["address"]), expected["port"])
         if is_there and (unknown["stage"], unknown["reason"]) == (stage, reason):
             return
     yield f"no unknown at {stage} with reason {reason}"
+
+
+def _covers(place: str, address: IPv4Address | IPv6Address, port: int) -> bool:
+    """Whether `place`, an endpoint or a range of addresses on a port, as the report writes them, has the endpoint."""
+    addresses, _, of_range = place.partition(" port ")
+    if not of_range:
+        return place == str(Endpoint(address=address, port=port))
+    first, _, last = addresses.partition("-")
+    low, high = ip_address(first), ip_address(last or first)
+    return of_range == str(port) and low.version == address.version and int(low) <= int(address) <= int(high)
