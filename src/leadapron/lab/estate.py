@@ -73,7 +73,15 @@ def hosts(seed: int) -> Iterator[Host]:
     """The estate, one server after the other. Raises ValueError for a seed that is not from 0 to `MAX_SEED`."""
     if not 0 <= seed <= MAX_SEED:
         raise ValueError(f"a seed is a number from 0 to {MAX_SEED}")
-    large, other, capped = made_up(seed, 2500), made_up(seed + 1, 1200), made_up(seed + 2, 700)
+    large = made_up(seed, 2500)
+    yield from _open(seed, large)
+    yield from _closed()
+    yield from _faults(large)
+
+
+def _open(seed: int, large: Archive) -> Iterator[Host]:
+    """Archives that show what they hold, one of them behind a title that its owner told us."""
+    other, capped = made_up(seed + 1, 1200), made_up(seed + 2, 700)
     small, locked = made_up(seed + 3, 6, claims=False, largest=9), made_up(seed + 4, 300)
     open_to_all = "proven proven offered offered"
     yield _archive(1, "open archive", Behaviour(archives={"": large}), open_to_all, _exact(large))
@@ -102,6 +110,10 @@ def hosts(seed: int) -> Iterator[Host]:
         _exact(locked),
         TITLE,
     )
+
+
+def _closed() -> Iterator[Host]:
+    """Servers that list no archive to a stranger; one lists a worklist."""
     yield _archive(
         6,
         "archive that knows its callers",
@@ -132,7 +144,6 @@ def hosts(seed: int) -> Iterator[Host]:
         {"worklist": (37, "exact")},
     )
     yield _archive(10, "receiver of images", Behaviour(accepts=STORE), "proven refused refused offered", {})
-    yield from _faults(large)
 
 
 def _faults(archive: Archive) -> Iterator[Host]:
