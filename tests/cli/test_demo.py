@@ -87,3 +87,16 @@ def estates() -> set[int]:
 
 def _parent(process: Path) -> int:
     return int((process / "stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+def test_a_seed_that_makes_no_estate_is_one_line(tmp_path: Path) -> None:
+    from leadapron.cli.demo import MAX_SEED
+    from leadapron.lab import estate
+
+    assert MAX_SEED == estate.MAX_SEED
+    for seed in (-1, MAX_SEED + 1):
+        result = leadapron(tmp_path, "demo", "--seed", str(seed))
+
+        assert result.returncode == 2
+        assert len(result.stderr.splitlines()) == 1
+        assert "--seed" in result.stderr

@@ -20,13 +20,16 @@ from leadapron.cli.output import while_read
 START_TIMEOUT = 30.0
 EXIT_DIFFERS = 3
 
+MAX_SEED = 999_999_995
+"""`leadapron.lab.estate.MAX_SEED`, which is not imported for `--help`."""
+
 
 def demo_command(
     output: Annotated[
         Path,
         typer.Option("--output", "-o", help="Where the scope, the store and the report go."),
     ] = Path("leadapron-demo"),
-    seed: Annotated[int, typer.Option("--seed", help="Of the made-up studies.")] = 2020,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=MAX_SEED, help="Of the made-up studies.")] = 2020,
     quiet: QuietOption = False,
 ) -> None:
     try:

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 
 from leadapron.protocols.dicom.wire import elements
 
-STUDY_DATE, ACCESSION, LEVEL, MODALITIES = 0x00080020, 0x00080050, 0x00080052, 0x00080061
+STUDY_DATE, STUDY_TIME = 0x00080020, 0x00080030
+ACCESSION, LEVEL, MODALITIES = 0x00080050, 0x00080052, 0x00080061
 PATIENT_NAME, PATIENT_ID = 0x00100010, 0x00100020
 STUDY_UID, SERIES_UID, INSTANCE_UID = 0x0020000D, 0x0020000E, 0x00080018
 STUDY_SERIES, STUDY_IMAGES, SERIES_IMAGES = 0x00201206, 0x00201208, 0x00201209
 
 VRS = {
     STUDY_DATE: b"DA",
+    STUDY_TIME: b"TM",
     ACCESSION: b"SH",
     LEVEL: b"CS",
     MODALITIES: b"CS",
@@ -140,7 +142,7 @@ def _fits(keys: Keys, values: Keys) -> bool:
 
 
 def _matches(vr: bytes, pattern: bytes, value: bytes) -> bool:
-    """Universal, range (dates), list (UIDs), wildcard (text) and single value matching.
+    """Universal, range (dates, times), list (UIDs), wildcard (text) and single value matching.
 
     An empty value matches no range; of several values one has to match. Text is compared byte by byte, so that it
     matters in no character set what a pattern holds.
@@ -150,16 +152,17 @@ def _matches(vr: bytes, pattern: bytes, value: bytes) -> bool:
         return True
     if vr == b"UI":
         return value in pattern.split(b"\\")
-    if vr == b"DA":
+    if vr in (b"DA", b"TM"):
         return _in_range(pattern, value)
     return any(_is_like(pattern, each) for each in value.split(b"\\"))
 
 
-def _in_range(pattern: bytes, date: bytes) -> bool:
+def _in_range(pattern: bytes, value: bytes) -> bool:
+    """Dates, and times of one length."""
     first, hyphen, last = pattern.partition(b"-")
     if not hyphen:
-        return date == pattern
-    return bool(date) and first <= date and (not last or date <= last)
+        return value == pattern
+    return bool(value) and first <= value and (not last or value <= last)
 
 
 def _is_like(pattern: bytes, value: bytes) -> bool:
