@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_peer import Peer, Query, Script, always, answers_from, archive, ask, in_turn, inquire, spread, study
 
-from leadapron.lab.archive import ACCESSION, PATIENT_ID, STUDY_DATE, STUDY_IMAGES, STUDY_SERIES, STUDY_UID
+from leadapron.lab.archive import ACCESSION, INSTANCE_UID, PATIENT_ID, STUDY_DATE, STUDY_IMAGES, STUDY_SERIES, STUDY_UID
 from leadapron.model import Count, CountKind, CountSource, Failed, Reason, Stage
 from leadapron.protocols import payload
 from leadapron.protocols.dicom.exchange import MAX_DRAIN
@@ -263,11 +263,14 @@ def test_studies_of_one_day_are_split_by_accession() -> None:
 
 
 def test_studies_of_one_day_are_split_by_their_time() -> None:
-    clock = [f"{hour:02}{minute:02}00" for hour in range(8, 18) for minute in (0, 20, 40)] + ["235959.750"]
+    clock = [f"{hour:02}{minute:02}00" for hour in range(8, 18) for minute in (0, 20, 40)] + [
+        "115959.750",
+        "235959.750",
+    ]
     studies = [study(number, day="20260517", time=time) for number, time in enumerate(clock, start=1)]
     peer = Peer(answers_from(archive(*studies), cap=10, at_cap=0xA700))
-    assert model_of(peer).studies == Count.at_least(31)
-    assert len(peer.queries) < 40
+    assert model_of(peer, queries=60).studies == Count.at_least(32)
+    assert len(peer.queries) < 60
     assert not any(ACCESSION in query.keys for query in peer.queries)
 
 
@@ -514,8 +517,18 @@ def test_a_round_number_of_images_in_a_series_may_be_a_silent_cap() -> None:
 
 
 def test_a_round_number_of_images_is_exact_where_the_server_once_gave_more() -> None:
-    found = model_of(Peer(answers_from(archive(study(1, series=(100, 101)), claims=False))))
-    assert (found.why, found.images) == (None, Count.exact(201))
+    studies = [study(1, series=(50, 51)), *(study(number) for number in range(2, 53))]
+    found = model_of(Peer(answers_from(archive(*studies, claims=False))), queries=200)
+    assert (found.why, found.images) == (None, Count.exact(152))
+    found = model_of(Peer(answers_from(archive(*studies[1:], study(1, series=(50,)), claims=False))), queries=200)
+    assert (found.why, found.images) == (None, Count.exact(101))
+
+
+def test_images_that_go_round_are_cancelled_and_no_exact_count() -> None:
+    image: Script = lambda query: itertools.repeat(query.answer({INSTANCE_UID: b"2.25.9"}) * 100)  # noqa: E731
+    shelf = answers_from(archive(study(1), claims=False))
+    found = model_of(Peer(in_turn(shelf, shelf, image), after_cancel=always(Status.SUCCESS)))
+    assert (found.why, found.studies, found.images) == (Reason.LIMIT, Count.exact(1), None)
 
 
 def test_a_level_that_the_server_refuses_below_the_studies_is_no_budget() -> None:
