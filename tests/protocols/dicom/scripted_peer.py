@@ -79,10 +79,12 @@ class Peer:
         rejects: frozenset[str] = frozenset(),
         echo: int = Status.SUCCESS,
         explicit: bool = False,
+        behind_echo: bytes = b"",
         after_cancel: Script = lambda query: [query.final(Status.CANCEL)],
     ) -> None:
         self.script, self.rejects, self.echo, self.after_cancel = script, rejects, echo, after_cancel
         self.syntax = uids.EXPLICIT_VR_LITTLE_ENDIAN if explicit else uids.IMPLICIT_VR_LITTLE_ENDIAN
+        self.behind_echo = behind_echo
         self.association = wire.Association(acceptor=True)
         self.pieces: Iterator[Piece] = iter(())
         self.queries: list[Query] = []
@@ -120,7 +122,7 @@ class Peer:
         if message.command.field == CommandField.C_ECHO_RQ:
             self.echoes += 1
             response = dimse.response(message.command, self.echo)
-            self._say([self.association.send_message(message.context_id, response)])
+            self._say([self.association.send_message(message.context_id, response) + self.behind_echo])
         elif message.command.field == CommandField.C_CANCEL_RQ:
             self.cancelled.append(message.command.message_id)
             self.pieces = iter(self.after_cancel(self.queries[-1]))

@@ -17,7 +17,7 @@ from leadapron.protocols import payload
 from leadapron.protocols.dicom.exchange import MAX_DRAIN
 from leadapron.protocols.dicom.inquiry import Answer, Found, Model
 from leadapron.protocols.dicom.wire import association as wire
-from leadapron.protocols.dicom.wire import elements, uids
+from leadapron.protocols.dicom.wire import dimse, elements, uids
 from leadapron.protocols.dicom.wire.dimse import Status
 from leadapron.protocols.dicom.wire.pdu import Abort, ReleaseRQ
 
@@ -580,6 +580,29 @@ def test_who_breaks_the_protocol_is_aborted_and_what_came_before_is_kept() -> No
     assert result.ended.reason is Reason.PROTOCOL
     assert result.model is not None
     assert result.model.studies == Count.at_least(1)
+
+
+def test_an_abort_before_the_query_is_no_refusal() -> None:
+    result = inquire(Peer(always(0), behind_echo=Abort().encode()))
+    assert result.model == Found(answer=Answer.UNKNOWN, why=Reason.RESET)
+    assert result.queries == 0
+
+
+def test_answers_before_the_question_are_no_proof() -> None:
+    foreseen = Query(
+        number=1, context_id=3, command=dimse.find_request(2, uids.STUDY_ROOT_FIND), keys={}, explicit=False
+    )
+    said = foreseen.answer({STUDY_UID: b"2.25.1"}) + foreseen.final()
+    for early in (said, said[:9]):
+        found = model_of(Peer(always(0), behind_echo=early))
+        assert found == Found(answer=Answer.UNKNOWN, why=Reason.PROTOCOL)
+
+
+def test_a_number_that_only_some_studies_claim_is_a_bound_with_its_reason() -> None:
+    record = {STUDY_UID: b"2.25.1", STUDY_SERIES: b"1", STUDY_IMAGES: b"7"}
+    found = model_of(Peer(answering(record, {STUDY_UID: b"2.25.2", STUDY_SERIES: b"1"})))
+    assert (found.why, found.images) == (Reason.PROTOCOL, Count.at_least(7, CountSource.CLAIMED))
+    assert (found.studies, found.series) == (Count.exact(2), Count.exact(2, CountSource.CLAIMED))
 
 
 @given(st.binary(max_size=300), st.sampled_from((1, 2, 3)))

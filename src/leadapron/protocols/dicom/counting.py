@@ -9,7 +9,7 @@ import datetime as dt
 import enum
 from dataclasses import replace
 
-from leadapron.model import Count, Reason, Stage
+from leadapron.model import Count, CountKind, Reason, Stage
 from leadapron.protocols.dicom import answers, identifiers, splitting, tally
 from leadapron.protocols.dicom.answers import Tally
 from leadapron.protocols.dicom.exchange import Exchange, Steps
@@ -152,12 +152,17 @@ class Counting:
         whole = why is None and not seen.looping and not seen.without_unique
         if seen.looping or seen.bad_claims:
             why = why or Reason.LIMIT
-        elif seen.without_unique:
-            why = why or Reason.PROTOCOL
 
         def claimed(total: int, missing: int) -> Count | None:
             return tally.claimed(total, missing, whole=whole) if counted.records else None
 
+        studies: Count | None = tally.enumerated(counted.records, whole=whole)
+        if not self._by_study:
+            studies = claimed(counted.studies, counted.studies_missing)
+        series = claimed(counted.series, counted.series_missing)
+        images = claimed(counted.images, counted.images_missing)
+        if any(count is not None and count.kind is not CountKind.EXACT for count in (studies, series, images)):
+            why = why or Reason.PROTOCOL  # some records claim a number, some do not
         return Found(
             answer=Answer.PROVEN,
             why=why,
@@ -166,11 +171,7 @@ class Counting:
             capped=capped,
             bad_claims=seen.bad_claims,
             looping=seen.looping,
-            studies=(
-                tally.enumerated(counted.records, whole=whole)
-                if self._by_study
-                else claimed(counted.studies, counted.studies_missing)
-            ),
-            series=claimed(counted.series, counted.series_missing),
-            images=claimed(counted.images, counted.images_missing),
+            studies=studies,
+            series=series,
+            images=images,
         )

@@ -79,6 +79,7 @@ class Exchange:
         self, context_id: int, sop_class: str, identifier: bytes, level: Level, into: Tally, *, keep: bool = False
     ) -> Steps[Reply]:
         """One C-FIND. Returns once a final status came; raises Over when the peer ends the association instead."""
+        self._expect_silence()
         self.queries += 1
         message_id = self._next_id()
         request = dimse.find_request(message_id, sop_class)
@@ -91,7 +92,6 @@ class Exchange:
             tally=into,
             keep=keep,
         )
-        found.receive(self._association.take_buffer())
         cut = yield from self._drain(found, context_id, message_id)
         self.answers += found.answers
         self._association.receive_data(found.rest)
@@ -99,6 +99,14 @@ class Exchange:
             event = yield from self._event()
             raise Over(Reason.RESET if isinstance(event, ReleaseRQ) else Reason.ABORTED)
         return Reply(status=found.status, answers=found.answers, cut=cut)
+
+    def _expect_silence(self) -> None:
+        """Raises where the peer said something before it was asked: that is no answer to what we ask now."""
+        event = self._association.next_event()
+        if isinstance(event, Abort | ReleaseRQ):
+            raise Over(Reason.RESET)
+        if event is not wire.NEED_DATA or self._association.take_buffer():
+            raise WireError("an answer before its question")
 
     def _drain(self, found: Answers, context_id: int, message_id: int) -> Steps[Reason | None]:
         """Take answers to their end; cancel those past the budget, abort who does not mind that.
