@@ -16,7 +16,9 @@ from typing import Any
 from leadapron.lab.archive import (
     ACCESSION,
     MODALITIES,
+    PATIENT_ID,
     STUDY_DATE,
+    STUDY_IMAGES,
     STUDY_UID,
     Archive,
     Keys,
@@ -26,9 +28,9 @@ from leadapron.lab.archive import (
 )
 from leadapron.model import Attempt, Completed, Endpoint, Reason
 from leadapron.net.conversation import LastWords, Lost
-from leadapron.protocols.dicom.inquiry import Inquiry, InquiryResult, Model
+from leadapron.protocols.dicom.inquiry import Found, Inquiry, InquiryResult, Model
 from leadapron.protocols.dicom.wire import association as wire
-from leadapron.protocols.dicom.wire import dimse, uids
+from leadapron.protocols.dicom.wire import dimse, elements, uids
 from leadapron.protocols.dicom.wire.dimse import Command, CommandField, Status
 from leadapron.protocols.dicom.wire.items import ContextResult, UserInformation
 from leadapron.protocols.dicom.wire.pdu import PDV, Abort, AssociateAC, AssociateRQ, PDataTF, ReleaseRQ
@@ -225,3 +227,30 @@ def always(status: int) -> Script:
 def in_turn(*scripts: Script) -> Script:
     """The first query is answered by the first script, and so on; the last one answers what comes behind."""
     return lambda query: scripts[min(query.number, len(scripts)) - 1](query)
+
+
+def answering(*records: dict[int, bytes], final: int = Status.SUCCESS) -> Script:
+    """The same records, raw, whatever is asked."""
+    return lambda query: [*(query.pending(elements.encode(values.items())) for values in records), query.final(final)]
+
+
+def endless(query: Query) -> Iterator[bytes]:
+    for number in itertools.count(1):
+        yield b"".join(query.answer({STUDY_UID: f"2.25.{number}{last}".encode()}) for last in range(100))
+
+
+def the_same(query: Query) -> Iterator[bytes]:
+    piece = query.answer({STUDY_UID: b"2.25.1", STUDY_IMAGES: b"5"}) * 100
+    while True:
+        yield piece
+
+
+def model_of(peer: Peer, **changes: object) -> Found:
+    """What an inquiry found behind the information model."""
+    found = inquire(peer, **changes).model
+    assert found is not None
+    return found
+
+
+def worklist_of(entries: int, final: int = Status.SUCCESS) -> Script:
+    return lambda query: [query.answer({PATIENT_ID: b"SYNTHETIC-1"}) * entries + query.final(final)]
