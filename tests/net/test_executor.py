@@ -1,0 +1,210 @@
+"""The executor: the gate before each dial, one connection a host, stops, and bugs that end nothing but their job."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leadapron.errors import StoreError
+from leadapron.model import Attempt, Completed, Depth, Endpoint, Failed, Reason
+from leadapron.net.conversation import Conversation, Limits, Lost
+from leadapron.net.executor import Executor, all_of
+from leadapron.net.pace import Pace
+from leadapron.scope.gate import Gate
+from leadapron.scope.grant import load_scope
+from listening import listening
+from scope_file import write_scope
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    endpoint: Endpoint
+    name: str = "job"
+    depth: Depth = Depth.TALK
+    limits: Limits = field(default_factory=lambda: Limits(connect_timeout=2, idle_timeout=5, deadline=10))
+    delay: float = 0.0
+
+    def converse(self) -> Conversation[bytes]:
+        try:
+            return Completed(result=(yield b"hello"))
+        except Lost as lost:
+            return Failed(stage=self.stage, reason=lost.reason)
+
+    stage: Any = None
+
+
+class Broken(Job):
+    def converse(self) -> Conversation[bytes]:
+        answer = yield b"hello"
+        raise ValueError(f"what the peer said: {answer!r}")
+
+
+def executor_of(folder: Path, *endpoints: Endpoint, extra: str = "", depth: str = "count") -> Executor:
+    scope = write_scope(
+        folder / "scope.toml",
+        networks=[f"{each.address}/32" for each in endpoints],
+        ports=sorted({each.port for each in endpoints}),
+        depth=depth,
+        extra=extra,
+    )
+    return Executor(Gate(load_scope(scope)), Pace(10_000, 10_000))
+
+
+def both(*attempts: Awaitable[Attempt[Any]]) -> list[Attempt[Any]]:
+    async def main() -> list[Attempt[Any]]:
+        return list(await asyncio.gather(*attempts))
+
+    return asyncio.run(main())
+
+
+class Host:
+    """Answers after `pause` seconds; knows how many connections it had, and how many at once."""
+
+    def __init__(self, pause: float = 0.0) -> None:
+        self.pause, self.count, self.now, self.most = pause, 0, 0, 0
+
+    async def is_asked(self) -> None:
+        """Wait for a connection to stand; its loop is that of another thread."""
+        for _ in range(1000):
+            if self.now:
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("nobody connected")
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.count += 1
+        self.now += 1
+        self.most = max(self.most, self.now)
+        if await reader.read(100):
+            await asyncio.sleep(self.pause)
+            self.now -= 1
+            writer.write(b"SECRET^Value")
+            await writer.drain()
+        await reader.read(100)
+
+
+def test_a_job_comes_back_with_its_result(tmp_path: Path) -> None:
+    with listening(Host().serve) as (here,):
+        executor = executor_of(tmp_path, here)
+        assert both(executor.run(Job(endpoint=here))) == [Completed(result=b"SECRET^Value")]
+
+
+def test_what_the_gate_denies_is_not_dialled(tmp_path: Path) -> None:
+    host = Host()
+    with listening(host.serve, count=2) as (granted, other):
+        executor = executor_of(tmp_path, granted)
+        (attempt,) = both(executor.run(Job(endpoint=other)))
+        (deep,) = both(executor_of(tmp_path, granted, depth="connect").run(Job(endpoint=granted)))
+    assert isinstance(attempt, Failed)
+    assert isinstance(deep, Failed)
+    assert attempt.reason is deep.reason is Reason.OUT_OF_SCOPE
+    assert host.count == 0
+
+
+def test_one_connection_at_a_time_to_a_host_and_several_to_several(tmp_path: Path) -> None:
+    alone, others = Host(0.05), Host(0.05)
+    with (
+        listening(alone.serve) as (here,),
+        listening(others.serve, places=[("127.87.0.1", 0), ("127.87.0.2", 0)]) as two,
+    ):
+        executor = executor_of(tmp_path, here, *two)
+        same = [executor.run(Job(endpoint=here, name=str(number))) for number in range(4)]
+        different = [executor.run(Job(endpoint=each)) for each in two]
+        assert all(isinstance(each, Completed) for each in both(*same, *different))
+    assert (alone.count, alone.most) == (4, 1)
+    assert others.most == 2
+
+
+def test_a_bug_of_ours_ends_its_job_and_tells_no_value(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with listening(Host().serve) as (here,):
+        executor = executor_of(tmp_path, here)
+        broken, whole = both(executor.run(Broken(endpoint=here)), executor.run(Job(endpoint=here)))
+    assert isinstance(broken, Failed)
+    assert broken.reason is Reason.BUG
+    assert broken.detail.startswith("ValueError at test_executor.py:")
+    assert "SECRET" not in broken.detail + caplog.text
+    assert "ValueError" in caplog.text
+    assert isinstance(whole, Completed)
+
+
+def test_a_stop_cuts_what_is_open_and_begins_nothing(tmp_path: Path) -> None:
+    host = Host(60.0)
+    with listening(host.serve) as (here,):
+        executor = executor_of(tmp_path, here)
+
+        async def stop() -> Attempt[Any]:
+            await host.is_asked()
+            executor.stop()
+            return Completed(result=None)
+
+        first, second, _ = both(executor.run(Job(endpoint=here)), executor.run(Job(endpoint=here, name="2")), stop())
+    assert isinstance(first, Failed)
+    assert isinstance(second, Failed)
+    assert first.reason is second.reason is Reason.STOPPED
+    assert host.count == 1
+
+
+def test_a_connection_that_the_gate_no_longer_permits_is_cut(tmp_path: Path) -> None:
+    host = Host(60.0)
+    with listening(host.serve) as (here,):
+        scope = write_scope(tmp_path / "scope.toml", networks=[f"{here.address}/32"], ports=[here.port])
+        gate = Gate(load_scope(scope))
+        executor = Executor(gate, Pace(10_000, 10_000))
+
+        async def main() -> Attempt[Any]:
+            running = asyncio.create_task(executor.run(Job(endpoint=here)))
+            watching = asyncio.create_task(executor.watch(lambda: None))
+            await host.is_asked()
+            narrowed = write_scope(
+                tmp_path / "scope.toml",
+                networks=[f"{here.address}/32"],
+                ports=[here.port],
+                exclude=(str(here.address),),
+            )
+            gate.narrow(load_scope(narrowed))
+            try:
+                return await asyncio.wait_for(running, 10)
+            finally:
+                watching.cancel()
+
+        attempt = asyncio.run(main())
+    assert isinstance(attempt, Failed)
+    assert attempt.reason is Reason.OUT_OF_SCOPE
+
+
+def test_what_one_raises_ends_the_others_and_is_raised_itself() -> None:
+    ended: list[str] = []
+
+    async def waits() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            ended.append("waits")
+            raise
+
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise StoreError("the disk is full")
+
+    with pytest.raises(StoreError, match="the disk is full"):
+        asyncio.run(all_of([waits(), fails()]))
+    assert ended == ["waits"]
+
+
+def test_all_of_waits_for_all() -> None:
+    done: list[int] = []
+
+    async def one(number: int) -> None:
+        await asyncio.sleep(0.01 * (3 - number))
+        done.append(number)
+
+    work: Callable[[int], Any] = one
+    asyncio.run(all_of(work(number) for number in range(3)))
+    assert sorted(done) == [0, 1, 2]

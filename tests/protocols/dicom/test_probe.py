@@ -1,0 +1,249 @@
+"""The plan of an audit of one endpoint: what is asked next, and what everything together means. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+
+from leadapron.identify.match import match
+from leadapron.model import (
+    Attempt,
+    Completed,
+    Count,
+    Depth,
+    Endpoint,
+    Failed,
+    Observation,
+    Owner,
+    Reason,
+    Stage,
+    Verdict,
+)
+from leadapron.protocols.base import Case, Terms
+from leadapron.protocols.dicom.found import Answer, Found
+from leadapron.protocols.dicom.inquiry import Inquiry, InquiryResult, Model
+from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiated, Negotiation, Outcome, request
+from leadapron.protocols.dicom.probe import TRANSIENT_RETRIES, Dicom, decode, encode
+
+HERE = Endpoint(address=ip_address("127.0.0.1"), port=104)
+TERMS = Terms(depth=Depth.COUNT, owner=Owner(grant="g"), calling_aet="LEADAPRON")
+OPEN = Negotiated(outcome=Outcome.ACCEPTED, accepted=("verification", "study_find"))
+NO_SUCH_TITLE = Negotiated(outcome=Outcome.REJECTED, rj_result=1, rj_source=1, rj_reason=7)
+NO_SUCH_CALLER = replace(NO_SUCH_TITLE, rj_reason=3)
+BUSY = Negotiated(outcome=Outcome.REJECTED, rj_result=2, rj_source=3, rj_reason=2)
+PROVEN = Found(answer=Answer.PROVEN, studies=Count.exact(3), images=Count.exact(9), most_answers=3)
+ABORTED = Found(answer=Answer.ABORTED, why=Reason.ABORTED)
+DICOM = Dicom()
+
+
+def case(attempts: Mapping[str, Attempt[Any]], terms: Terms = TERMS) -> Case:
+    return Case(endpoint=HERE, terms=terms, attempts={name: encode(attempt) for name, attempt in attempts.items()})
+
+
+def done(result: object) -> Completed[Any]:
+    return Completed(result=result)
+
+
+def asked(model: Found | None = None, *, echo: int = 0, ended: Reason | None = None, **more: Any) -> Completed[Any]:
+    why = None if ended is None else Failed(stage=Stage.LIST, reason=ended)
+    return done(InquiryResult(echo_status=echo, model=model, queries=1, ended=why, **more))
+
+
+def following(attempts: Mapping[str, Attempt[Any]], terms: Terms = TERMS) -> Any:
+    return DICOM.next_job(case(attempts, terms), match)
+
+
+def observed(attempts: Mapping[str, Attempt[Any]], terms: Terms = TERMS) -> Observation:
+    (observation,), failed = DICOM.conclude(case(attempts, terms))
+    assert failed is None
+    return observation
+
+
+def test_attempts_survive_their_way_through_the_store() -> None:
+    for attempt in (done(OPEN), done(BUSY), asked(PROVEN), Failed(stage=Stage.LIST, reason=Reason.TIMEOUT)):
+        assert decode(encode(attempt)) == attempt
+
+
+# -- what is asked next ------------------------------------------------------------------------------------------------
+
+
+def test_where_the_title_of_nobody_works_it_is_asked_and_no_other_is_tried() -> None:
+    job = following({"hello": done(OPEN)}, replace(TERMS, called_aets=("ARCHIVE",)))
+    assert isinstance(job, Inquiry)
+    assert (job.name, job.called_aet, job.model, job.ask_echo) == (
+        f"ask:{ANY_TITLE}",
+        ANY_TITLE,
+        Model.STUDY_ROOT,
+        True,
+    )
+
+
+def test_titles_of_the_owner_are_tried_in_their_order_once_each_where_the_title_of_nobody_is_rejected() -> None:
+    terms = replace(TERMS, called_aets=("ONE", "TWO"))
+    attempts: dict[str, Attempt[Any]] = {"hello": done(NO_SUCH_TITLE)}
+    for title in ("ONE", "TWO"):
+        job = following(attempts, terms)
+        assert isinstance(job, Negotiation)
+        assert (job.name, job.called_aet) == (f"title:{title}", title)
+        attempts[job.name] = done(NO_SUCH_TITLE)
+    assert following(attempts, terms) is None
+
+
+def test_no_title_is_tried_where_the_caller_is_not_known() -> None:
+    assert following({"hello": done(NO_SUCH_CALLER)}, replace(TERMS, called_aets=("ONE",))) is None
+
+
+def test_a_busy_server_is_asked_again_later_and_never_said_to_check_titles() -> None:
+    attempts: dict[str, Attempt[Any]] = {"hello": done(BUSY)}
+    delays = []
+    while (job := following(attempts, replace(TERMS, called_aets=("ONE",)))) is not None:
+        assert isinstance(job, Negotiation)
+        assert job.called_aet == ANY_TITLE
+        delays.append(job.delay)
+        attempts[job.name] = done(BUSY)
+    assert len(delays) == TRANSIENT_RETRIES
+    assert delays == sorted(delays)
+    assert delays[0] > 0
+    facts = observed(attempts).facts
+    assert "called_title_enforced" not in facts
+    assert "calling_title_enforced" not in facts
+
+
+def test_a_server_that_was_busy_is_asked_once_it_is_free() -> None:
+    job = following({"hello": done(BUSY), "hello.again1": done(OPEN)})
+    assert job.name == f"ask:{ANY_TITLE}"
+
+
+@pytest.mark.parametrize(("depth", "model"), [(Depth.TALK, Model.NONE), (Depth.COUNT, Model.STUDY_ROOT)])
+def test_depth_talk_sends_an_echo_and_lists_nothing(depth: Depth, model: Model) -> None:
+    job = following({"hello": done(OPEN)}, replace(TERMS, depth=depth))
+    assert (job.model, job.ask_worklist, job.ask_echo, job.depth) == (model, False, True, depth)
+
+
+def test_depth_connect_asks_nothing() -> None:
+    assert following({"hello": done(OPEN)}, replace(TERMS, depth=Depth.CONNECT)) is None
+
+
+def test_the_budget_of_associations_binds() -> None:
+    terms = replace(TERMS, called_aets=tuple(f"T{number}" for number in range(30)), associations=5)
+    attempts: dict[str, Attempt[Any]] = {"hello": done(NO_SUCH_TITLE)}
+    while (job := following(attempts, terms)) is not None:
+        attempts[job.name] = done(NO_SUCH_TITLE)
+    assert len(attempts) == 5
+
+
+def test_without_a_handshake_there_is_nothing_to_ask() -> None:
+    attempts = {"hello": Failed(stage=Stage.HANDSHAKE, reason=Reason.TIMEOUT)}
+    assert following(attempts) is None
+    assert DICOM.conclude(case(attempts)) == ((), Failed(stage=Stage.HANDSHAKE, reason=Reason.TIMEOUT))
+
+
+def test_an_abort_is_reproduced_by_one_query_and_then_left_alone() -> None:
+    attempts: dict[str, Attempt[Any]] = {"hello": done(OPEN), f"ask:{ANY_TITLE}": asked(ABORTED, ended=Reason.ABORTED)}
+    job = following(attempts)
+    assert isinstance(job, Inquiry)
+    assert (job.name, job.narrow) == (f"ask:{ANY_TITLE}.again", False)
+    attempts[job.name] = asked(ABORTED, ended=Reason.ABORTED)
+    assert following(attempts) is None
+
+
+def test_what_was_answered_is_not_asked_again() -> None:
+    assert following({"hello": done(OPEN), f"ask:{ANY_TITLE}": asked(PROVEN)}) is None
+
+
+# -- what it means -----------------------------------------------------------------------------------------------------
+
+
+def verdicts(observation: Observation) -> tuple[Verdict, ...]:
+    access = observation.access
+    return access.reach, access.talk, access.list, access.read, access.write
+
+
+P, OFF, R, U, N = Verdict.PROVEN, Verdict.OFFERED, Verdict.REFUSED, Verdict.UNKNOWN, Verdict.NOT_ASKED
+EVERYTHING = replace(OPEN, accepted=("verification", "study_find", "study_get", "ct_storage"))
+ASK, AGAIN = f"ask:{ANY_TITLE}", f"ask:{ANY_TITLE}.again"
+
+
+@pytest.mark.parametrize(
+    ("attempts", "expected"),
+    [
+        ({"hello": done(EVERYTHING), ASK: asked(PROVEN)}, (P, P, P, OFF, OFF)),
+        ({"hello": done(OPEN), ASK: asked(PROVEN)}, (P, P, P, R, R)),
+        ({"hello": done(NO_SUCH_TITLE)}, (P, R, R, R, R)),
+        ({"hello": done(NO_SUCH_CALLER)}, (P, R, R, R, R)),
+        ({"hello": done(BUSY)}, (P, U, U, U, U)),
+        ({"hello": done(Negotiated(outcome=Outcome.ABORTED))}, (P, U, U, U, U)),
+        ({"hello": done(replace(OPEN, accepted=("verification",))), ASK: asked()}, (P, P, R, R, R)),
+        ({"hello": done(OPEN), ASK: asked(Found(answer=Answer.REFUSED))}, (P, P, R, R, R)),
+        ({"hello": done(OPEN), ASK: asked(ABORTED), AGAIN: asked(ABORTED)}, (P, P, R, R, R)),
+        ({"hello": done(OPEN), ASK: asked(ABORTED)}, (P, P, U, R, R)),
+        ({"hello": done(OPEN), ASK: asked(ABORTED, echo=-1), AGAIN: asked(ABORTED, echo=-1)}, (P, P, U, R, R)),
+        ({"hello": done(OPEN), ASK: asked(ABORTED), AGAIN: asked(PROVEN)}, (P, P, P, R, R)),
+        ({"hello": done(OPEN), ASK: Failed(stage=Stage.CONNECT, reason=Reason.TIMEOUT)}, (P, P, U, R, R)),
+    ],
+    ids=[
+        "open for everything", "open for queries", "called title", "calling title", "busy", "abort at once", "echo only",
+        "refused", "abort twice", "abort once", "abort without echo", "abort then answers", "gone",
+    ],
+)  # fmt: skip
+def test_verdicts(attempts: dict[str, Attempt[Any]], expected: tuple[Verdict, ...]) -> None:
+    observation = observed(attempts)
+    assert verdicts(observation) == expected
+    if Verdict.UNKNOWN in (observation.access.talk, observation.access.list):
+        assert observation.unknowns, "an unknown has its reason"
+
+
+def test_a_depth_of_talk_lists_nothing_and_says_so() -> None:
+    assert observed({"hello": done(OPEN), ASK: asked()}, replace(TERMS, depth=Depth.TALK)).access.list is N
+
+
+def test_two_titles_on_one_port_are_two_services_with_their_own_counts() -> None:
+    more = replace(PROVEN, studies=Count.exact(5))
+    attempts = {
+        "hello": done(NO_SUCH_TITLE),
+        "title:ONE": done(OPEN),
+        "title:TWO": done(OPEN),
+        "ask:ONE": asked(PROVEN),
+        "ask:TWO": asked(more),
+    }
+    found, failed = DICOM.conclude(case(attempts, replace(TERMS, called_aets=("ONE", "TWO"))))
+    assert failed is None
+    counts = {each.service.resource: each.counts.studies for each in found}
+    assert counts == {"ONE": Count.exact(3), "TWO": Count.exact(5)}
+    assert all(each.facts["called_title_enforced"] is True for each in found)
+
+
+def test_titles_are_not_checked_where_nobody_is_let_in() -> None:
+    facts = observed({"hello": done(OPEN), ASK: asked(PROVEN)}).facts
+    assert facts["called_title_enforced"] is False
+    assert facts["calling_title_enforced"] is False
+
+
+def test_our_own_bytes_are_a_middlebox() -> None:
+    echoed = request(ANY_TITLE, "LEADAPRON").encode()
+    attempt = decode(DICOM.read_hello(echoed, HERE, match))
+    assert isinstance(attempt, Failed)
+    assert attempt.reason is Reason.MIDDLEBOX
+
+
+# -- a budget that was lifted ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("why", "answers", "is_cut"),
+    [
+        (Reason.BUDGET, 20_000, True),
+        (Reason.TIMEOUT, 700, True),
+        (Reason.LIMIT, 20_000, False),
+        (None, 3, False),
+        (Reason.BUDGET, 5_000_000, False),
+    ],
+)
+def test_what_a_budget_cut_is_asked_again_under_a_higher_one(why: Reason | None, answers: int, is_cut: bool) -> None:
+    attempts = {"hello": done(OPEN), ASK: asked(replace(PROVEN, why=why, most_answers=answers))}
+    lifted = replace(TERMS, answers=5_000_000)
+    assert DICOM.cut_by_budget(case(attempts, lifted)) == (frozenset({ASK}) if is_cut else frozenset())
