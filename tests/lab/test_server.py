@@ -16,7 +16,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Exp
 from pynetdicom.sop_class import CTImageStorage, StudyRootQueryRetrieveInformationModelMove, Verification
 
 from leadapron.lab import server as lab
-from leadapron.lab.archive import made_up
+from leadapron.lab.archive import Archive, Keys, level_of, made_up
 from leadapron.lab.server import Behaviour, OnFind, Server
 from leadapron.protocols.dicom.wire import association as wire
 from leadapron.protocols.dicom.wire import dimse, uids
@@ -28,10 +28,20 @@ LARGE = made_up(4, 3000, largest=2)
 DATES = sorted(study.values[0x00080020].decode() for study in ARCHIVE.studies if study.values[0x00080020])
 
 
+class Endless(Archive):
+    """Its studies come again and again; its series end."""
+
+    def find(self, keys: Keys) -> Iterator[dict[int, bytes]]:
+        while level_of(keys) == b"STUDY":
+            yield from super().find(keys)
+        yield from super().find(keys)
+
+
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     """An open archive."""
-    with serving({HERE: Server(Behaviour(archives={"": ARCHIVE, "LARGE": LARGE}, worklist=5)).serve}) as port:
+    archives = {"": ARCHIVE, "LARGE": LARGE, "ENDLESS": Endless(studies=ARCHIVE.studies)}
+    with serving({HERE: Server(Behaviour(archives=archives, worklist=5)).serve}) as port:
         yield port
 
 
@@ -119,15 +129,27 @@ def test_a_transfer_syntax_that_is_not_spoken_is_refused(port: int) -> None:
 
 def test_c_cancel_ends_the_answers_and_the_association_goes_on(port: int) -> None:
     seen, final = 0, -1
-    with associated(port, called="LARGE") as association:
+    with associated(port, called="ENDLESS") as association:
         for status, _ in association.send_c_find(keys("STUDY"), FIND, msg_id=7):
             if status.Status not in PENDING:
                 final = status.Status
             elif (seen := seen + 1) == 3:
                 association.send_c_cancel(7, query_model=FIND)
         assert final == 0xFE00
-        assert 3 <= seen < len(LARGE.studies)
-        assert len(find(association, keys("STUDY"))[0]) == len(LARGE.studies)
+        assert seen >= 3
+        assert len(find(association, keys("SERIES", SeriesInstanceUID=""))[0]) == ARCHIVE.series
+
+
+def test_a_cancel_that_came_together_with_its_request_is_heard_after_the_first_batch(port: int) -> None:
+    peer = Peer(port)
+    cancel = peer.association.send_message(1, dimse.cancel_request(1))
+    peer.ask(1, cancel)
+    count = 0
+    while (event := peer.next()) and isinstance(event, wire.Message) and event.command.status == 0xFF00:
+        count += 1
+    peer.socket.close()
+    assert isinstance(event, wire.Message)
+    assert (count, event.command.status) == (lab.BATCH, 0xFE00)
 
 
 def test_what_nobody_serves_is_answered_all_the_same(port: int) -> None:
@@ -247,10 +269,10 @@ class Peer:
         assert not isinstance(event, wire.NeedData)
         return event
 
-    def ask(self, message_id: int) -> None:
+    def ask(self, message_id: int, behind: bytes = b"") -> None:
         identifier = lab.write_identifier({0x00080052: b"STUDY", 0x0020000D: b""}, explicit=False)
         self.socket.sendall(
-            self.association.send_message(1, dimse.find_request(message_id, uids.STUDY_ROOT_FIND), identifier)
+            self.association.send_message(1, dimse.find_request(message_id, uids.STUDY_ROOT_FIND), identifier) + behind
         )
 
 

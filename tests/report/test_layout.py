@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -15,6 +16,8 @@ from leadapron.report.view import View
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 QUIET = ("no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking")
+OFFLINE = ("unshare", "--net") if os.geteuid() == 0 else ()
+"""A browser calls home where it can."""
 PAPER = 680
 """CSS pixels between the margins of an A4 page."""
 
@@ -28,7 +31,17 @@ def measured(page: str, folder: Path, width: int) -> tuple[int, int]:
     flags = [f"--{flag}" for flag in (*QUIET, "disable-component-update", "disable-sync")]
     profile, window = f"--user-data-dir={folder / 'profile'}", f"--window-size={width},900"
     done = subprocess.run(
-        [str(CHROMIUM), "--headless", *flags, profile, window, "--hide-scrollbars", "--dump-dom", file.as_uri()],
+        [
+            *OFFLINE,
+            str(CHROMIUM),
+            "--headless",
+            *flags,
+            profile,
+            window,
+            "--hide-scrollbars",
+            "--dump-dom",
+            file.as_uri(),
+        ],
         check=True,
         capture_output=True,
         text=True,

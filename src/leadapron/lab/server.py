@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import itertools
 from collections import Counter, deque
@@ -195,14 +196,12 @@ class _Session:
 
     async def is_cancelled(self, message_id: int) -> bool:
         """Read what has come in by now, without waiting for more; whether it cancels the request."""
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0):
                 data = await self.reader.read(READ_SIZE)
-        except TimeoutError:
-            return False
-        if not data:
-            raise ConnectionResetError
-        self.association.receive_data(data)
+                if not data:
+                    raise ConnectionResetError
+                self.association.receive_data(data)
         while (event := self.association.next_event()) is not wire.NEED_DATA:
             if isinstance(event, Abort):
                 raise ConnectionAbortedError
