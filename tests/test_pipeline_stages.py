@@ -248,7 +248,7 @@ def test_the_gap_of_a_zone_binds_every_stage(host: Host, tmp_path: Path) -> None
 
 
 def test_full_on_resume_asks_again_what_the_budget_cut(tmp_path: Path) -> None:
-    host = Host(studies=300)
+    host = Host(studies=303)
     with listening(host.serve) as endpoints:
         here = place(tmp_path, endpoints, extra="[budget]\nanswers = 100\n")
         _, (cut,), unknowns = here.run()
@@ -262,7 +262,7 @@ def test_full_on_resume_asks_again_what_the_budget_cut(tmp_path: Path) -> None:
     assert cut.counts.studies.kind is CountKind.BOUND
     assert {(stage, reason) for _, stage, reason in unknowns} == {("count", "budget")}
     assert full.counts.studies is not None
-    assert (full.counts.studies.kind, full.counts.studies.value, none) == (CountKind.EXACT, 300, set())
+    assert (full.counts.studies.kind, full.counts.studies.value, none) == (CountKind.EXACT, 303, set())
     assert host.spoken.total() == spoken + 1
 
 

@@ -25,6 +25,7 @@ from leadapron.discover.middlebox import middleboxes
 from leadapron.discover.space import TargetSpace
 from leadapron.identify.match import default_titles, match
 from leadapron.model import (
+    Address,
     Attempt,
     Depth,
     Endpoint,
@@ -65,7 +66,6 @@ FULL_ANSWERS, FULL_SECONDS = 5_000_000, 3600.0
 
 _OURS = frozenset({Reason.OUT_OF_SCOPE, Reason.STOPPED})
 """Why we ourselves end an attempt, or do not begin it."""
-_STOPPED = Failed(stage=Stage.CONNECT, reason=Reason.STOPPED)
 
 
 class Audit:
@@ -92,6 +92,8 @@ class Audit:
         self.protocol = PROTOCOLS["dicom"]
         self._grants = {grant.id: grant for grant in scope.grants}
         self._sweep: Sweep | None = None
+        self._halted: dict[str, Endpoint] = {}
+        """zones and hosts that are left alone, each with the service that stopped answering"""
         self._left_out: defaultdict[Endpoint, dict[str, Failed]] = defaultdict(dict)
         """why, by job; no results: asked on resume"""
         self._cut_short: defaultdict[Endpoint, dict[str, Payload]] = defaultdict(dict)
@@ -213,11 +215,10 @@ class Audit:
         concurrency = permitted_sockets(max(16, self.options.concurrency // DEEP_SHARE))
         executor = Executor(self.gate, self.pace, concurrency=concurrency, gaps=self.gaps)
         self.progress.begin("assess", len(cases), 0)
-        watching = asyncio.create_task(executor.watch(lambda: self._stop_executor(executor)))
-        try:
-            await all_of(self._assess_one(executor, endpoint, dict(jobs)) for endpoint, jobs in cases.items())
-        finally:
-            watching.cancel()
+        await all_of(
+            (self._assess_one(executor, endpoint, dict(jobs)) for endpoint, jobs in cases.items()),
+            beside=executor.watch(lambda: self._stop_executor(executor)),
+        )
         self.progress.end()
 
     def _stop_executor(self, executor: Executor) -> None:
@@ -227,13 +228,10 @@ class Audit:
     async def _assess_one(self, executor: Executor, endpoint: Endpoint, jobs: dict[str, Payload]) -> None:
         terms = self._terms(endpoint)
         again = self._to_ask_again(endpoint, terms, jobs)
-        while True:
-            case = Case(endpoint=endpoint, terms=terms, attempts=jobs)
-            job = self.protocol.next_job(case, match)
-            if job is None:
-                break
-            attempt = _STOPPED if self.control.stopped() else await executor.run(job)
-            payload = self.protocol.encode_attempt(attempt)
+        case = Case(endpoint=endpoint, terms=terms, attempts=jobs)
+        while (job := self.protocol.next_job(case, match)) is not None:
+            attempt, seconds = await executor.run(job, lambda: self._is_called_off(endpoint.address))
+            payload = self.protocol.encode_attempt(attempt, seconds)
             if (why := ended_by_us(attempt)) is not None:
                 self._left_out[endpoint][job.name] = why
                 self._cut_short[endpoint][job.name] = payload
@@ -242,16 +240,36 @@ class Audit:
             self.store.record_attempt(
                 self.run_.id, endpoint, self.protocol.name, job.name, payload, again=job.name in again
             )
+        if self.protocol.no_longer_answers(case):
+            self._halt(executor, endpoint)
         self.progress.advance(1)
 
+    def _is_called_off(self, address: Address) -> bool:
+        return self.control.stopped() or self._surroundings(address) in self._halted
+
+    def _halt(self, executor: Executor, endpoint: Endpoint) -> None:
+        """A service stopped answering after us: nothing more goes to its zone, or to its host where there is no zone."""
+        around = self._surroundings(endpoint.address)
+        if around not in self._halted:
+            self._halted[around] = endpoint
+            self.audit_log.write("halted", what=around, because=str(endpoint))
+            log.warning("%s no longer answers after we asked it; %s is left alone", endpoint, around)
+            executor.halt(lambda address: self._surroundings(address) == around)
+
+    def _surroundings(self, address: Address) -> str:
+        zone = self.gate.zone_at(address)
+        return f"zone {zone}" if zone else f"host {address}"
+
     def _to_ask_again(self, endpoint: Endpoint, terms: Terms, jobs: dict[str, Payload]) -> frozenset[str]:
-        """With `--full`: the jobs that an earlier budget cut. They are taken out of `jobs`."""
-        if not self.options.full:
-            return frozenset()
-        cut = self.protocol.cut_by_budget(Case(endpoint=endpoint, terms=terms, attempts=jobs))
-        for name in cut:
+        """What an earlier process of this run asked and this one asks again: whether a service that stopped answering
+        does so now; with `--full`, what an earlier budget cut. They are taken out of `jobs`."""
+        case = Case(endpoint=endpoint, terms=terms, attempts=jobs)
+        names = self.protocol.no_longer_answers(case)
+        if self.options.full:
+            names |= self.protocol.cut_by_budget(case)
+        for name in names:
             del jobs[name]
-        return cut
+        return names
 
     def _terms(self, endpoint: Endpoint) -> Terms:
         """What the scope allows at an endpoint right now.
@@ -294,6 +312,8 @@ class Audit:
             findings += judge(observation, self.run_.vantage.kind)
         self.store.update_totals(self.run_.id, swept.tried, len(self.store.hits(self.run_.id)))
         status, why = swept.status(stopped=self.control.why, is_left_out=self._is_left_out())
+        if self._halted and status is RunStatus.INCOMPLETE:
+            why = "; ".join(map(_why_halted, self._halted, self._halted.values()))
         if status is RunStatus.COMPLETE:
             self.store.apply_findings(
                 self.run_,
@@ -387,6 +407,10 @@ def ended_by_us(attempt: Attempt[object]) -> Failed | None:
     """
     ended = attempt if isinstance(attempt, Failed) else getattr(attempt.result, "ended", None)
     return ended if isinstance(ended, Failed) and ended.reason in _OURS else None
+
+
+def _why_halted(around: str, endpoint: Endpoint) -> str:
+    return f"{endpoint} no longer answered after we asked it, and {around} was left alone"
 
 
 def _owner(grant: Grant, endpoint: Endpoint) -> Owner:

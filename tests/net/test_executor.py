@@ -14,7 +14,7 @@ import pytest
 from leadapron.errors import StoreError
 from leadapron.model import Attempt, Completed, Depth, Endpoint, Failed, Reason
 from leadapron.net.conversation import Conversation, Limits, Lost
-from leadapron.net.executor import Executor, all_of
+from leadapron.net.executor import Executor, Ran, all_of
 from leadapron.net.pace import Pace
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import load_scope
@@ -56,9 +56,9 @@ def executor_of(folder: Path, *endpoints: Endpoint, extra: str = "", depth: str 
     return Executor(Gate(load_scope(scope)), Pace(10_000, 10_000))
 
 
-def both(*attempts: Awaitable[Attempt[Any]]) -> list[Attempt[Any]]:
+def both(*running: Awaitable[Ran]) -> list[Attempt[Any]]:
     async def main() -> list[Attempt[Any]]:
-        return list(await asyncio.gather(*attempts))
+        return [ran.attempt for ran in await asyncio.gather(*running)]
 
     return asyncio.run(main())
 
@@ -139,10 +139,10 @@ def test_a_stop_cuts_what_is_open_and_begins_nothing(tmp_path: Path) -> None:
     with listening(host.serve) as (here,):
         executor = executor_of(tmp_path, here)
 
-        async def stop() -> Attempt[Any]:
+        async def stop() -> Ran:
             await host.is_asked()
             executor.stop()
-            return Completed(result=None)
+            return Ran(Completed(result=None))
 
         first, second, _ = both(executor.run(Job(endpoint=here)), executor.run(Job(endpoint=here, name="2")), stop())
     assert isinstance(first, Failed)
@@ -158,7 +158,7 @@ def test_a_connection_that_the_gate_no_longer_permits_is_cut(tmp_path: Path) -> 
         gate = Gate(load_scope(scope))
         executor = Executor(gate, Pace(10_000, 10_000))
 
-        async def main() -> Attempt[Any]:
+        async def main() -> Ran:
             running = asyncio.create_task(executor.run(Job(endpoint=here)))
             watching = asyncio.create_task(executor.watch(lambda: None))
             await host.is_asked()
@@ -174,7 +174,7 @@ def test_a_connection_that_the_gate_no_longer_permits_is_cut(tmp_path: Path) -> 
             finally:
                 watching.cancel()
 
-        attempt = asyncio.run(main())
+        attempt = asyncio.run(main()).attempt
     assert isinstance(attempt, Failed)
     assert attempt.reason is Reason.OUT_OF_SCOPE
 
@@ -182,11 +182,11 @@ def test_a_connection_that_the_gate_no_longer_permits_is_cut(tmp_path: Path) -> 
 def test_what_one_raises_ends_the_others_and_is_raised_itself() -> None:
     ended: list[str] = []
 
-    async def waits() -> None:
+    async def waits(name: str) -> None:
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
-            ended.append("waits")
+            ended.append(name)
             raise
 
     async def fails() -> None:
@@ -194,8 +194,11 @@ def test_what_one_raises_ends_the_others_and_is_raised_itself() -> None:
         raise StoreError("the disk is full")
 
     with pytest.raises(StoreError, match="the disk is full"):
-        asyncio.run(all_of([waits(), fails()]))
-    assert ended == ["waits"]
+        asyncio.run(all_of([waits("one"), fails()], beside=waits("beside")))
+    assert sorted(ended) == ["beside", "one"]
+    with pytest.raises(StoreError, match="the disk is full"):
+        asyncio.run(all_of([waits("another")], beside=fails()))
+    assert ended[2:] == ["another"]
 
 
 def test_all_of_waits_for_all() -> None:
@@ -206,5 +209,5 @@ def test_all_of_waits_for_all() -> None:
         done.append(number)
 
     work: Callable[[int], Any] = one
-    asyncio.run(all_of(work(number) for number in range(3)))
+    asyncio.run(all_of((work(number) for number in range(3)), beside=asyncio.sleep(60)))
     assert sorted(done) == [0, 1, 2]

@@ -73,7 +73,7 @@ def hosts(seed: int) -> Iterator[Host]:
     """The estate, one server after the other. Raises ValueError for a seed that is not from 0 to `MAX_SEED`."""
     if not 0 <= seed <= MAX_SEED:
         raise ValueError(f"a seed is a number from 0 to {MAX_SEED}")
-    large = made_up(seed, 2500)
+    large = made_up(seed, 2503)
     yield from _open(seed, large)
     yield from _closed()
     yield from _faults(large)
@@ -81,8 +81,8 @@ def hosts(seed: int) -> Iterator[Host]:
 
 def _open(seed: int, large: Archive) -> Iterator[Host]:
     """Archives that show what they hold, one of them behind a title that its owner told us."""
-    other, capped = made_up(seed + 1, 1200), made_up(seed + 2, 700)
-    small, locked = made_up(seed + 3, 6, claims=False, largest=9), made_up(seed + 4, 300)
+    other, capped = made_up(seed + 1, 1204), made_up(seed + 2, 700)
+    small, locked = made_up(seed + 3, 6, claims=False, largest=9), made_up(seed + 4, 304)
     open_to_all = "proven proven offered offered"
     yield _archive(1, "open archive", Behaviour(archives={"": large}), open_to_all, _exact(large))
     yield _archive(

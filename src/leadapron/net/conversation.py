@@ -30,6 +30,10 @@ class Lost(Exception):  # noqa: N818 - thrown into conversations; an event, not 
         super().__init__(reason.value)
 
 
+class Question(bytes):
+    """Yielded instead of bytes where they make the peer work: how long it takes to answer decides when the next goes."""
+
+
 class LastWords(bytes):
     """Yielded instead of bytes: they are sent, nothing is waited for, and `Lost(reset)` is thrown."""
 

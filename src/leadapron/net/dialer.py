@@ -1,6 +1,9 @@
 """Connections of the deep stages: one socket, one conversation, every bound enforced here.
 
 `TCP_QUICKACK` after each read: Nagle on the peer's side meets delayed ACK on ours, and each C-ECHO would cost 44 ms.
+
+The event loop gets its turn after each read, also where more is there already: a peer that floods neither outlives its
+deadline nor holds up the others.
 """
 
 from __future__ import annotations
@@ -9,11 +12,13 @@ import asyncio
 import contextlib
 import errno
 import socket
+import time
 from typing import TypeVar
 
 from leadapron.errors import OutOfScope
 from leadapron.model import Attempt, Endpoint, Reason
-from leadapron.net.conversation import Conversation, LastWords, Limits, Lost
+from leadapron.net.backoff import Backoff
+from leadapron.net.conversation import Conversation, LastWords, Limits, Lost, Question
 
 T = TypeVar("T")
 
@@ -40,6 +45,7 @@ class Line:
         self._socket: socket.socket | None = None
         self._received = 0
         self._cut: Reason | None = None
+        self._backoff = Backoff()
 
     def cut(self, reason: Reason) -> None:
         """End the connection now; the conversation is told `reason`."""
@@ -66,24 +72,41 @@ class Line:
 
     async def exchange(self, sending: bytes) -> bytes:
         """Write `sending`, then wait for the next bytes. Raises Lost."""
-        assert self._socket is not None
-        loop = asyncio.get_running_loop()
+        is_question = isinstance(sending, Question)
+        if is_question and self._backoff.pause:
+            await asyncio.sleep(self._backoff.pause)
+        asked = time.monotonic()
         try:
-            async with asyncio.timeout(self._limits.idle_timeout):
-                if sending:
-                    await loop.sock_sendall(self._socket, sending)
-                if isinstance(sending, LastWords):
-                    raise Lost(Reason.RESET)
-                data = await loop.sock_recv(self._socket, READ_SIZE)
-                self._acknowledge()
+            data = await self._send_and_receive(sending)
         except (OSError, TimeoutError) as error:
             raise Lost(self._cut or _reason(error)) from None
+        if is_question:
+            self._backoff.answered(time.monotonic() - asked)
         self._received += len(data)
         if self._received > self._limits.max_received:
             raise Lost(Reason.LIMIT)
         if not data:
             raise Lost(self._cut or Reason.RESET)
         return data
+
+    async def _send_and_receive(self, sending: bytes) -> bytes:
+        assert self._socket is not None
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self._limits.idle_timeout):
+            if sending:
+                await loop.sock_sendall(self._socket, sending)
+            if isinstance(sending, LastWords):
+                raise Lost(Reason.RESET)
+            data = await loop.sock_recv(self._socket, READ_SIZE)
+        self._acknowledge()
+        await asyncio.sleep(0)
+        return data
+
+    def say(self, words: bytes) -> None:
+        """Say something and do not mind whether it arrives."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.send(words)
 
     def _acknowledge(self) -> None:
         assert self._socket is not None
@@ -113,9 +136,9 @@ async def hold(conversation: Conversation[T], endpoint: Endpoint, line: Line, li
         except TimeoutError:
             if not deadline.expired():
                 raise
-            return _end(conversation, Lost(Reason.TIMEOUT))
+            return _end(conversation, Lost(Reason.TIMEOUT), line)
         except Lost as lost:
-            return _end(conversation, lost)
+            return _end(conversation, lost, line)
     except StopIteration as stop:
         result: Attempt[T] = stop.value
         return result
@@ -124,7 +147,7 @@ async def hold(conversation: Conversation[T], endpoint: Endpoint, line: Line, li
         conversation.close()
 
 
-def _end(conversation: Conversation[T], lost: Lost) -> Attempt[T]:
-    """Tell the conversation; it has one chance to return, and nothing more to send."""
+def _end(conversation: Conversation[T], lost: Lost, line: Line) -> Attempt[T]:
+    """Tell the conversation, which returns; before that it may say farewell."""
     while True:
-        conversation.throw(lost)
+        line.say(conversation.throw(lost))

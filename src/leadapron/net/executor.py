@@ -13,8 +13,9 @@ import traceback
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from leadapron.errors import RunStopped
 from leadapron.model import Address, Attempt, Failed, Reason, Stage
 from leadapron.net.conversation import Job
 from leadapron.net.dialer import Line, hold
@@ -29,14 +30,29 @@ WATCH_INTERVAL = 0.5
 """Seconds between two looks at the gate while a connection is open."""
 
 
-async def all_of(coroutines: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run all at once. When one raises, the others are ended, and what it raised is raised."""
+class Ran(NamedTuple):
+    """How a job came out, and for how many seconds it had a connection."""
+
+    attempt: Attempt[Any]
+    seconds: float = 0.0
+
+
+async def all_of(coroutines: Iterable[Coroutine[Any, Any, None]], *, beside: Coroutine[Any, Any, None]) -> None:
+    """Run all at once, and `beside` for as long. When one raises, the others are ended, and what it raised is raised."""
     try:
-        async with asyncio.TaskGroup() as group:
-            for coroutine in coroutines:
-                group.create_task(coroutine)
+        async with asyncio.TaskGroup() as outer:
+            watching = outer.create_task(beside)
+            async with asyncio.TaskGroup() as group:
+                for coroutine in coroutines:
+                    group.create_task(coroutine)
+            watching.cancel()
     except BaseExceptionGroup as several:
-        raise several.exceptions[0] from None
+        raise _first(several) from None
+
+
+def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    error = several.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 class Executor:
@@ -47,33 +63,45 @@ class Executor:
         self._slots = asyncio.Semaphore(concurrency)
         self._hosts: defaultdict[Address, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._waiting: defaultdict[Address, int] = defaultdict(int)
+        self._zones: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """one of a zone with a gap is on its way at a time"""
         self._open: dict[Line, Job[Any]] = {}
-        self._stopped = False
+        self._stopping = asyncio.Event()
 
     def stop(self) -> None:
         """Cut every open connection; jobs that wait end as stopped."""
-        self._stopped = True
+        self._stopping.set()
         for line in list(self._open):
             line.cut(Reason.STOPPED)
 
-    def _is_stopped(self) -> bool:
-        return self._stopped
+    def halt(self, is_meant: Callable[[Address], bool]) -> None:
+        """Cut the open connections to the addresses that are meant."""
+        for line, job in list(self._open.items()):
+            if is_meant(job.endpoint.address):
+                line.cut(Reason.STOPPED)
 
-    async def run(self, job: Job[Any]) -> Attempt[Any]:
-        """Run one job. Never raises for what a peer, or a protocol module, does."""
-        address = job.endpoint.address
-        async with self._host(address), self._slots:
-            if job.delay:
-                await asyncio.sleep(job.delay)
-            if self._is_stopped():
-                return Failed(stage=Stage.CONNECT, reason=Reason.STOPPED)
-            permit = self._gate.decide(address, job.endpoint.port, job.depth)
-            if isinstance(permit, Permit):
-                await self._wait_for_turn(job, permit)
-                permit = self._gate.decide(address, job.endpoint.port, job.depth)
+    async def run(self, job: Job[Any], is_called_off: Callable[[], bool] = lambda: False) -> Ran:
+        """Run one job, unless it is called off before it dials. Never raises for what a peer, or a protocol module, does.
+
+        Raises RunStopped where the run must not go on.
+        """
+        address, port = job.endpoint.address, job.endpoint.port
+
+        def is_over() -> bool:
+            return self._stopping.is_set() or is_called_off()
+
+        async with self._host(address), contextlib.AsyncExitStack() as held:
+            await self._pause(job.delay)
+            permit = self._gate.decide(address, port, job.depth)
+            if isinstance(permit, Permit) and not is_over():
+                await self._turn(held, permit, is_over)
+                permit = self._gate.decide(address, port, job.depth)
+            if is_over():
+                return Ran(Failed(stage=Stage.CONNECT, reason=Reason.STOPPED))
             if not isinstance(permit, Permit):
-                return Failed(stage=Stage.CONNECT, reason=Reason.OUT_OF_SCOPE, detail=permit.reason.value)
-            return await self._dial(job)
+                return Ran(Failed(stage=Stage.CONNECT, reason=Reason.OUT_OF_SCOPE, detail=permit.reason.value))
+            begun = time.monotonic()
+            return Ran(await self._dial(job), time.monotonic() - begun)
 
     @contextlib.asynccontextmanager
     async def _host(self, address: Address) -> AsyncIterator[None]:
@@ -87,22 +115,38 @@ class Executor:
             if not self._waiting[address]:
                 del self._waiting[address], self._hosts[address]
 
-    async def _wait_for_turn(self, job: Job[Any], permit: Permit) -> None:
-        address = job.endpoint.address
-        now = time.monotonic()
+    async def _turn(self, held: contextlib.AsyncExitStack, permit: Permit, is_over: Callable[[], bool]) -> None:
+        """Wait for the gap of the zone, then for a slot, which stays `held`, then for the pace.
+
+        Who waits for a gap holds no slot. The gap begins when all waits are over: at the moment of the dial.
+        """
+        if not permit.gap_seconds:
+            await self._take_slot(held, permit.address)
+            return
+        async with self._zones[permit.zone]:
+            if not is_over():
+                await self._pause(self._gaps.free_at(permit.zone) - time.monotonic())
+                await self._take_slot(held, permit.address)
+                self._gaps.take(permit.zone, time.monotonic(), permit.gap_seconds)
+
+    async def _take_slot(self, held: contextlib.AsyncExitStack, address: Address) -> None:
+        await held.enter_async_context(self._slots)
         ready = self._pace.ready_at(int(address), address.version)
-        if permit.zone:
-            ready = max(ready, self._gaps.free_at(permit.zone))
-            self._gaps.take(permit.zone, ready, permit.gap_seconds)
-        await asyncio.sleep(max(0.0, ready - now))
+        await self._pause(ready - time.monotonic())
+
+    async def _pause(self, seconds: float) -> None:
+        """So many seconds, or until the stop."""
+        if seconds > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def _dial(self, job: Job[Any]) -> Attempt[Any]:
-        if self._is_stopped():
-            return Failed(stage=Stage.CONNECT, reason=Reason.STOPPED)
         line = Line(job.limits)
         self._open[line] = job
         try:
             return await hold(job.converse(), job.endpoint, line, job.limits)
+        except RunStopped:
+            raise
         except Exception as error:  # noqa: BLE001 - the job boundary
             place = _place(error)
             log.error("bug in job %s: %s at %s", job.name, type(error).__name__, place)  # noqa: TRY400 - no message, no locals

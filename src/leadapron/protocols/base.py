@@ -71,8 +71,8 @@ class Protocol(ABC):
         """What the answer to the hello means. Never raises for what a peer sent."""
 
     @abstractmethod
-    def encode_attempt(self, attempt: Attempt[Any]) -> Payload:
-        """A finished job as a payload."""
+    def encode_attempt(self, attempt: Attempt[Any], seconds: float = 0.0) -> Payload:
+        """A finished job as a payload, with the seconds for which it had a connection."""
 
     @abstractmethod
     def next_job(self, case: Case, identify: Identify) -> Job[Any] | None:
@@ -81,6 +81,10 @@ class Protocol(ABC):
     @abstractmethod
     def cut_by_budget(self, case: Case) -> frozenset[str]:
         """The names of the attempts that an earlier budget cut, and the present terms would not. Pure."""
+
+    @abstractmethod
+    def no_longer_answers(self, case: Case) -> frozenset[str]:
+        """The names of the attempts that say: it spoke to us, was asked, and now does not answer any more. Pure."""
 
     @abstractmethod
     def conclude(self, case: Case) -> tuple[Sequence[Observation], Failed | None]:

@@ -199,6 +199,13 @@ class Gate:
         gaps = [(zone.name, zone.gap_seconds) for zone in zones if zone is not None]
         return max(gaps, key=lambda gap: gap[1], default=("", 0.0))
 
+    def zone_at(self, address: Address) -> str:
+        """The name of the zone around an address, in the first reading that has one; "" without."""
+        address = unmapped(address)
+        version, value = address.version, int(address)
+        zones = (layer.policy.rules[layer.at(version, value)].zone for layer in self._layers)
+        return next((zone.name for zone in zones if zone is not None), "")
+
     def narrow(self, scope: Scope) -> None:
         """From now on `scope` has to permit as well. Names keep their pins; names without one authorise nothing."""
         if any(layer.scope.sha256 == scope.sha256 for layer in self._layers):

@@ -39,10 +39,53 @@ def test_a_number_that_no_study_has_is_no_claim(claim: bytes) -> None:
 
 
 def test_a_study_that_comes_twice_is_counted_once() -> None:
+    found = model_of(Peer(answers_from(archive(study(1, series=(3,)), study(1, series=(3,)), study(2)))))
+    assert (found.why, found.studies) == (None, Count.exact(2))
+    assert found.images == Count.exact(4, CountSource.CLAIMED)
+
+
+def test_a_study_that_contradicts_itself_leaves_the_larger_claim_as_a_bound() -> None:
     shelf = archive(study(1, series=(3,)), study(1, series=(5,)), study(2, series=(2,)))
     found = model_of(Peer(answers_from(shelf)))
-    assert found.studies == Count.exact(2)
-    assert found.images == Count.exact(7, CountSource.CLAIMED)
+    assert (found.why, found.studies) == (Reason.PROTOCOL, Count.exact(2))
+    assert found.images == Count.at_least(7, CountSource.CLAIMED)
+
+
+def test_one_patient_id_of_two_issuers_leaves_no_count_exact() -> None:
+    record = {PATIENT_ID: b"SYNTHETIC-1", PATIENT_STUDIES: b"2", PATIENT_IMAGES: b"9"}
+    found = model_of(Peer(answering(record, record)), model=Model.PATIENT_ROOT)
+    assert (found.why, found.studies) == (Reason.PROTOCOL, Count.at_least(2, CountSource.CLAIMED))
+
+
+@pytest.mark.parametrize("cap", [25, 64, 99, 100, 101, 250, 256, 257, 500, 512, 999, 1000, 1024, 2500])
+def test_a_silent_cap_at_any_likely_number_is_no_exact_count(cap: int) -> None:
+    found = model_of(Peer(answers_from(spread(cap + 37, first=dt.date(2018, 1, 1)), cap=cap, at_cap=0)))
+    assert found.studies is not None
+    assert found.studies.kind is CountKind.BOUND
+    assert found.studies.low >= cap
+
+
+@pytest.mark.parametrize("day", ["", "21000101"])
+def test_a_silent_cap_that_cuts_studies_without_a_date_in_reach_is_no_exact_count(day: str) -> None:
+    dated = [study(number, day=f"2023{number % 12 + 1:02}15") for number in range(1, 61)]
+    others = [study(number, day=day) for number in range(1000, 1090)]
+    found = model_of(Peer(answers_from(archive(*dated, *others), cap=100, at_cap=0)))
+    assert (found.why, found.studies) == (Reason.LIMIT, Count.at_least(100))
+
+
+@pytest.mark.parametrize("count", [1, 7, 37, 123, 1237, 2503, 12_340])
+def test_a_number_at_which_nobody_caps_is_exact_at_once(count: int) -> None:
+    peer = Peer(answers_from(spread(count)))
+    assert model_of(peer).studies == Count.exact(count)
+    assert len(peer.queries) == 1
+
+
+@pytest.mark.parametrize("status", [0xA700, 0xC000])
+def test_a_server_that_gives_nothing_but_a_cap_is_left_alone_after_a_day_and_a_prefix(status: int) -> None:
+    peer = Peer(always(status))
+    assert model_of(peer).answer is Answer.UNKNOWN
+    assert [sorted({STUDY_DATE, ACCESSION} & {key for key, value in query.keys.items() if value.strip(b"\0 ")})
+            for query in peer.queries] == [[], [STUDY_DATE], [STUDY_DATE, ACCESSION]]  # fmt: skip
 
 
 def test_a_cap_is_split_by_date_until_the_pieces_are_whole() -> None:

@@ -8,6 +8,8 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from leadapron.identify.match import match
 from leadapron.model import (
@@ -27,7 +29,8 @@ from leadapron.protocols.base import Case, Terms
 from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.inquiry import Inquiry, InquiryResult, Model
 from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiated, Negotiation, Outcome, request
-from leadapron.protocols.dicom.probe import TRANSIENT_RETRIES, Dicom, decode, encode
+from leadapron.protocols.dicom.plan import MAX_ASKS, RETRIES
+from leadapron.protocols.dicom.probe import Dicom, decode, encode
 
 HERE = Endpoint(address=ip_address("127.0.0.1"), port=104)
 TERMS = Terms(depth=Depth.COUNT, owner=Owner(grant="g"), calling_aet="LEADAPRON")
@@ -35,9 +38,14 @@ OPEN = Negotiated(outcome=Outcome.ACCEPTED, accepted=("verification", "study_fin
 NO_SUCH_TITLE = Negotiated(outcome=Outcome.REJECTED, rj_result=1, rj_source=1, rj_reason=7)
 NO_SUCH_CALLER = replace(NO_SUCH_TITLE, rj_reason=3)
 BUSY = Negotiated(outcome=Outcome.REJECTED, rj_result=2, rj_source=3, rj_reason=2)
+CONGESTED = replace(NO_SUCH_TITLE, rj_source=3, rj_reason=1)
+"""What dcmqrscp says when it cannot fork: permanent by its letter, and gone a moment later."""
+OTHER_VERSION = replace(NO_SUCH_TITLE, rj_source=2, rj_reason=2)
 PROVEN = Found(answer=Answer.PROVEN, studies=Count.exact(3), images=Count.exact(9), most_answers=3)
 ABORTED = Found(answer=Answer.ABORTED, why=Reason.ABORTED)
 DICOM = Dicom()
+ASK, AGAIN, THIRD = (f"{kind}:{ANY_TITLE}" for kind in ("ask", "ask.2", "ask.3"))
+P, OFF, R, U, N = Verdict.PROVEN, Verdict.OFFERED, Verdict.REFUSED, Verdict.UNKNOWN, Verdict.NOT_ASKED
 
 
 def case(attempts: Mapping[str, Attempt[Any]], terms: Terms = TERMS) -> Case:
@@ -105,7 +113,7 @@ def test_a_busy_server_is_asked_again_later_and_never_said_to_check_titles() -> 
         assert job.called_aet == ANY_TITLE
         delays.append(job.delay)
         attempts[job.name] = done(BUSY)
-    assert len(delays) == TRANSIENT_RETRIES
+    assert len(delays) == RETRIES
     assert delays == sorted(delays)
     assert delays[0] > 0
     facts = observed(attempts).facts
@@ -114,7 +122,7 @@ def test_a_busy_server_is_asked_again_later_and_never_said_to_check_titles() -> 
 
 
 def test_a_server_that_was_busy_is_asked_once_it_is_free() -> None:
-    job = following({"hello": done(BUSY), "hello.again1": done(OPEN)})
+    job = following({"hello": done(BUSY), "hello.2": done(OPEN)})
     assert job.name == f"ask:{ANY_TITLE}"
 
 
@@ -146,9 +154,181 @@ def test_an_abort_is_reproduced_by_one_query_and_then_left_alone() -> None:
     attempts: dict[str, Attempt[Any]] = {"hello": done(OPEN), f"ask:{ANY_TITLE}": asked(ABORTED, ended=Reason.ABORTED)}
     job = following(attempts)
     assert isinstance(job, Inquiry)
-    assert (job.name, job.narrow) == (f"ask:{ANY_TITLE}.again", False)
+    assert (job.name, job.narrow) == (AGAIN, False)
     attempts[job.name] = asked(ABORTED, ended=Reason.ABORTED)
     assert following(attempts) is None
+
+
+BOTH = replace(OPEN, accepted=("verification", "study_find", "worklist_find"))
+REFUSED = Found(answer=Answer.REFUSED)
+
+
+def test_a_worklist_behind_a_query_that_is_aborted_twice_is_still_asked() -> None:
+    aborts = asked(ABORTED, ended=Reason.ABORTED)
+    attempts: dict[str, Attempt[Any]] = {"hello": done(BOTH), ASK: aborts, AGAIN: aborts}
+    assert observed(attempts).access.list is Verdict.UNKNOWN
+    job = following(attempts)
+    assert (job.name, job.model, job.ask_worklist) == (THIRD, Model.NONE, True)
+    attempts[THIRD] = asked(worklist=Found(answer=Answer.PROVEN, worklist=Count.exact(3)))
+    assert observed(attempts).access.list is Verdict.PROVEN
+    attempts[THIRD] = asked(worklist=REFUSED)
+    assert observed(attempts).access.list is Verdict.REFUSED
+    assert following(attempts) is None
+
+
+def test_a_server_that_is_congested_is_asked_again_however_it_says_so() -> None:
+    attempts: dict[str, Attempt[Any]] = {"hello": done(CONGESTED)}
+    assert following(attempts).name == "hello.2"
+    assert following({"hello": done(OTHER_VERSION)}, replace(TERMS, called_aets=("ONE",))) is None
+
+
+def test_a_title_that_is_rejected_for_now_is_tried_again_later() -> None:
+    terms = replace(TERMS, called_aets=("ONE", "TWO"))
+    attempts: dict[str, Attempt[Any]] = {"hello": done(NO_SUCH_TITLE), "title:ONE": done(BUSY)}
+    names = []
+    while (job := following(attempts, terms)) is not None:
+        names.append((job.name, job.delay > 0))
+        attempts[job.name] = done(BUSY if "ONE" in job.name else NO_SUCH_TITLE)
+    assert names == [("title.2:ONE", True), ("title.3:ONE", True), ("title:TWO", False)]
+
+
+@pytest.mark.parametrize(
+    ("titles", "budget", "reason"),
+    [
+        ({"title:ONE": Failed(stage=Stage.HANDSHAKE, reason=Reason.TIMEOUT)}, 12, Reason.TIMEOUT),
+        ({"title:ONE": done(BUSY), "title.2:ONE": done(BUSY), "title.3:ONE": done(BUSY)}, 12, Reason.REFUSED),
+        ({"title:ONE": done(Negotiated(outcome=Outcome.ABORTED))}, 12, Reason.ABORTED),
+        ({}, 1, Reason.BUDGET),
+        ({}, 12, Reason.STOPPED),
+    ],
+    ids=["timeout", "busy", "aborted", "no association left", "the run ended"],
+)
+def test_a_title_of_the_owner_that_stays_open_leaves_the_verdict_unknown(
+    titles: dict[str, Attempt[Any]], budget: int, reason: Reason
+) -> None:
+    terms = replace(TERMS, called_aets=("ONE",), associations=budget)
+    observation = observed({"hello": done(NO_SUCH_TITLE), **titles}, terms)
+    assert observation.access.list is Verdict.UNKNOWN
+    assert {failed.reason for failed in observation.unknowns} == {reason}
+
+
+def test_a_title_that_stays_open_is_told_beside_one_that_works() -> None:
+    attempts = {
+        "hello": done(NO_SUCH_TITLE),
+        "title:ONE": done(OPEN),
+        "ask:ONE": asked(PROVEN),
+        "title:TWO": Failed(stage=Stage.HANDSHAKE, reason=Reason.TIMEOUT),
+    }
+    observation = observed(attempts, replace(TERMS, called_aets=("ONE", "TWO")))
+    assert observation.access.list is Verdict.PROVEN
+    assert observation.unknowns == (Failed(stage=Stage.HANDSHAKE, reason=Reason.TIMEOUT),)
+
+
+def test_a_caller_that_is_checked_behind_the_title_is_noticed() -> None:
+    attempts = {"hello": done(NO_SUCH_TITLE), "title:ONE": done(NO_SUCH_CALLER)}
+    facts = observed(attempts, replace(TERMS, called_aets=("ONE",))).facts
+    assert (facts["called_title_enforced"], facts["calling_title_enforced"]) == (True, True)
+
+
+def rejected_for_now() -> Completed[Any]:
+    ended = Failed(stage=Stage.HANDSHAKE, reason=Reason.REFUSED)
+    return done(InquiryResult(rj_result=2, rj_source=3, rj_reason=1, ended=ended))
+
+
+def test_a_question_that_is_rejected_for_now_is_asked_again_later_but_not_for_ever() -> None:
+    attempts: dict[str, Attempt[Any]] = {"hello": done(OPEN)}
+    delays = []
+    while (job := following(attempts)) is not None:
+        assert job.model is Model.STUDY_ROOT
+        delays.append(job.delay)
+        attempts[job.name] = rejected_for_now()
+    assert (len(delays), delays[0], sorted(delays)) == (RETRIES + 1, 0.0, delays)
+    observation = observed(attempts)
+    assert observation.access.list is Verdict.UNKNOWN
+    assert observation.unknowns == (Failed(stage=Stage.HANDSHAKE, reason=Reason.REFUSED),)
+
+
+@pytest.mark.parametrize("reason", [Reason.ABORTED, Reason.RESET])
+def test_where_c_echo_ends_the_association_the_query_goes_without_it(reason: Reason) -> None:
+    end = Failed(stage=Stage.TALK, reason=reason)
+    attempts: dict[str, Attempt[Any]] = {"hello": done(OPEN), ASK: done(InquiryResult(ended=end))}
+    job = following(attempts)
+    assert (job.ask_echo, job.model, job.narrow) == (False, Model.STUDY_ROOT, True)
+    attempts[job.name] = asked(PROVEN, echo=-1)
+    assert observed(attempts).access.list is Verdict.PROVEN
+
+
+def test_the_budget_is_the_services_and_not_the_associations() -> None:
+    first = done(InquiryResult(echo_status=0, model=ABORTED, queries=3, answers=500))
+    stored = {**encode(first), "seconds": 20.0}
+    terms = replace(TERMS, seconds=60.0, queries=40, answers=20_000)
+    job = DICOM.next_job(Case(endpoint=HERE, terms=terms, attempts={"hello": encode(done(OPEN)), ASK: stored}), match)
+    assert isinstance(job, Inquiry)
+    assert (job.queries, job.answers, job.limits.deadline) == (37, 19_500, 40.0)
+    spent = {**stored, "seconds": 59.5}
+    attempts = {"hello": encode(done(OPEN)), ASK: spent}
+    assert DICOM.next_job(Case(endpoint=HERE, terms=terms, attempts=attempts), match) is None
+
+
+@given(
+    st.lists(st.sampled_from(["proven", "refused", "aborted", "rejected", "echo aborts", "lost", "gone"]), max_size=12)
+)
+def test_whatever_a_server_does_there_is_an_end_of_questions(plan: list[str]) -> None:
+    ends: dict[str, Attempt[Any]] = {
+        "proven": asked(PROVEN),
+        "refused": asked(REFUSED),
+        "aborted": asked(ABORTED, ended=Reason.ABORTED),
+        "rejected": rejected_for_now(),
+        "echo aborts": done(InquiryResult(ended=Failed(stage=Stage.TALK, reason=Reason.ABORTED))),
+        "lost": asked(Found(answer=Answer.UNKNOWN, why=Reason.RESET), ended=Reason.RESET),
+        "gone": Failed(stage=Stage.HANDSHAKE, reason=Reason.TIMEOUT),
+    }
+    attempts: dict[str, Attempt[Any]] = {"hello": done(BOTH)}
+    doings = iter(plan)
+    while (job := following(attempts, replace(TERMS, associations=100))) is not None:
+        assert job.name not in attempts
+        attempts[job.name] = ends[next(doings, "lost")] if isinstance(job, Inquiry) else done(OPEN)
+        assert len(attempts) < MAX_ASKS + 4
+    assert observed(attempts).access.list in (P, R, U)
+
+
+# -- a service that stops answering ------------------------------------------------------------------------------------
+
+CHECK, LATER = f"health:{ANY_TITLE}", f"health.2:{ANY_TITLE}"
+GONE = Failed(stage=Stage.HANDSHAKE, reason=Reason.TIMEOUT)
+LOST = asked(Found(answer=Answer.UNKNOWN, why=Reason.RESET), ended=Reason.RESET)
+
+
+def test_a_service_that_went_silent_is_looked_for_twice_and_then_left_alone() -> None:
+    attempts: dict[str, Attempt[Any]] = {"hello": done(OPEN), ASK: LOST}
+    first = following(attempts)
+    assert isinstance(first, Negotiation)
+    assert first.name == CHECK
+    attempts[CHECK] = GONE
+    assert DICOM.no_longer_answers(case(attempts)) == frozenset()
+    second = following(attempts)
+    assert (second.name, second.delay > first.delay) == (LATER, True)
+    attempts[LATER] = GONE
+    assert following(attempts) is None
+    assert DICOM.no_longer_answers(case(attempts)) == {CHECK, LATER}
+    observation = observed(attempts)
+    assert observation.facts["answers_afterwards"] is False
+    assert Failed(stage=Stage.TALK, reason=Reason.TIMEOUT) in observation.unknowns
+
+
+@pytest.mark.parametrize(
+    "check", [done(OPEN), done(NO_SUCH_TITLE), Failed(stage=Stage.HANDSHAKE, reason=Reason.PROTOCOL)]
+)
+def test_a_service_that_says_anything_is_there(check: Attempt[Any]) -> None:
+    attempts: dict[str, Attempt[Any]] = {"hello": done(OPEN), ASK: LOST, CHECK: check}
+    assert following(attempts) is None
+    assert DICOM.no_longer_answers(case(attempts)) == frozenset()
+    assert observed(attempts).facts["answers_afterwards"] is True
+
+
+@pytest.mark.parametrize("ended", [None, Reason.ABORTED, Reason.BUDGET, Reason.PROTOCOL, Reason.LIMIT])
+def test_who_said_something_last_is_not_looked_for(ended: Reason | None) -> None:
+    assert following({"hello": done(OPEN), ASK: asked(PROVEN, ended=ended)}) is None
 
 
 def test_what_was_answered_is_not_asked_again() -> None:
@@ -163,9 +343,7 @@ def verdicts(observation: Observation) -> tuple[Verdict, ...]:
     return access.reach, access.talk, access.list, access.read, access.write
 
 
-P, OFF, R, U, N = Verdict.PROVEN, Verdict.OFFERED, Verdict.REFUSED, Verdict.UNKNOWN, Verdict.NOT_ASKED
 EVERYTHING = replace(OPEN, accepted=("verification", "study_find", "study_get", "ct_storage"))
-ASK, AGAIN = f"ask:{ANY_TITLE}", f"ask:{ANY_TITLE}.again"
 
 
 @pytest.mark.parametrize(
@@ -174,6 +352,10 @@ ASK, AGAIN = f"ask:{ANY_TITLE}", f"ask:{ANY_TITLE}.again"
         ({"hello": done(EVERYTHING), ASK: asked(PROVEN)}, (P, P, P, OFF, OFF)),
         ({"hello": done(OPEN), ASK: asked(PROVEN)}, (P, P, P, R, R)),
         ({"hello": done(NO_SUCH_TITLE)}, (P, R, R, R, R)),
+        ({"hello": done(replace(NO_SUCH_TITLE, rj_reason=1))}, (P, R, R, R, R)),
+        ({"hello": done(replace(NO_SUCH_TITLE, rj_source=2, rj_reason=1))}, (P, R, R, R, R)),
+        ({"hello": done(OTHER_VERSION)}, (P, U, U, U, U)),
+        ({"hello": done(CONGESTED)}, (P, U, U, U, U)),
         ({"hello": done(NO_SUCH_CALLER)}, (P, R, R, R, R)),
         ({"hello": done(BUSY)}, (P, U, U, U, U)),
         ({"hello": done(Negotiated(outcome=Outcome.ABORTED))}, (P, U, U, U, U)),
@@ -186,7 +368,8 @@ ASK, AGAIN = f"ask:{ANY_TITLE}", f"ask:{ANY_TITLE}.again"
         ({"hello": done(OPEN), ASK: Failed(stage=Stage.CONNECT, reason=Reason.TIMEOUT)}, (P, P, U, R, R)),
     ],
     ids=[
-        "open for everything", "open for queries", "called title", "calling title", "busy", "abort at once", "echo only",
+        "open for everything", "open for queries", "called title", "without a reason", "provider without a reason",
+        "another version", "congested for good", "calling title", "busy", "abort at once", "echo only",
         "refused", "abort twice", "abort once", "abort without echo", "abort then answers", "gone",
     ],
 )  # fmt: skip

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from leadapron.errors import WireError
 from leadapron.protocols.dicom.wire import elements
-from leadapron.protocols.dicom.wire.association import MAX_IDENTIFIER_LENGTH, MAX_LENGTH
+from leadapron.protocols.dicom.wire.association import MAX_LENGTH
 from leadapron.protocols.dicom.wire.dimse import MAX_COMMAND_LENGTH, Command, CommandField, is_pending
 
 _PDU = struct.Struct(">BxI").unpack_from
@@ -34,6 +34,8 @@ MAX_ANSWERS = 5_000_000
 """Answers to one query, whatever the budget: 24 bytes are kept for each."""
 MAX_CLAIMS_HELD = 4096
 """Different numbers whose reading is remembered: small ones come again and again."""
+MAX_ANSWER_LENGTH = 64 << 10
+"""Bytes of one answer: we ask for five short keys, and some servers send a little more."""
 MAX_KEPT = 4096
 """Raw UIDs kept for the next level: a uniform sample where there are more."""
 LOOP_WINDOW = 4096
@@ -162,14 +164,16 @@ class Answers:
                 continue
             kind, length, value_length, context, flags = _PDU_OF_ONE(buffer, position)
             stop: int = position + 6 + length
-            if kind != 4 or stop > end or value_length != length - 4 or context != context_id or length > max_length:
+            if kind != 4 or stop > end or value_length != length - 4 or context != context_id:
+                break
+            if not 6 <= length <= max_length:
                 break
             if flags == 2 and not fragments:
                 self._data_set(buffer, position + 12, stop)
             elif flags == 0 and fragments and not self._fragments_are_command:
                 fragments.append(buffer[position + 12 : stop])
                 self._held += length
-                if self._held > MAX_IDENTIFIER_LENGTH:
+                if self._held > MAX_ANSWER_LENGTH:
                     raise WireError("a message is longer than its limit", limit=True)
             elif flags == 0 or fragments:
                 self._fragment(buffer[position + 12 : stop], flags & 1, flags & 2)
@@ -229,7 +233,7 @@ class Answers:
             raise WireError("command and data set fragments are mixed")
         fragments.append(data)
         self._held += len(data) + 1
-        if self._held > (MAX_COMMAND_LENGTH if is_command else MAX_IDENTIFIER_LENGTH):
+        if self._held > (MAX_COMMAND_LENGTH if is_command else MAX_ANSWER_LENGTH):
             raise WireError("a message is longer than its limit", limit=True)
         if is_last:
             whole = b"".join(fragments)
@@ -262,6 +266,8 @@ class Answers:
         """One answer: count it, and read its unique key and claims."""
         if not self._expects_data_set:
             raise WireError("a data set without its command")
+        if stop - start > MAX_ANSWER_LENGTH:
+            raise WireError("an answer is longer than its limit", limit=True)
         self._expects_data_set = False
         tally = self.tally
         if tally.answers >= MAX_ANSWERS:

@@ -13,7 +13,8 @@ from leadapron.model import Count, CountKind, Reason, Stage
 from leadapron.protocols.dicom import answers, identifiers, splitting, tally
 from leadapron.protocols.dicom.answers import Tally
 from leadapron.protocols.dicom.exchange import Exchange, Steps
-from leadapron.protocols.dicom.found import Answer, Found, Reply, without_answers, without_end
+from leadapron.protocols.dicom.found import Answer, Found, Reply, may_be_a_cap, without_answers, without_end
+from leadapron.protocols.dicom.identifiers import Narrowing
 from leadapron.protocols.dicom.sampling import Sampling
 from leadapron.protocols.dicom.splitting import Splitting
 from leadapron.protocols.dicom.wire import uids
@@ -87,23 +88,26 @@ class Counting:
         return self._sum_up(why=reply.why_not_exact, status=reply.status, capped=reply.is_capped)
 
     def _whole(self, first: Reply) -> Steps[Found]:
-        """A success with answers: exact, unless the number is round and no narrower queries show that it is no cap."""
-        if not first.is_round or not self._by_study:
+        """A success with answers: exact, unless the number is a likely cap and narrower queries do not find the same
+        studies again, all of them and no more. Studies without a date are in none: they leave such a number a bound."""
+        if not may_be_a_cap(first.answers) or not self._by_study:
             return (yield from self._descend(first, why=first.why_not_exact))
-        before = tally.distinct(self._tally).records
+        before, records = len(self._tally.hashes), tally.distinct(self._tally).records
         pieces = Splitting(self._today, cap=first.answers)
         left = self._exchange.max_queries - self._exchange.queries
         yield from self._split(pieces, left // 2)
-        if tally.distinct(self._tally).records > before:
+        if tally.distinct(self._tally).records > records:
             yield from self._split(pieces, left)
             return (yield from self._descend(first, why=Reason.LIMIT, capped=True))
-        why = None if pieces.has_seen_all else Reason.LIMIT if pieces.is_done else Reason.BUDGET
+        is_all = pieces.has_seen_all and tally.is_confirmed(self._tally, before)
+        why = None if is_all else Reason.LIMIT if pieces.is_done else Reason.BUDGET
         return (yield from self._descend(first, why=why))
 
     def _second_look(self, first: Reply) -> Steps[Found]:
         """A success without answers: once more with another key. A filter is not an empty archive."""
-        if self._by_study and self._exchange.may_ask():
-            second = yield from self._find(identifiers.studies(splitting.everything(self._today)))
+        if self._exchange.may_ask():
+            dated = identifiers.studies(splitting.everything(self._today))
+            second = yield from self._find(dated if self._by_study else identifiers.patients(b"*"))
             if second.is_capped:
                 return (yield from self._capped(second))
             if second.answers:
@@ -112,11 +116,22 @@ class Counting:
 
     def _capped(self, reply: Reply) -> Steps[Found]:
         """A cap: narrow until the pieces are whole. Without an uncapped parent the sum is a bound."""
-        if self._by_study:
+        if self._by_study and (reply.answers or (yield from self._gives_less())):
             yield from self._split(Splitting(self._today), self._exchange.max_queries)
         if not self._tally.answers:
             return Found(answer=Answer.UNKNOWN, why=Reason.LIMIT, status=reply.status, capped=True)
         return (yield from self._descend(reply, why=Reason.LIMIT, capped=True))
+
+    def _gives_less(self) -> Steps[bool]:
+        """Whether a server that gave nothing but a cap takes a narrower query: one day, one accession prefix of it."""
+        day = Narrowing(first=self._today, last=self._today)
+        for piece in (day, replace(day, accession="1")):
+            if not self._exchange.may_ask():
+                return False
+            reply = yield from self._find(identifiers.studies(piece))
+            if reply.answers or reply.is_whole:
+                return True
+        return False
 
     def _split(self, pieces: Splitting, queries: int) -> Steps[None]:
         """Ask piece by piece, with at most so many queries."""
@@ -132,13 +147,13 @@ class Counting:
         if not self._by_study or (found.images is not None and found.series is not None):
             return found
         self.stage, self._found = Stage.COUNT, found
-        yield from self._sampling.run(self._tally.kept, self._most)
+        yield from self._sampling.run(self._tally.kept, tally.distinct(self._tally).records, self._most)
         return self._with_sample(found, whole=why is None and not self._tally.without_unique, why=found.why)
 
     def _with_sample(self, found: Found, *, whole: bool, why: Reason | None) -> Found:
         population = tally.distinct(self._tally).records
         if len(self._sampling) < population:
-            why = why or self._sampling.why or (Reason.LIMIT if self._exchange.may_ask() else Reason.BUDGET)
+            why = why or self._sampling.why or (Reason.BUDGET if self._sampling.is_cut else Reason.LIMIT)
         return replace(
             found,
             why=why or self._sampling.why,
@@ -150,11 +165,12 @@ class Counting:
         """The counts so far: exact where `why` is None and nothing was left out."""
         seen, counted = self._tally, tally.distinct(self._tally)
         whole = why is None and not seen.looping and not seen.without_unique
+        whole = whole and (self._by_study or not counted.repeated)  # one patient ID of two issuers is two patients
         if seen.looping or seen.bad_claims:
             why = why or Reason.LIMIT
 
         def claimed(total: int, missing: int) -> Count | None:
-            return tally.claimed(total, missing, whole=whole) if counted.records else None
+            return tally.claimed(total, missing, whole=whole and not counted.contradicts) if counted.records else None
 
         studies: Count | None = tally.enumerated(counted.records, whole=whole)
         if not self._by_study:
@@ -162,7 +178,7 @@ class Counting:
         series = claimed(counted.series, counted.series_missing)
         images = claimed(counted.images, counted.images_missing)
         if any(count is not None and count.kind is not CountKind.EXACT for count in (studies, series, images)):
-            why = why or Reason.PROTOCOL  # some records claim a number, some do not
+            why = why or Reason.PROTOCOL  # some records claim no number, or two
         return Found(
             answer=Answer.PROVEN,
             why=why,

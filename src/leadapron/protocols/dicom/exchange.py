@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from leadapron.errors import WireError
 from leadapron.model import Reason
-from leadapron.net.conversation import LastWords, Lost
+from leadapron.net.conversation import LastWords, Lost, Question
 from leadapron.protocols.dicom.answers import Answers, End, Level, Tally
 from leadapron.protocols.dicom.found import Reply
 from leadapron.protocols.dicom.wire import association as wire
@@ -41,18 +41,18 @@ class Exchange:
         self.queries = 0
         """C-FIND requests sent"""
         self.answers = 0
-        """pending answers to the queries that are over"""
+        """pending answers, to all queries"""
         self._association = wire.Association()
         self._out = b""
         self._message_id = 0
 
-    def associate(self, request: AssociateRQ) -> Steps[bool]:
-        """Whether the association was accepted; False where it was rejected."""
+    def associate(self, request: AssociateRQ) -> Steps[AssociateAC | AssociateRJ]:
+        """Whether the association was accepted or rejected."""
         self._out += self._association.request(request)
         event = yield from self._event()
         if not isinstance(event, AssociateAC | AssociateRJ):
             raise Over(Reason.ABORTED)
-        return isinstance(event, AssociateAC)
+        return event
 
     def has(self, context_id: int) -> bool:
         """Whether the presentation context was accepted."""
@@ -92,8 +92,8 @@ class Exchange:
             tally=into,
             keep=keep,
         )
-        cut = yield from self._drain(found, context_id, message_id)
-        self.answers += found.answers
+        before = self.answers
+        cut = yield from self._drain(found, context_id, message_id, before)
         self._association.receive_data(found.rest)
         if found.end is End.FOREIGN:
             event = yield from self._event()
@@ -108,7 +108,7 @@ class Exchange:
         if event is not wire.NEED_DATA or self._association.take_buffer():
             raise WireError("an answer before its question")
 
-    def _drain(self, found: Answers, context_id: int, message_id: int) -> Steps[Reason | None]:
+    def _drain(self, found: Answers, context_id: int, message_id: int, before: int) -> Steps[Reason | None]:
         """Take answers to their end; cancel those past the budget, abort who does not mind that.
 
         Returns why the query was cancelled, None where it was not.
@@ -122,15 +122,19 @@ class Exchange:
             elif cut is not None and found.answers > cancelled_at + MAX_DRAIN:
                 yield from self.abort()
                 raise Over(cut)
-            sending, self._out = self._out, b""
-            found.receive((yield sending))
+            sending: bytes = self._out if cut is not None or found.answers else Question(self._out)
+            self._out = b""
+            try:
+                found.receive((yield sending))
+            finally:
+                self.answers = before + found.answers
         return cut or self._excess(found, self.max_answers + 1)  # it ended in the read that would have shown it
 
     def _excess(self, found: Answers, enough: int) -> Reason | None:
         """Why a query has had answers enough."""
         if found.tally.looping:
             return Reason.LIMIT
-        return Reason.BUDGET if self.answers + found.answers >= enough else None
+        return Reason.BUDGET if self.answers >= enough else None
 
     def abort(self) -> Steps[None]:
         """A-ABORT; what the peer says to it does not matter."""

@@ -41,8 +41,10 @@ class Found:
     worklist: Count | None = None
 
 
-ROUND = 50
-"""Products cap at 50, 100, 200, 500, 1000 …, some without a word: a multiple of this may be a silent cap."""
+SMALLEST_CAP = 10
+"""Nobody caps below this."""
+NEARLY = 50
+"""From here on one answer more or less than a likely cap is suspect too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +66,11 @@ class Reply:
         return self.cut is None and is_cap(self.status, self.answers)
 
     @property
-    def is_round(self) -> bool:
-        return self.answers > 0 and not self.answers % ROUND
-
-    @property
     def why_not_exact(self) -> Reason | None:
         """Why this query alone does not make an exact count; None where it does."""
         if self.cut is not None:
             return self.cut
-        if self.is_capped or (self.is_whole and self.is_round):
+        if self.is_capped or (self.is_whole and may_be_a_cap(self.answers)):
             return Reason.LIMIT
         return None if self.is_whole else Reason.PROTOCOL
 
@@ -80,6 +78,19 @@ class Reply:
 def is_cap(status: int, seen: int) -> bool:
     """A7xx, Cxxx, or an FE00 that we did not ask for behind answers."""
     return status >> 8 == 0xA7 or status >> 12 == 0xC or (status == Status.CANCEL and seen > 0)
+
+
+def may_be_a_cap(answers: int) -> bool:
+    """Whether so many answers are a number at which products stop without a word: 25, 64, 100, 256, 999, 2500 …"""
+    return _is_likely(answers) or any(near >= NEARLY and _is_likely(near) for near in (answers - 1, answers + 1))
+
+
+def _is_likely(number: int) -> bool:
+    """A power of two, two digits and zeros, or a small multiple of 25."""
+    if number < SMALLEST_CAP:
+        return False
+    digits = len(str(number))
+    return not number & (number - 1) or not number % 10 ** max(1, digits - 2) or (digits < 4 and not number % 25)
 
 
 def without_answers(status: int) -> Found:

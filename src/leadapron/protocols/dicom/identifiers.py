@@ -74,10 +74,10 @@ def studies(narrowing: Narrowing | None = None) -> bytes:
     return elements.encode([(_LEVEL, b"STUDY"), *keys.items()])
 
 
-def patients() -> bytes:
-    """PATIENT level of the Patient Root: the unique key and the three numbers."""
-    keys = (_PATIENT_ID, _PATIENT_STUDIES, _PATIENT_SERIES, _PATIENT_IMAGES)
-    return elements.encode([(_LEVEL, b"PATIENT"), *((key, b"") for key in keys)])
+def patients(unique: bytes = b"") -> bytes:
+    """PATIENT level of the Patient Root: the unique key and the three numbers. `unique` `*` matches everyone too."""
+    numbers = (_PATIENT_STUDIES, _PATIENT_SERIES, _PATIENT_IMAGES)
+    return elements.encode([(_LEVEL, b"PATIENT"), (_PATIENT_ID, unique), *((key, b"") for key in numbers)])
 
 
 def series(study: bytes) -> bytes:
@@ -90,8 +90,9 @@ def images(study: bytes, series_uid: bytes) -> bytes:
     return elements.encode([(_LEVEL, b"IMAGE"), (_STUDY, study), (_SERIES, series_uid), (_INSTANCE, b"")])
 
 
-def worklist() -> bytes:
-    """Modality Worklist: every scheduled procedure step, described by station, date and modality only."""
-    step = elements.encode([(_MODALITY, b""), (_STEP_STATION, b""), (_STEP_DATE, b"")])
+def worklist(dates: bytes = b"") -> bytes:
+    """Modality Worklist: every scheduled procedure step, of a range of `dates` where one is given, described by station,
+    date and modality only."""
+    step = elements.encode([(_MODALITY, b""), (_STEP_STATION, b""), (_STEP_DATE, dates)])
     item = struct.pack("<HHI", 0xFFFE, 0xE000, len(step)) + step
     return elements.encode([(_STEP_SEQUENCE, item)])

@@ -26,13 +26,16 @@ from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.wire import association as wire
 from leadapron.protocols.dicom.wire import uids
 from leadapron.protocols.dicom.wire.items import ProposedContext, UserInformation
-from leadapron.protocols.dicom.wire.pdu import AssociateRQ
+from leadapron.protocols.dicom.wire.pdu import AssociateRJ, AssociateRQ
 from leadapron.protocols.dicom.worklist import Worklist
 
 __all__ = ["Answer", "Found", "Inquiry", "InquiryResult", "Model", "our_user_information"]
 
 _ECHO, _MODEL, _WORKLIST = 1, 3, 5
 """Presentation context identifiers of this job."""
+
+_STILL_CONNECTED = frozenset({Reason.TIMEOUT, Reason.LIMIT})
+"""Why we leave a peer that may still be at work for us: it is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,12 @@ class InquiryResult:
     model: Found | None = None
     worklist: Found | None = None
     queries: int = 0
+    answers: int = 0
+    """pending ones, to all queries"""
+    rj_result: int = 0
+    rj_source: int = 0
+    rj_reason: int = 0
+    """where the association was rejected (PS3.8 Table 9-21)"""
     ended: Failed | None = None
 
 
@@ -102,13 +111,17 @@ class _Asker:
         """The questions in order. Whatever ends them early, what was learned before is the result."""
         ended: Failed | None = None
         try:
-            accepted = yield from self.exchange.associate(self.job.request())
-            if not accepted:
-                return Failed(stage=Stage.HANDSHAKE, reason=Reason.REFUSED, detail="association rejected")
+            answer = yield from self.exchange.associate(self.job.request())
+            if isinstance(answer, AssociateRJ):
+                return _rejected(answer)
             yield from self._questions()
             yield from self.exchange.release()
-        except (Lost, Over) as over:
+        except Over as over:
             ended = Failed(stage=self._stage(), reason=over.reason)
+        except Lost as lost:
+            ended = Failed(stage=self._stage(), reason=lost.reason)
+            if lost.reason in _STILL_CONNECTED:
+                yield from self.exchange.abort()
         except WireError as error:
             reason = Reason.LIMIT if error.limit else Reason.PROTOCOL
             ended = Failed(stage=self._stage(), reason=reason, detail=error.rule)
@@ -130,6 +143,7 @@ class _Asker:
             model=self.model,
             worklist=self.worklist,
             queries=self.exchange.queries,
+            answers=self.exchange.answers,
             ended=ended,
         )
 
@@ -148,6 +162,12 @@ class _Asker:
             self.worklist = yield from self.listing.run()
         elif self.job.ask_worklist:
             self.worklist = Found(answer=Answer.REFUSED)
+
+
+def _rejected(answer: AssociateRJ) -> Completed[InquiryResult]:
+    ended = Failed(stage=Stage.HANDSHAKE, reason=Reason.REFUSED, detail="association rejected")
+    result = InquiryResult(rj_result=answer.result, rj_source=answer.source, rj_reason=answer.reason, ended=ended)
+    return Completed(result=result)
 
 
 def our_user_information() -> UserInformation:

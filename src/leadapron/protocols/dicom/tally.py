@@ -15,6 +15,8 @@ from leadapron.protocols.dicom.answers import NOT_CLAIMED, Tally
 
 MIN_SAMPLE = 5
 """Fewer completely counted studies than this make no estimate, only a bound."""
+_Z = 1.959964
+"""The 97.5 % quantile of the normal distribution."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,15 +31,20 @@ class Distinct:
     series_missing: int
     studies: int = 0
     studies_missing: int = 0
+    repeated: int = 0
+    """records that came more than once are counted once; so many came in vain"""
+    contradicts: bool = False
+    """a record came more than once, with different claims"""
 
 
 def distinct(tally: Tally) -> Distinct:
     """Deduplicate by unique key; of records that came twice with different claims the largest counts."""
     hashes: npt.NDArray[np.int64] = np.frombuffer(tally.hashes, dtype=np.int64)
     records = len(np.unique(hashes))
-    images, images_missing = _sum(hashes, tally.images, records)
-    series, series_missing = _sum(hashes, tally.series, records) if tally.series else (0, records)
-    studies, studies_missing = _sum(hashes, tally.studies, records) if tally.studies else (0, records)
+    images, images_missing, images_differ = _sum(hashes, tally.images, records)
+    nothing = 0, records, False
+    series, series_missing, series_differ = _sum(hashes, tally.series, records) if tally.series else nothing
+    studies, studies_missing, studies_differ = _sum(hashes, tally.studies, records) if tally.studies else nothing
     return Distinct(
         records=records,
         images=images,
@@ -46,19 +53,30 @@ def distinct(tally: Tally) -> Distinct:
         series_missing=series_missing,
         studies=studies,
         studies_missing=studies_missing,
+        repeated=len(hashes) - records,
+        contradicts=images_differ or series_differ or studies_differ,
     )
 
 
-def _sum(hashes: npt.NDArray[np.int64], claims: array[int], records: int) -> tuple[int, int]:
-    """(sum of the largest claim per distinct hash, distinct hashes without a claim), of so many distinct hashes."""
+def is_confirmed(tally: Tally, first: int) -> bool:
+    """Whether the records behind the `first` ones are the same records again: all of them, and no others."""
+    hashes: npt.NDArray[np.int64] = np.frombuffer(tally.hashes, dtype=np.int64)
+    return np.array_equal(np.unique(hashes[:first]), np.unique(hashes[first:]))
+
+
+def _sum(hashes: npt.NDArray[np.int64], claims: array[int], records: int) -> tuple[int, int, bool]:
+    """(sum of the largest claim per distinct hash, distinct hashes without a claim, whether any hash has two claims),
+    of so many distinct hashes."""
     values: npt.NDArray[np.int32] = np.frombuffer(claims, dtype=np.int32)
+    differ = False
     if records < len(hashes):
         order = np.lexsort((values, hashes))
-        ordered = hashes[order]
+        ordered, values = hashes[order], values[order]
         last = np.append(ordered[1:] != ordered[:-1], True)
-        values = values[order][last]
+        differ = bool(np.any(~last[:-1] & (values[1:] != values[:-1])))
+        values = values[last]
     known = values != NOT_CLAIMED
-    return int(values[known].sum(dtype=np.int64)), int(np.count_nonzero(~known))
+    return int(values[known].sum(dtype=np.int64)), int(np.count_nonzero(~known)), differ
 
 
 def enumerated(records: int, *, whole: bool) -> Count:
@@ -75,24 +93,31 @@ def claimed(total: int, missing: int, *, whole: bool) -> Count | None:
     return Count.exact(total, CountSource.CLAIMED)
 
 
-def extrapolate(sample: Sequence[int], population: int, *, whole: bool) -> Count | None:
-    """The total over `population` records of which a uniform `sample` was counted completely.
+def extrapolate(values: Sequence[int], population: int, *, planned: int, counted: int, whole: bool) -> Count | None:
+    """The total over `population` records, from the `values` of some, in a random order.
 
-    Exact when the sample is all of them; an estimate with its 95 % interval (normal approximation with finite
-    population correction) from `MIN_SAMPLE` on; else a bound. `whole` False: the population itself is a bound.
+    `counted` is how much of the sum of `values` was really counted; where it is less, values are estimates themselves.
+    Exact when all was counted; else an estimate with its 95 % interval (Student's t) where as many values came as were
+    `planned`, so that records which take long to count do not fall out; else a bound. `whole` False: the population itself
+    is a bound.
     """
-    if not sample:
-        return None
-    counted = sum(sample)
-    size = len(sample)
-    if size >= population:
+    if not values:
+        return Count.at_least(counted, CountSource.SAMPLED) if counted else None
+    is_counted = counted == sum(values)
+    if is_counted and len(values) >= population:
         return enumerated(counted, whole=whole)
-    if size < MIN_SAMPLE or not whole:
+    if len(values) < max(planned, MIN_SAMPLE) or not whole:
         return Count.at_least(counted, CountSource.SAMPLED)
-    mean = counted / size
+    correction = (population - len(values)) / (population - 1) if is_counted else 1.0
+    return _estimate(values, population, counted, correction)
+
+
+def _estimate(sample: Sequence[int], population: int, counted: int, correction: float) -> Count:
+    """`correction`: of a finite population, 1 where the values are estimates."""
+    size = len(sample)
+    mean = sum(sample) / size
     variance = sum((value - mean) ** 2 for value in sample) / (size - 1)
-    correction = (population - size) / (population - 1)
-    margin = 1.96 * population * math.sqrt(variance / size * correction)
+    margin = _student(size - 1) * population * math.sqrt(variance / size * correction)
     value = round(mean * population)
     return Count(
         value=max(value, counted),
@@ -100,4 +125,15 @@ def extrapolate(sample: Sequence[int], population: int, *, whole: bool) -> Count
         high=max(counted, math.ceil(value + margin)),
         kind=CountKind.ESTIMATE,
         source=CountSource.SAMPLED,
+    )
+
+
+def _student(freedom: int) -> float:
+    """The 97.5 % quantile of Student's t (Abramowitz and Stegun 26.7.5; within 0.5 % from 4 degrees of freedom on)."""
+    z, n = _Z, freedom
+    return (
+        z
+        + (z**3 + z) / (4 * n)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * n**3)
     )

@@ -6,8 +6,10 @@ from leadapron.model import Count, Reason
 from leadapron.protocols.dicom import answers, identifiers, tally
 from leadapron.protocols.dicom.answers import Tally
 from leadapron.protocols.dicom.exchange import Exchange, Steps
-from leadapron.protocols.dicom.found import Answer, Found, without_answers, without_end
+from leadapron.protocols.dicom.found import Answer, Found, Reply, without_answers, without_end
 from leadapron.protocols.dicom.wire import uids
+
+_ANY_DATE = b"19000101-"
 
 
 class Worklist:
@@ -26,12 +28,13 @@ class Worklist:
         """The count. Raises what ends the association early."""
         if not self._exchange.may_ask():
             return Found(answer=Answer.UNKNOWN, why=Reason.BUDGET)
-        reply = yield from self._exchange.find(
-            self._context_id, uids.MODALITY_WORKLIST_FIND, identifiers.worklist(), answers.WORKLIST, self._tally
-        )
+        reply = yield from self._find(identifiers.worklist())
+        why = reply.why_not_exact
+        if reply.is_whole and not reply.answers and self._exchange.may_ask():
+            reply = yield from self._find(identifiers.worklist(_ANY_DATE))
+            why = Reason.EMPTY
         if not reply.answers:
             return without_answers(reply.status)
-        why = reply.why_not_exact
         return Found(
             answer=Answer.PROVEN,
             why=why,
@@ -40,3 +43,9 @@ class Worklist:
             capped=reply.is_capped,
             worklist=tally.enumerated(reply.answers, whole=why is None),
         )
+
+    def _find(self, identifier: bytes) -> Steps[Reply]:
+        reply: Reply = yield from self._exchange.find(
+            self._context_id, uids.MODALITY_WORKLIST_FIND, identifier, answers.WORKLIST, self._tally
+        )
+        return reply

@@ -1,0 +1,188 @@
+"""What the attempts at one endpoint say so far, by called title. Pure functions of what is stored.
+
+An attempt is named by its kind, its number from the second on, and its title: `hello`, `hello.2`, `title:ARCHIVE`,
+`ask:ANY-SCP`, `ask.2:ANY-SCP`, `health:ANY-SCP`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from leadapron.model import Attempt, Completed, Failed, Reason, Stage
+from leadapron.protocols.dicom.counting import Model
+from leadapron.protocols.dicom.found import Answer, Found
+from leadapron.protocols.dicom.inquiry import InquiryResult
+from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiated, Outcome
+
+Attempts = Mapping[str, Attempt[Any]]
+Title = str
+
+HELLO, TITLE, ASK, HEALTH = "hello", "title", "ask", "health"
+
+CHECKS = 2
+"""Times that a service is looked for before it counts as one that stopped answering."""
+SILENCE = frozenset({Reason.TIMEOUT, Reason.RESET, Reason.REFUSED, Reason.UNREACHABLE})
+"""Why an attempt failed behind which the service may be down."""
+
+_USER, _ACSE, _PRESENTATION = 1, 2, 3
+"""Sources of a rejection (PS3.8 Table 9-21)."""
+_PERMANENT, _TRANSIENT = 1, 2
+_NO_REASON, _CALLING, _CALLED = 1, 3, 7
+"""Reasons of the service user; the first also of the ACSE provider."""
+
+
+def name_of(kind: str, number: int, title: Title = "") -> str:
+    """The name of the `number`-th attempt of a kind."""
+    numbered = kind if number == 1 else f"{kind}.{number}"
+    return f"{numbered}:{title}" if title else numbered
+
+
+def attempts_of(attempts: Attempts, kind: str, title: Title = "") -> list[Attempt[Any]]:
+    """All of one kind and title, in their order."""
+    found: list[Attempt[Any]] = []
+    while (attempt := attempts.get(name_of(kind, len(found) + 1, title))) is not None:
+        found.append(attempt)
+    return found
+
+
+# -- rejections (PS3.8 Table 9-21) -------------------------------------------------------------------------------------
+
+Rejection = Negotiated | InquiryResult
+
+
+def is_transient(answer: Rejection) -> bool:
+    """Rejected for now: transient, or by a presentation provider that is congested or at its limit."""
+    return answer.rj_result == _TRANSIENT or (answer.rj_result == _PERMANENT and answer.rj_source == _PRESENTATION)
+
+
+def is_refusal(answer: Negotiated) -> bool:
+    """Rejected for good, because of who asks or is asked, or without a reason. Another protocol version is none."""
+    reasons = {_USER: (_NO_REASON, _CALLING, _CALLED), _ACSE: (_NO_REASON,)}
+    return answer.rj_result == _PERMANENT and answer.rj_reason in reasons.get(answer.rj_source, ())
+
+
+def _knows_not(answer: Negotiated, title: int) -> bool:
+    return (answer.rj_result, answer.rj_source, answer.rj_reason) == (_PERMANENT, _USER, title)
+
+
+def enforcement(attempts: Attempts, titles: tuple[Title, ...]) -> dict[str, bool]:
+    """Whether titles are checked: by the answers to a called and a calling title that mean nothing to the server."""
+    hello = last_hello(attempts)
+    if not isinstance(hello, Completed):
+        return {}
+    if hello.result.outcome is Outcome.ACCEPTED:
+        return {"called_title_enforced": False, "calling_title_enforced": False}
+    facts: dict[str, bool] = {}
+    if _knows_not(hello.result, _CALLED):
+        facts["called_title_enforced"] = True
+    tried = [each for title in titles for each in attempts_of(attempts, TITLE, title)]
+    answers = [attempt.result for attempt in (hello, *tried) if isinstance(attempt, Completed)]
+    if any(answer.outcome is Outcome.ACCEPTED for answer in answers):
+        facts["calling_title_enforced"] = False
+    elif any(_knows_not(answer, _CALLING) for answer in answers):
+        facts["calling_title_enforced"] = True
+    return facts
+
+
+# -- titles ------------------------------------------------------------------------------------------------------------
+
+
+def last_hello(attempts: Attempts) -> Attempt[Negotiated]:
+    hellos = attempts_of(attempts, HELLO)
+    return hellos[-1] if hellos else Failed(stage=Stage.HANDSHAKE, reason=Reason.STOPPED)
+
+
+def are_titles_tried(hello: Negotiated) -> bool:
+    """Only where the title of nobody is rejected for good, and not because of who calls."""
+    return is_refusal(hello) and not _knows_not(hello, _CALLING)
+
+
+def unsettled_titles(
+    attempts: Attempts, hello: Negotiated, titles: tuple[Title, ...], *, is_spent: bool
+) -> Iterator[Failed]:
+    """Why we do not know of a title that the owner told us whether it is let in. `is_spent`: no association was left."""
+    if not are_titles_tried(hello):
+        return
+    for title in titles:
+        tried = attempts_of(attempts, TITLE, title)
+        if not tried:
+            yield Failed(stage=Stage.HANDSHAKE, reason=Reason.BUDGET if is_spent else Reason.STOPPED)
+        elif isinstance(last := tried[-1], Failed):
+            yield last
+        elif last.result.outcome is Outcome.ABORTED:
+            yield Failed(stage=Stage.HANDSHAKE, reason=Reason.ABORTED)
+        elif last.result.outcome is Outcome.REJECTED and not is_refusal(last.result):
+            yield Failed(stage=Stage.HANDSHAKE, reason=Reason.REFUSED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known about one called title."""
+
+    title: Title
+    hello: Negotiated
+    asks: tuple[InquiryResult, ...] = ()
+    failed: Failed | None = None
+    """the last question, where it did not even make an association"""
+    health: tuple[Attempt[Negotiated], ...] = ()
+
+    @property
+    def last(self) -> InquiryResult | None:
+        return self.asks[-1] if self.asks else None
+
+    def found(self, part: str) -> list[Found]:
+        """The answers to one kind of query, `model` or `worklist`, in their order."""
+        return [found for ask in self.asks if (found := getattr(ask, part)) is not None]
+
+    def settled(self, part: str) -> Found | None:
+        """The answer that counts: an abort only where it was all that ever came."""
+        answers = self.found(part)
+        others = [found for found in answers if found.answer is not Answer.ABORTED]
+        return others[-1] if others else answers[0] if answers else None
+
+    def is_refused(self, part: str) -> bool:
+        """Whether aborts mean no: reproduced, where C-ECHO works."""
+        answers = self.found(part)
+        aborts = [found for found in answers if found.answer is Answer.ABORTED]
+        return 1 < len(aborts) == len(answers) and any(ask.echo_status == 0 for ask in self.asks)
+
+    @property
+    def was_lost(self) -> bool:
+        """Whether a question ended in a silence behind which the service may be down."""
+        ends = [ask.ended for ask in self.asks if not ask.rj_result]
+        return any(end is not None and end.reason in SILENCE for end in (*ends, self.failed))
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it stopped answering: looked for `CHECKS` times, and not there."""
+        return len(self.health) >= CHECKS and not any(map(is_there, self.health))
+
+
+def is_there(check: Attempt[Negotiated]) -> bool:
+    return isinstance(check, Completed) or check.reason not in SILENCE
+
+
+def titles_that_work(attempts: Attempts, hello: Negotiated, titles: tuple[Title, ...]) -> Iterator[Known]:
+    """Those that are let in: nobody's, else of those that the owner told us."""
+    candidates: list[tuple[Title, list[Attempt[Negotiated]]]] = [(ANY_TITLE, [Completed(result=hello)])]
+    candidates += [(title, attempts_of(attempts, TITLE, title)) for title in titles]
+    for title, tried in candidates:
+        if not tried or not isinstance(last := tried[-1], Completed) or last.result.outcome is not Outcome.ACCEPTED:
+            continue
+        asks = attempts_of(attempts, ASK, title)
+        yield Known(
+            title=title,
+            hello=last.result,
+            asks=tuple(ask.result for ask in asks if isinstance(ask, Completed)),
+            failed=asks[-1] if asks and isinstance(asks[-1], Failed) else None,
+            health=tuple(attempts_of(attempts, HEALTH, title)),
+        )
+
+
+def model_of(hello: Negotiated) -> Model:
+    """The information model that is accepted; the study root where both are."""
+    if "study_find" in hello.accepted:
+        return Model.STUDY_ROOT
+    return Model.PATIENT_ROOT if "patient_find" in hello.accepted else Model.NONE

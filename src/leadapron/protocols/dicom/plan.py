@@ -1,0 +1,159 @@
+"""What is asked next at one endpoint. A pure function of the attempts that were made.
+
+hello ──accepted──► ask ─► ask.2 … (a query that was aborted, once more; what an abort kept from its turn)
+  │ │                └─ended in silence──► health ─► health.2
+  │ └─rejected, called title (7)──► title:X for each title that the owner told us ──accepted──► ask:X
+  └─rejected for now──► hello.2, hello.3; likewise titles and asks
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from leadapron.model import Completed, Depth, Failed, Reason, Stage
+from leadapron.net.conversation import Job, Limits
+from leadapron.protocols.base import Case, Identify
+from leadapron.protocols.dicom.counting import Model
+from leadapron.protocols.dicom.found import Answer, Found
+from leadapron.protocols.dicom.inquiry import Inquiry
+from leadapron.protocols.dicom.known import (
+    ASK,
+    CHECKS,
+    HEALTH,
+    HELLO,
+    TITLE,
+    Attempts,
+    Known,
+    Title,
+    are_titles_tried,
+    attempts_of,
+    is_there,
+    is_transient,
+    last_hello,
+    model_of,
+    name_of,
+    titles_that_work,
+)
+from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiated, Negotiation
+
+RETRIES = 2
+"""After a rejection for now."""
+DELAY = 5.0
+"""Seconds before the first retry, and between two looks for a service; the second retry waits twice as long."""
+MAX_ASKS = 6
+"""Associations with questions for one title, whatever their budget."""
+_CHECK = Limits(deadline=8.0)
+"""Of a look for a service that went silent."""
+_LEAST_SECONDS = 1.0
+_BYTES_AN_ANSWER, _BYTES_BESIDE = 2048, 16 << 20
+"""What may be received: so much for each answer of the budget, and so much more."""
+
+
+def next_job(case: Case, attempts: Attempts, identify: Identify) -> Job[Any] | None:
+    """The next job, or None when there is nothing left to ask."""
+    terms = case.terms
+    if len(attempts) >= terms.associations or terms.depth < Depth.TALK:
+        return None
+    hello = last_hello(attempts)
+    if not isinstance(hello, Completed):
+        return None
+    known = list(titles_that_work(attempts, hello.result, terms.called_aets))
+    if any(each.is_silent for each in known):
+        return None
+    negotiate = partial(Negotiation, endpoint=case.endpoint, calling_aet=terms.calling_aet, identify=identify)
+    for kind, title, number in _to_negotiate(attempts, hello.result, terms.called_aets):
+        name, called_aet = name_of(kind, number, title), title or ANY_TITLE
+        return negotiate(name=name, called_aet=called_aet, delay=DELAY * (number - 1))
+    for each in known:
+        if (question := _next_question(each, case)) is not None:
+            return question
+        if each.was_lost and len(each.health) < CHECKS and not any(map(is_there, each.health)):
+            number = len(each.health) + 1
+            name = name_of(HEALTH, number, each.title)
+            return negotiate(name=name, called_aet=each.title, delay=DELAY * (number - 1), limits=_CHECK)
+    return None
+
+
+def _to_negotiate(attempts: Attempts, hello: Negotiated, titles: tuple[Title, ...]) -> Iterator[tuple[str, Title, int]]:
+    """Associations that only negotiate: (kind, title, number) of those that were not made, or were rejected for now."""
+    hellos = attempts_of(attempts, HELLO)
+    if is_transient(hello) and len(hellos) <= RETRIES:
+        yield HELLO, "", len(hellos) + 1
+    if not are_titles_tried(hello):
+        return
+    for title in titles:
+        tried = attempts_of(attempts, TITLE, title)
+        last = tried[-1] if tried else None
+        if last is None or (isinstance(last, Completed) and is_transient(last.result) and len(tried) <= RETRIES):
+            yield TITLE, title, len(tried) + 1
+
+
+def _next_question(known: Known, case: Case) -> Inquiry | None:
+    terms = case.terms
+    if known.failed is not None or len(known.asks) >= MAX_ASKS:
+        return None
+    rejected = 0
+    if known.last is not None and known.last.rj_result:
+        rejected = sum(bool(ask.rj_result) for ask in known.asks)
+        if not is_transient(known.last) or rejected > RETRIES:
+            return None
+    may_list = terms.depth >= Depth.COUNT
+    model = model_of(known.hello) if may_list and _is_needed(known, "model") else Model.NONE
+    worklist = may_list and "worklist_find" in known.hello.accepted and _is_needed(known, "worklist")
+    echo = "verification" in known.hello.accepted and not _echo_ended_it(known)
+    seconds = terms.seconds - seconds_spent(case.attempts, known.title)
+    queries = terms.queries - sum(ask.queries for ask in known.asks)
+    answers = terms.answers - sum(ask.answers for ask in known.asks)
+    has_questions = model is not Model.NONE or worklist or (echo and not known.asks)
+    if not has_questions or min(queries, answers) <= 0 or seconds < _LEAST_SECONDS:
+        return None
+    return Inquiry(
+        name=name_of(ASK, len(known.asks) + 1, known.title),
+        endpoint=case.endpoint,
+        called_aet=known.title,
+        calling_aet=terms.calling_aet,
+        model=model,
+        ask_echo=echo,
+        ask_worklist=worklist,
+        narrow=not known.found("model"),
+        queries=queries,
+        answers=answers,
+        today=terms.today,
+        limits=Limits(
+            deadline=seconds,
+            idle_timeout=min(15.0, seconds),
+            max_received=_BYTES_BESIDE + _BYTES_AN_ANSWER * answers,
+        ),
+        depth=Depth.COUNT if may_list else Depth.TALK,
+        delay=DELAY * rejected,
+    )
+
+
+def seconds_spent(attempts: Mapping[str, Mapping[str, object]], title: Title) -> float:
+    """Seconds in which the questions to a title had a connection."""
+    spent, number = 0.0, 1
+    while (stored := attempts.get(name_of(ASK, number, title))) is not None:
+        seconds = stored.get("seconds", 0.0)
+        spent += seconds if isinstance(seconds, int | float) else 0.0
+        number += 1
+    return spent
+
+
+def _is_needed(known: Known, part: str) -> bool:
+    """Whether one kind of query is to be asked: not yet, or aborted once; not where the server went silent before it."""
+    answers: list[Found] = known.found(part)
+    if answers:
+        return len(answers) == 1 and answers[0].answer is Answer.ABORTED
+    end = known.last.ended if known.last is not None else None
+    return end is None or end.stage is not Stage.TALK or _echo_ended_it(known)
+
+
+def _echo_ended_it(known: Known) -> bool:
+    """Whether C-ECHO ended an association: some servers serve queries only, and the next question goes without it."""
+    return any(_is_end_by_echo(ask.ended) for ask in known.asks)
+
+
+def _is_end_by_echo(end: Failed | None) -> bool:
+    return end is not None and end.stage is Stage.TALK and end.reason in (Reason.ABORTED, Reason.RESET)

@@ -1,0 +1,186 @@
+"""From the attempts at one endpoint to its observations: the verdict table of `docs/dicom.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from leadapron.model import (
+    Access,
+    Counts,
+    Depth,
+    Failed,
+    Observation,
+    Product,
+    Reason,
+    Service,
+    Stage,
+    Verdict,
+)
+from leadapron.protocols.base import Case
+from leadapron.protocols.dicom.counting import Model
+from leadapron.protocols.dicom.found import Answer, Found
+from leadapron.protocols.dicom.known import (
+    Attempts,
+    Known,
+    enforcement,
+    is_refusal,
+    is_there,
+    last_hello,
+    model_of,
+    titles_that_work,
+    unsettled_titles,
+)
+from leadapron.protocols.dicom.negotiation import CONTEXTS, Negotiated, Outcome
+
+PROTOCOL = "dicom"
+
+_RETRIEVE = ("study_move", "patient_move", "study_get", "patient_get")
+_STORE = ("ct_storage", "mr_storage", "cr_storage", "sc_storage")
+_CLASSES = {
+    "query": ("study_find", "patient_find"),
+    "retrieve": _RETRIEVE,
+    "store": _STORE,
+    "worklist": ("worklist_find",),
+}
+
+
+def conclude(case: Case, attempts: Attempts) -> tuple[Sequence[Observation], Failed | None]:
+    """The services that were seen, or why none could be."""
+    hello = last_hello(attempts)
+    if isinstance(hello, Failed):
+        return (), hello
+    titles = case.terms.called_aets
+    is_spent = len(attempts) >= case.terms.associations
+    unsettled = list(unsettled_titles(attempts, hello.result, titles, is_spent=is_spent))
+    enforced = enforcement(attempts, titles)
+    working = list(titles_that_work(attempts, hello.result, titles))
+    if not working:
+        return [_observe(Known(title="", hello=hello.result), case, enforced, unsettled, len(attempts))], None
+    observations = [_observe(known, case, enforced, [], len(attempts)) for known in working]
+    if unsettled:
+        first = observations[0]
+        observations[0] = replace(first, unknowns=tuple(dict.fromkeys((*first.unknowns, *unsettled))))
+    return observations, None
+
+
+def _observe(
+    known: Known, case: Case, enforced: Mapping[str, bool], unsettled: list[Failed], associations: int
+) -> Observation:
+    """`unsettled`: titles that may be let in, where none that we know of is."""
+    hello = known.hello
+    model, worklist = known.settled("model"), known.settled("worklist")
+    is_refused = is_refusal(hello) and not unsettled
+    listed, unknowns = _listed(known, case, unsettled, associations)
+    if known.is_silent:
+        unknowns += [replace(check, stage=Stage.TALK) for check in known.health[-1:] if isinstance(check, Failed)]
+    return Observation(
+        service=Service(endpoint=case.endpoint, protocol=PROTOCOL, resource=known.title),
+        access=Access(
+            reach=Verdict.PROVEN,
+            talk=_talk(hello, is_refused=is_refused),
+            list=listed,
+            read=_offered(hello, _RETRIEVE, is_refused=is_refused),
+            write=_offered(hello, _STORE, is_refused=is_refused),
+        ),
+        counts=Counts(
+            studies=model.studies if model else None,
+            series=model.series if model else None,
+            images=model.images if model else None,
+            worklist=worklist.worklist if worklist else None,
+        ),
+        product=hello.product if hello.outcome is Outcome.ACCEPTED else Product(),
+        owner=case.terms.owner,
+        facts=_facts(known, enforced, associations),
+        unknowns=tuple(dict.fromkeys(unknowns)),
+    )
+
+
+def _talk(hello: Negotiated, *, is_refused: bool) -> Verdict:
+    if hello.outcome is Outcome.ACCEPTED:
+        return Verdict.PROVEN
+    return Verdict.REFUSED if is_refused else Verdict.UNKNOWN
+
+
+def _offered(hello: Negotiated, contexts: tuple[str, ...], *, is_refused: bool) -> Verdict:
+    if hello.outcome is Outcome.ACCEPTED:
+        return Verdict.OFFERED if any(context in hello.accepted for context in contexts) else Verdict.REFUSED
+    return Verdict.REFUSED if is_refused else Verdict.UNKNOWN
+
+
+def _listed(known: Known, case: Case, unsettled: list[Failed], associations: int) -> tuple[Verdict, list[Failed]]:
+    """The verdict on `list`, and a reason for everything that stays unknown or inexact."""
+    hello = known.hello
+    if hello.outcome is not Outcome.ACCEPTED:
+        if is_refusal(hello):
+            return (Verdict.UNKNOWN if unsettled else Verdict.REFUSED), unsettled
+        reason = Reason.ABORTED if hello.outcome is Outcome.ABORTED else Reason.REFUSED
+        return Verdict.UNKNOWN, [Failed(stage=Stage.HANDSHAKE, reason=reason), *unsettled]
+    if case.terms.depth < Depth.COUNT:
+        return Verdict.NOT_ASKED, []
+    verdicts: set[Verdict] = set()
+    unknowns: list[Failed] = []
+    for part in _parts(hello):
+        verdict, why = _part(known, part, is_spent=associations >= case.terms.associations)
+        verdicts.add(verdict)
+        unknowns += [why] if why is not None else []
+    if Verdict.PROVEN in verdicts:
+        return Verdict.PROVEN, unknowns
+    return (Verdict.UNKNOWN if Verdict.UNKNOWN in verdicts else Verdict.REFUSED), unknowns
+
+
+def _parts(hello: Negotiated) -> Iterator[str]:
+    """The kinds of queries that the negotiation allows."""
+    if model_of(hello) is not Model.NONE:
+        yield "model"
+    if "worklist_find" in hello.accepted:
+        yield "worklist"
+
+
+def _part(known: Known, part: str, *, is_spent: bool) -> tuple[Verdict, Failed | None]:
+    """What one kind of query says, and why it does not say more. `is_spent`: no association was left to ask in."""
+    found = known.settled(part)
+    if found is None:
+        return Verdict.UNKNOWN, _why_nothing(known, is_spent=is_spent)
+    if found.answer is Answer.PROVEN:
+        return Verdict.PROVEN, Failed(stage=Stage.COUNT, reason=found.why) if found.why is not None else None
+    if found.answer is Answer.REFUSED or known.is_refused(part):
+        return Verdict.REFUSED, None
+    return Verdict.UNKNOWN, Failed(stage=Stage.LIST, reason=found.why or Reason.PROTOCOL)
+
+
+def _why_nothing(known: Known, *, is_spent: bool) -> Failed:
+    """Why a query was not even asked. Where nothing was, and nothing forbade it, the run ended before."""
+    if known.failed is not None:
+        return known.failed
+    if known.last is not None and known.last.ended is not None:
+        return known.last.ended
+    return Failed(stage=Stage.LIST, reason=Reason.BUDGET if known.asks or is_spent else Reason.STOPPED)
+
+
+def _facts(known: Known, enforced: Mapping[str, bool], associations: int) -> dict[str, int | bool]:
+    hello = known.hello
+    facts: dict[str, int | bool] = {
+        "associated": hello.outcome is Outcome.ACCEPTED,
+        "rejected": hello.outcome is Outcome.REJECTED,
+        "associations": associations,
+        "queries": sum(ask.queries for ask in known.asks),
+        **enforced,
+    }
+    if hello.outcome is Outcome.ACCEPTED:
+        facts |= {f"context.{name}": name in hello.accepted for name in CONTEXTS}
+        facts["service_classes"] = sum(any(name in hello.accepted for name in names) for names in _CLASSES.values())
+    if known.health:
+        facts["answers_afterwards"] = is_there(known.health[-1])
+    return facts | _facts_of_answers(known.settled("model"), known.settled("worklist"))
+
+
+def _facts_of_answers(model: Found | None, worklist: Found | None) -> dict[str, int | bool]:
+    facts: dict[str, int | bool] = {}
+    if model is not None and model.answer is Answer.PROVEN:
+        facts |= {"find_answers": model.most_answers, "bad_claims": model.bad_claims}
+        if model.status >= 0:  # without a final status nobody knows whether it caps
+            facts["find_capped"] = model.capped
+    if worklist is not None and worklist.answer is Answer.PROVEN:
+        facts["worklist_answers"] = worklist.most_answers
+    return facts
