@@ -88,7 +88,7 @@ class Audit:
         self.scope, self.gate, self.store, self.run_ = scope, gate, store, run
         self.audit_log, self.control, self.progress, self.options = audit_log, control, progress, options
         self.pace = Pace(scope.pace.connections_per_second, scope.pace.per_network)
-        self.gaps = Gaps(gate.gap_at)
+        self.gaps = Gaps(gate.gap_at, gate.lane_of)
         self.protocol = PROTOCOLS["dicom"]
         self._grants = {grant.id: grant for grant in scope.grants}
         self._sweep: Sweep | None = None

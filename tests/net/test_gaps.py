@@ -93,6 +93,20 @@ def test_a_zone_that_changes_its_name_on_the_way_is_not_shut_for_ever() -> None:
     assert turnstile.is_empty()
 
 
+def test_zones_of_one_lane_wait_for_each_other() -> None:
+    """Addresses 1500…1999 are a zone inside the slow one, of half its gap."""
+    clock = Clock()
+    zones = {True: ("inner", GAP), False: ("around", GAP / 2)}
+    of = Gaps(lambda _, address: zones[address >= 1500], lambda _: "lane")
+    turnstile = queue([1000, 1500, 1001, 1002], clock, of=of)
+    dialled = []
+    for _ in range(30):
+        dialled += [(address, clock.now - 100.0) for address in taken(turnstile, clock)]
+        clock.now += GAP / 4
+
+    assert dialled == [(1000, 0.0), (1500, GAP / 2), (1001, 3 * GAP / 2), (1002, 2 * GAP)]
+
+
 def test_drain_gives_what_waits_for_its_gap() -> None:
     clock = Clock()
     turnstile = queue([1000, 1000, 1001, 1], clock, exclusive=True)

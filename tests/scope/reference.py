@@ -30,8 +30,8 @@ def embedded(address: Address) -> list[Address]:
     return []
 
 
-def decide(scope: Scope, pins: Pins, now: dt.datetime, address: Address, port: int) -> tuple[Denied | Depth, str]:
-    """A reason, or the depth and the zone's name."""
+def decide(scope: Scope, pins: Pins, now: dt.datetime, address: Address, port: int) -> tuple[Denied | Depth, float]:
+    """A reason, or the depth and the gap."""
     address = unmap(address)
     holding: list[tuple[int, bool, Grant]] = []
     for one in scope.grants:
@@ -41,28 +41,26 @@ def decide(scope: Scope, pins: Pins, now: dt.datetime, address: Address, port: i
         pinned = [unmap(found) for name in one.names for found in pins.get(name, ())]
         holding += [(address.max_prefixlen, True, one) for found in pinned if found == address]
     if not holding:
-        return Denied.NO_GRANT, ""
+        return Denied.NO_GRANT, 0.0
     meant = [address, *embedded(address)]
     if any(found in network for one in scope.grants for network in one.exclude for found in meant):
-        return Denied.EXCLUDED, ""
+        return Denied.EXCLUDED, 0.0
     for host, number in scope.infrastructure:
         if number in scope.ports.dicom and unmap(ip_address(host)) == address:
-            return Denied.EXCLUDED, ""
+            return Denied.EXCLUDED, 0.0
     longest = max(prefix for prefix, _, _ in holding)
     deciding = [(named, one) for prefix, named, one in holding if prefix == longest]
     if not deciding[0][0]:
-        return Denied.SPECIAL, ""
+        return Denied.SPECIAL, 0.0
     today = now.date()
     valid = [one for _, one in deciding if one.valid_from <= today <= one.valid_until]
     if not valid:
-        return (Denied.NOT_YET if any(today < one.valid_from for _, one in deciding) else Denied.EXPIRED), ""
-    depth = min(one.depth for one in valid)
-    gentle = zone_of(scope, address)
-    if gentle is None:
-        return (depth if port in scope.ports.dicom else Denied.PORT), ""
-    if gentle.window is not None and not gentle.window.closes(now):
-        return Denied.WINDOW, ""
-    return (min(depth, gentle.max_depth or depth) if port in scope.ports.dicom else Denied.PORT), gentle.name
+        return (Denied.NOT_YET if any(today < one.valid_from for _, one in deciding) else Denied.EXPIRED), 0.0
+    zones = zones_of(scope, address)
+    if any(one.window is not None and not one.window.closes(now) for one in zones):
+        return Denied.WINDOW, 0.0
+    depth = min([*(one.depth for one in valid), *(one.max_depth for one in zones if one.max_depth)])
+    return (depth if port in scope.ports.dicom else Denied.PORT), max([0.0, *(one.gap_seconds for one in zones)])
 
 
 def inside_special(network: object, address: Address) -> bool:
@@ -73,14 +71,8 @@ def inside_special(network: object, address: Address) -> bool:
     return True
 
 
-def zone_of(scope: Scope, address: Address) -> Zone | None:
-    found = [
-        (-network.prefixlen, one.max_depth or Depth.CENSUS, -one.gap_seconds, index)
-        for index, one in enumerate(scope.zones)
-        for network in one.networks
-        if address in network
-    ]
-    return scope.zones[min(found)[3]] if found else None
+def zones_of(scope: Scope, address: Address) -> list[Zone]:
+    return [one for one in scope.zones if any(address in network for network in one.networks)]
 
 
 bases4 = st.sampled_from(

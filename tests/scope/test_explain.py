@@ -66,3 +66,19 @@ def test_an_account_names_what_decided(address: str, reason: str, by: str) -> No
     answer = account(gate(), ip_address(address), 104)
     assert (answer.reason, answer.decided_by, answer.permitted) == (reason, by, not reason)
     assert answer.explanation
+
+
+def test_every_zone_around_an_address_is_counted_and_named() -> None:
+    zones = (
+        zone("10.0.0.0/24", name="outer", window=Window.parse("22:00-05:00 UTC")),
+        zone("10.0.0.64/28", name="inner", gap_seconds=1.0),
+    )
+    overlapping = Gate(scope(grant("10.0.0.0/24"), zones=zones), clock=Clock())
+
+    view, answer = overview(overlapping, NOON), account(overlapping, ip_address("10.0.0.65"), 104)
+
+    assert [line.addresses.ipv4 for line in view.zones] == [256, 16]
+    assert view.permitted_now == Sum()
+    assert answer.explanation == "zone 'outer' is only open 22:00-05:00 UTC"
+    zones_named = "network 10.0.0.64/28 of zone 'inner' and network 10.0.0.0/24 of zone 'outer'"
+    assert answer.decided_by == f"network 10.0.0.0/24 of grant 'one' and {zones_named}"

@@ -68,6 +68,34 @@ def test_each_denial_has_its_reason() -> None:
     assert denial.explanation == "the validity of grant 'past' ended on 2026-11-19 (UTC)"
 
 
+@pytest.mark.parametrize("inner", ["10.0.0.64/28", "10.0.0.0/24"])
+def test_of_overlapping_zones_every_window_has_to_be_open_and_the_longest_gap_holds(inner: str) -> None:
+    zones = (
+        zone("10.0.0.0/24", name="day", window=Window.parse("08:00-13:00 UTC"), gap_seconds=1.0),
+        zone(inner, name="noon", window=Window.parse("11:00-14:00 UTC"), max_depth=Depth.CONNECT),
+        zone("10.0.0.64/26", name="slow", gap_seconds=2.0, max_depth=Depth.TALK),
+    )
+    clock = Clock()
+    gate = Gate(scope(grant("10.0.0.0/24", id="g"), zones=zones), clock=clock)
+
+    permit = gate.decide(IPv4Address("10.0.0.65"), 104)
+
+    assert isinstance(permit, Permit)
+    assert (permit.depth, permit.zone, permit.gap_seconds) == (Depth.CONNECT, "slow", 2.0)
+    assert permit.expires == dt.datetime(2026, 11, 20, 13, tzinfo=dt.UTC)
+    denial = gate.decide(IPv4Address("10.0.0.65"), 104, Depth.TALK)
+    assert isinstance(denial, Denial)
+    assert denial.explanation == "zone 'noon' goes as far as connect, not talk"
+    for hour, shut in ((10, "noon"), (13, "day")):
+        clock.now = dt.datetime(2026, 11, 20, hour, tzinfo=dt.UTC)
+        denial = gate.decide(IPv4Address("10.0.0.65"), 104)
+        assert isinstance(denial, Denial)
+        assert denial.reason is Denied.WINDOW
+        assert denial.explanation.startswith(f"zone '{shut}' is only open")
+        assert gate.dial_allowed("10.0.0.65", 104) is Denied.WINDOW
+        assert gate.depth_now(IPv4Address("10.0.0.65")) == 0
+
+
 def test_both_days_are_included_to_the_second() -> None:
     clock = Clock()
     gate = Gate(scope(grant("10.0.0.0/24")), clock=clock)
@@ -222,9 +250,10 @@ def test_decisions_are_those_of_the_plain_rules(
         if (str(reference.unmap(address)), port) in subject.infrastructure:
             continue
         decision = ask_all(gate, address, port)
-        expected, gentle = reference.decide(subject, known, now, address, port)
+        expected, gap = reference.decide(subject, known, now, address, port)
         if isinstance(decision, Permit):
-            assert (decision.depth, decision.zone) == (expected, gentle)
+            assert (decision.depth, decision.gap_seconds) == (expected, gap)
+            assert gate.gap_at(decision.address.version, int(decision.address)) == (decision.zone, gap)
             assert decision.expires > now
         else:
             assert decision.reason is expected

@@ -88,7 +88,7 @@ def test_infrastructure_on_a_port_of_targets_is_no_target() -> None:
     assert standing(subject, "10.0.0.6") is Standing.GRANTED
 
 
-def test_the_gentlest_of_equal_zones_holds() -> None:
+def test_every_zone_around_an_address_holds() -> None:
     zones = (
         zone("10.0.0.0/24", name="around", max_depth=Depth.CONNECT),
         zone("10.0.0.128/25", name="deep", max_depth=Depth.COUNT),
@@ -96,8 +96,10 @@ def test_the_gentlest_of_equal_zones_holds() -> None:
         zone("10.0.0.128/25", name="slow", max_depth=Depth.TALK, gap_seconds=1.0),
     )
     policy = compile_policy(scope(grant("10.0.0.0/16"), zones=zones))
-    found = [policy.rule(ip_address(text)).zone for text in ("10.0.0.1", "10.0.0.200", "10.0.1.1")]
-    assert [one.name if one else "" for one in found] == ["around", "slow", ""]
+    rules = [policy.rule(ip_address(text)) for text in ("10.0.0.1", "10.0.0.200", "10.0.1.1")]
+    assert [[one.name for one in rule.zones] for rule in rules] == [["around"], ["slow", "around", "fast", "deep"], []]
+    assert [rule.depth(rule.grants[0]) for rule in rules] == [Depth.CONNECT, Depth.CONNECT, Depth.CENSUS]
+    assert [rule.gap for rule in rules] == [("around", 0.0), ("slow", 1.0), ("", 0.0)]
 
 
 def test_only_small_ipv6_prefixes_and_pins_are_swept() -> None:

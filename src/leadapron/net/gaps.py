@@ -9,25 +9,32 @@ from leadapron.net.target import Target
 from leadapron.net.turnstile import ReadyAt, Turnstile
 
 GapAt = Callable[[int, int], tuple[str, float]]
-"""(version, address) to the name and the gap in seconds of the zone around it: `Gate.gap_at`."""
+"""(version, address) to the longest gap in seconds around it, and the name of its zone: `Gate.gap_at`."""
+LaneOf = Callable[[str], str]
+"""Zone to the name that stands for it and all zones that overlap it: `Gate.lane_of`."""
 
 
 class Gaps:
-    """From when on each zone may be connected to again. One for all stages of a run; times of its one clock."""
+    """From when on each zone may be connected to again. One for all stages of a run; times of its one clock.
 
-    def __init__(self, gap_at: GapAt) -> None:
-        self._gap_at = gap_at
+    A zone, or the name of its lane: either means all zones of the lane.
+    """
+
+    def __init__(self, gap_at: GapAt, lane_of: LaneOf = str) -> None:
+        self._gap_at, self.lane_of = gap_at, lane_of
         self._free_at: dict[str, float] = {}
 
     def around(self, target: Target) -> tuple[str, float]:
-        return self._gap_at(target.version, target.address)
+        """Lane and gap."""
+        zone, gap = self._gap_at(target.version, target.address)
+        return self.lane_of(zone), gap
 
     def free_at(self, zone: str) -> float:
-        return self._free_at.get(zone, 0.0)
+        return self._free_at.get(self.lane_of(zone), 0.0)
 
     def take(self, zone: str, moment: float, gap: float) -> None:
         """The zone is connected to at `moment`."""
-        self._free_at[zone] = max(self.free_at(zone), moment + gap)
+        self._free_at[self.lane_of(zone)] = max(self.free_at(zone), moment + gap)
 
 
 class GappedTurnstile(Turnstile):

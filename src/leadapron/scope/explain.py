@@ -98,7 +98,7 @@ class _Tally:
 
     def __init__(self, policy: Policy, now: dt.datetime) -> None:
         self._sums: Counter[tuple[str, str, int]] = Counter()
-        shut = {rule.zone.name for rule in policy.rules if rule.zone and not is_open(rule.zone, now)}
+        shut = {zone.name for rule in policy.rules for zone in rule.zones if not zone.is_open(now)}
         for version in (4, 6):
             for first, last, rule in policy.intervals(version):
                 for kind, name in _kinds(rule, now, shut):
@@ -112,18 +112,13 @@ def _kinds(rule: Rule, now: dt.datetime, shut: set[str]) -> Iterator[tuple[str, 
     yield rule.standing.value, ""
     if rule.standing is not Standing.GRANTED:
         return
-    grant, zone = in_force(rule, now), rule.zone.name if rule.zone else ""
+    grant, zones = in_force(rule, now), {zone.name for zone in rule.zones}
     yield "grant", (grant or rule.grants[0]).id
-    if zone:
-        yield "zone", zone
+    yield from (("zone", zone) for zone in zones)
     if rule.swept:
         yield "swept", ""
-        if grant and zone not in shut:
+        if grant and not zones & shut:
             yield "now", ""
-
-
-def is_open(zone: Zone, now: dt.datetime) -> bool:
-    return zone.window is None or zone.window.closes(now) is not None
 
 
 def overview(gate: Gate, now: dt.datetime) -> Overview:
@@ -170,7 +165,7 @@ def _zone_line(zone: Zone, tally: _Tally, now: dt.datetime) -> ZoneLine:
         name=zone.name,
         max_depth=zone.max_depth.name.lower() if zone.max_depth else "",
         window=str(zone.window) if zone.window else "",
-        open=is_open(zone, now),
+        open=zone.is_open(now),
         gap_seconds=zone.gap_seconds,
         addresses=tally.sum("zone", zone.name),
     )
@@ -247,7 +242,7 @@ def _decided_by(gate: Gate, address: Address) -> str:
         return next(
             f"{block} ({title})" for block, title in blocks if span(block)[0] <= own[0] and own[1] <= span(block)[1]
         )
-    return " and ".join([*_grants(rule.grants, gate, address), *_zones(rule.zone, address)])
+    return " and ".join([*_grants(rule.grants, gate, address), *_zones(rule.zones, address)])
 
 
 def _grants(grants: Iterable[Grant], gate: Gate, address: Address) -> Iterator[str]:
@@ -261,8 +256,8 @@ def _grants(grants: Iterable[Grant], gate: Gate, address: Address) -> Iterator[s
             yield f"network {max(around, key=lambda network: network.prefixlen)} of grant {grant.id!r}"
 
 
-def _zones(zone: Zone | None, address: Address) -> Iterator[str]:
-    if zone is not None:
+def _zones(zones: Iterable[Zone], address: Address) -> Iterator[str]:
+    for zone in zones:
         around = [network for network in zone.networks if address in network]
         yield f"network {max(around, key=lambda network: network.prefixlen)} of zone {zone.name!r}"
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from leadapron.model import Address, Depth
 from leadapron.scope.decision import Denial, Denied, Permit
-from leadapron.scope.grant import Grant, Scope, Zone
+from leadapron.scope.grant import Grant, Scope
+from leadapron.scope.lanes import lanes
 from leadapron.scope.policy import Policy, Rule, Span, Standing, compile_policy, hosts_of
 from leadapron.scope.special import unmapped
 
@@ -58,6 +59,7 @@ class _Layer:
         self.ports = frozenset(scope.ports.dicom)
         self.tables = {version: (table.starts, table.rules) for version, table in self.policy.tables.items()}
         self.packed = [start.to_bytes(4) for start in self.tables[4][0]]
+        self.gaps = [rule.gap for rule in self.policy.rules]
         self.endpoints = frozenset(
             (address.version, int(address), port)
             for host, port in scope.infrastructure
@@ -103,6 +105,7 @@ class Gate:
         self._clock = clock
         self._layers: tuple[_Layer, ...] = (_Layer(scope, self._pins),)
         self._endpoints = self._layers[0].endpoints
+        self._lanes = lanes(scope.zones)
         self._state: _State | None = None
         self._columns: dict[int, tuple[npt.NDArray[np.uint32], npt.NDArray[np.intp]]] = {}
 
@@ -126,9 +129,7 @@ class Gate:
         now = _aware(present)
         permits = []
         for index, (layer, moment) in enumerate(self._at(present).moments):
-            answer = _decide(layer, moment, now, address, port)
-            if isinstance(answer, Permit) and answer.depth < depth:
-                answer = _too_deep(answer, depth)
+            answer = _decide(layer, moment, now, address, port, depth)
             if isinstance(answer, Denial):
                 return _narrowed(answer) if index else answer
             permits.append(answer)
@@ -194,10 +195,13 @@ class Gate:
         return any(zone.gap_seconds for layer in self._layers for zone in layer.scope.zones)
 
     def gap_at(self, version: int, value: int) -> tuple[str, float]:
-        """Name and gap in seconds of the zone around an address, the gentlest of all readings; "" and 0.0 without."""
-        zones = (layer.policy.rules[layer.at(version, value)].zone for layer in self._layers)
-        gaps = [(zone.name, zone.gap_seconds) for zone in zones if zone is not None]
-        return max(gaps, key=lambda gap: gap[1], default=("", 0.0))
+        """The longest gap in seconds around an address, of all readings, and the name of its zone; "" and 0.0 without."""
+        gaps = [layer.gaps[layer.at(version, value)] for layer in self._layers]
+        return max(gaps, key=_by_gap)
+
+    def lane_of(self, zone: str) -> str:
+        """The zone whose name stands for `zone` and all zones that overlap it, of all readings: see `lanes`."""
+        return self._lanes.get(zone, zone)
 
     def zone_at(self, address: Address) -> str:
         """The name of the zone around an address, in the first reading that has one; "" without."""
@@ -213,6 +217,7 @@ class Gate:
         layer = _Layer(scope, self._pins)
         self._endpoints &= layer.endpoints
         self._layers = (*self._layers, layer)
+        self._lanes = lanes(zone for each in self._layers for zone in each.scope.zones)
         self._state = None
 
     def _at(self, present: float) -> _State:
@@ -284,40 +289,46 @@ def _reason(rule: Rule, grant: Grant | None, now: dt.datetime, shut: dict[int, b
     if grant is None:
         today = now.astimezone(dt.UTC).date()
         return Denied.NOT_YET if any(today < grant.valid_from for grant in rule.grants) else Denied.EXPIRED
-    if (zone := rule.zone) is None or zone.window is None:
-        return None
-    if id(zone) not in shut:
-        shut[id(zone)] = zone.window.closes(now) is None
-    return Denied.WINDOW if shut[id(zone)] else None
+    for zone in rule.zones:
+        if id(zone) not in shut:
+            shut[id(zone)] = not zone.is_open(now)
+        if shut[id(zone)]:
+            return Denied.WINDOW
+    return None
 
 
-def _decide(layer: _Layer, moment: _Moment, now: dt.datetime, address: Address, port: int) -> Permit | Denial:
+def _decide(
+    layer: _Layer, moment: _Moment, now: dt.datetime, address: Address, port: int, depth: Depth
+) -> Permit | Denial:
     number = layer.at(address.version, int(address))
     rule, reason, grant = layer.policy.rules[number], moment.reasons[number], moment.grants[number]
     if reason is not None or grant is None:
-        return Denial(reason=reason or Denied.NO_GRANT, explanation=_explain(rule, reason, address))
+        return Denial(reason=reason or Denied.NO_GRANT, explanation=_explain(rule, reason, address, now))
     if port not in layer.ports:
         return Denial(reason=Denied.PORT, explanation=f"port {port} is not among the ports of the scope")
-    zone = rule.zone
+    if (limit := rule.depth(grant)) < depth:
+        return Denial(reason=Denied.DEPTH, explanation=_too_deep(rule, grant, limit, depth))
+    zone, gap = rule.gap
     return Permit(
         address=address,
         port=port,
-        depth=rule.depth(grant),
+        depth=limit,
         grant=grant.id,
-        zone=zone.name if zone else "",
-        gap_seconds=zone.gap_seconds if zone else 0.0,
-        expires=_expiry(grant, zone, now),
+        zone=zone,
+        gap_seconds=gap,
+        expires=_expiry(rule, grant, now),
     )
 
 
-def _expiry(grant: Grant, zone: Zone | None, now: dt.datetime) -> dt.datetime:
+def _expiry(rule: Rule, grant: Grant, now: dt.datetime) -> dt.datetime:
+    """The end of the grant, or the earliest closing of a window."""
     last = min(grant.valid_until, dt.date.max - dt.timedelta(days=1))
     end = dt.datetime.combine(last + dt.timedelta(days=1), dt.time(), tzinfo=dt.UTC)
-    closes = zone.window.closes(now) if zone and zone.window else None
-    return min(end, closes or end)
+    closings = (zone.window.closes(now) for zone in rule.zones if zone.window)
+    return min([end, *(closing for closing in closings if closing)])
 
 
-def _explain(rule: Rule, reason: Denied | None, address: Address) -> str:
+def _explain(rule: Rule, reason: Denied | None, address: Address, now: dt.datetime) -> str:
     named = " and ".join(repr(grant.id) for grant in rule.grants)
     if reason is Denied.EXCLUDED:
         return f"{address} is excluded"
@@ -329,15 +340,21 @@ def _explain(rule: Rule, reason: Denied | None, address: Address) -> str:
     if reason is Denied.NOT_YET:
         first = min(grant.valid_from for grant in rule.grants)
         return f"the validity of grant {named} begins on {first} (UTC)"
-    if reason is Denied.WINDOW and rule.zone:
-        return f"zone {rule.zone.name!r} is only open {rule.zone.window}"
+    if reason is Denied.WINDOW:
+        shut = (zone for zone in rule.zones if not zone.is_open(now))
+        return " and ".join(f"zone {zone.name!r} is only open {zone.window}" for zone in shut)
     return f"{address} is in no grant"
 
 
-def _too_deep(permit: Permit, depth: Depth) -> Denial:
-    limit = f"zone {permit.zone!r} and grant {permit.grant!r} go" if permit.zone else f"grant {permit.grant!r} goes"
-    asked, allowed = depth.name.lower(), permit.depth.name.lower()
-    return Denial(reason=Denied.DEPTH, explanation=f"{limit} as far as {allowed}, not {asked}")
+def _too_deep(rule: Rule, grant: Grant, limit: Depth, depth: Depth) -> str:
+    """The zone that sets the limit, else the grant."""
+    zone = next((zone for zone in rule.zones if zone.max_depth == limit), None)
+    who = f"zone {zone.name!r}" if zone else f"grant {grant.id!r}"
+    return f"{who} goes as far as {limit.name.lower()}, not {depth.name.lower()}"
+
+
+def _by_gap(gap: tuple[str, float]) -> float:
+    return gap[1]
 
 
 def _narrowed(denial: Denial) -> Denial:

@@ -67,6 +67,10 @@ class Zone:
     gap_seconds: float = 0.0
     """between two connections to any host of the zone"""
 
+    def is_open(self, now: dt.datetime) -> bool:
+        """Whether the zone may be touched at `now` (aware)."""
+        return self.window is None or self.window.closes(now) is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:

@@ -5,7 +5,7 @@ How overlaps are decided:
 1. any exclusion wins, whichever grant it stands in; infrastructure on a port of targets is excluded too;
 2. else the longest prefix among the grants; a pinned address of a granted name counts as a /32 or /128;
 3. a special-purpose block is reached only by networks that lie wholly inside it;
-4. among zones the longest prefix, then the lower depth, then the longer gap. A zone never deepens a grant.
+4. every zone around an address holds: the lowest depth, all windows, the longest gap. A zone never deepens a grant.
 
 Several grants of one network share its rule: of those in force, the one of the lowest depth decides.
 """
@@ -54,12 +54,22 @@ class Rule:
     standing: Standing
     grants: tuple[Grant, ...] = ()
     """lowest depth first"""
-    zone: Zone | None = None
+    zones: tuple[Zone, ...] = ()
+    """all that hold: the longest gap first, then the lowest depth"""
     swept: bool = False
 
     def depth(self, grant: Grant) -> Depth:
-        limit = self.zone.max_depth if self.zone else None
-        return grant.depth if limit is None else min(grant.depth, limit)
+        return min([grant.depth, *(zone.max_depth for zone in self.zones if zone.max_depth is not None)])
+
+    @property
+    def zone(self) -> Zone | None:
+        """The one whose gap holds."""
+        return self.zones[0] if self.zones else None
+
+    @property
+    def gap(self) -> tuple[str, float]:
+        """The longest gap in seconds, and the name of its zone; without zones "" and 0.0."""
+        return (self.zone.name, self.zone.gap_seconds) if self.zone else ("", 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +129,10 @@ def compile_policy(scope: Scope, pins: Pins | None = None) -> Policy:
     rules = _Rules(scope)
     claims = _claims(scope, pins or {})
     exclusions = dict.fromkeys(_exclusions(scope, pins or {}), True)
-    zones: dict[Network, int] = {}
-    for index in sorted(range(len(scope.zones)), key=lambda index: _gentleness(scope.zones[index])):
-        for network in scope.zones[index].networks:
-            zones.setdefault(network, index)
+    zones: defaultdict[Network, frozenset[int]] = defaultdict(frozenset)
+    for index, zone in enumerate(scope.zones):
+        for network in zone.networks:
+            zones[network] |= {index}
     tables = {
         version: _table(rules, _blocks(claims, version), _blocks(zones, version), _blocks(exclusions, version), version)
         for version in (4, 6)
@@ -146,19 +156,19 @@ class _Rules:
         self._numbers: dict[tuple[object, ...], int] = {}
         self.known = [Rule(standing=Standing.OUTSIDE)]
 
-    def number(self, claim: _Claim, zone: int | None, *, excluded: bool) -> int:
+    def number(self, claim: _Claim, zones: frozenset[int], *, excluded: bool) -> int:
         if excluded or not claim.grants:
             standing = Standing.EXCLUDED if excluded else Standing.SPECIAL
             return self._numbered((standing,), lambda: Rule(standing=standing))
-        key = (*claim.grants, zone, claim.swept)
-        return self._numbered(key, lambda: self._granted(claim, zone))
+        key = (*claim.grants, zones, claim.swept)
+        return self._numbered(key, lambda: self._granted(claim, zones))
 
-    def _granted(self, claim: _Claim, zone: int | None) -> Rule:
+    def _granted(self, claim: _Claim, zones: frozenset[int]) -> Rule:
         grants = (self._scope.grants[index] for index in dict.fromkeys(claim.grants))
         return Rule(
             standing=Standing.GRANTED,
             grants=tuple(sorted(grants, key=lambda grant: grant.depth)),
-            zone=None if zone is None else self._scope.zones[zone],
+            zones=tuple(sorted((self._scope.zones[index] for index in sorted(zones)), key=_gentleness)),
             swept=claim.swept,
         )
 
@@ -207,8 +217,8 @@ def single(address: Address) -> Network:
     return IPv4Network(address) if isinstance(address, IPv4Address) else IPv6Network(address)
 
 
-def _gentleness(zone: Zone) -> tuple[int, float]:
-    return zone.max_depth or max(Depth), -zone.gap_seconds
+def _gentleness(zone: Zone) -> tuple[float, int]:
+    return -zone.gap_seconds, zone.max_depth or max(Depth)
 
 
 def _blocks(values: Mapping[Network, V], version: int) -> dict[Span, V]:
@@ -216,18 +226,23 @@ def _blocks(values: Mapping[Network, V], version: int) -> dict[Span, V]:
 
 
 def _table(
-    rules: _Rules, claims: dict[Span, _Claim], zones: dict[Span, int], excluded: dict[Span, bool], version: int
+    rules: _Rules,
+    claims: dict[Span, _Claim],
+    zones: dict[Span, frozenset[int]],
+    excluded: dict[Span, bool],
+    version: int,
 ) -> Table:
     for special, _ in SPECIAL4 if version == 4 else SPECIAL6:
         block = span(special)
         if block not in claims and any(start <= block[0] and block[1] <= end for start, end in claims):
             claims[block] = _Claim()
+    around = _innermost(_with_those_around(zones))
     claimed = [
-        (start, end, (claim, zone)) for start, end, claim, zone in _overlay(_innermost(claims), _innermost(zones))
+        (start, end, (claim, held or frozenset())) for start, end, claim, held in _overlay(_innermost(claims), around)
     ]
     starts, numbers = [0], [0]
-    for start, end, (claim, zone), out in _overlay(claimed, _innermost(excluded)):
-        _append(starts, numbers, start, rules.number(claim, zone, excluded=bool(out)))
+    for start, end, (claim, held), out in _overlay(claimed, _innermost(excluded)):
+        _append(starts, numbers, start, rules.number(claim, held, excluded=bool(out)))
         if end + 1 < SIZE[version]:
             _append(starts, numbers, end + 1, 0)
     return Table(starts=starts, rules=numbers, size=SIZE[version])
@@ -241,6 +256,18 @@ def _append(starts: list[int], numbers: list[int], start: int, number: int) -> N
     if not numbers or numbers[-1] != number:
         starts.append(start)
         numbers.append(number)
+
+
+def _with_those_around(blocks: Mapping[Span, frozenset[int]]) -> dict[Span, frozenset[int]]:
+    """Each block with what it holds and what every block around it holds. Blocks nest or are disjoint."""
+    whole: dict[Span, frozenset[int]] = {}
+    around: list[Span] = []
+    for block in sorted(blocks, key=lambda block: (block[0], -block[1])):
+        while around and around[-1][1] < block[0]:
+            around.pop()
+        whole[block] = blocks[block] | (whole[around[-1]] if around else frozenset())
+        around.append(block)
+    return whole
 
 
 def _innermost(blocks: Mapping[Span, V]) -> list[tuple[int, int, V]]:
