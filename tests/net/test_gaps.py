@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from leadapron.net.gaps import GappedTurnstile, Gaps
 from leadapron.net.target import Target
-from leadapron.net.turnstile import LOOKAHEAD, ReadyAt
+from leadapron.net.turnstile import LOOKAHEAD, QUEUED, ReadyAt
 
 GAP = 2.0
 
@@ -56,6 +57,18 @@ def test_a_zone_waits_and_holds_up_nobody() -> None:
     assert turnstile.next_moment() == clock.now + GAP
     clock.now += GAP
     assert taken(turnstile, clock) == [1001]
+
+
+def test_no_more_is_taken_from_the_source_than_may_wait() -> None:
+    clock, drawn = Clock(), itertools.count()
+    many = (Target(1000 + next(drawn) % 900, 4, 104) for _ in range(3 * QUEUED))
+    turnstile = GappedTurnstile(many, None, clock, exclusive=False, gaps=gaps())
+
+    for passed in range(5):
+        assert len(turnstile.take(clock.now, 64, 64)) == 1
+        assert next(drawn) <= QUEUED + 2 * (passed + 1)
+        assert not turnstile.is_empty()
+        clock.now = turnstile.next_moment() or 0.0
 
 
 def test_two_zones_and_two_stages() -> None:
@@ -119,12 +132,28 @@ def test_drain_gives_what_waits_for_its_gap() -> None:
     st.lists(st.tuples(st.sampled_from([1, 2, 1000, 1001, 1002, 2000, 2001]), st.floats(0, 3)), max_size=25),
     st.booleans(),
     st.integers(1, 5),
+    st.sampled_from([1, 3, QUEUED]),
 )
-def test_nothing_is_lost_doubled_or_within_a_gap(plan: list[tuple[int, float]], exclusive: bool, room: int) -> None:
+def test_nothing_is_lost_doubled_within_a_gap_or_over_the_bound(
+    plan: list[tuple[int, float]], exclusive: bool, room: int, bound: int
+) -> None:
     clock, delays = Clock(), iter([delay for _, delay in plan])
     turnstile = queue(
         [address for address, _ in plan], clock, ready_at=lambda *_: clock.now + next(delays), exclusive=exclusive
     )
+    with patch("leadapron.net.turnstile.QUEUED", bound):
+        dialled = dial(turnstile, clock, exclusive=exclusive, room=room, bound=bound)
+
+    assert sorted(target.tag for target, _ in dialled) == list(range(len(plan)))
+    for zone, gap in ((1, GAP), (2, GAP / 2)):
+        moments = [moment for target, moment in dialled if target.address // 1000 == zone]
+        assert all(second - first >= gap for first, second in itertools.pairwise(moments))
+
+
+def dial(
+    turnstile: GappedTurnstile, clock: Clock, *, exclusive: bool, room: int, bound: int
+) -> list[tuple[Target, float]]:
+    """Every target and when it was handed out."""
     dialled: list[tuple[Target, float]] = []
     busy: list[Target] = []
     for _ in range(1000):
@@ -134,11 +163,8 @@ def test_nothing_is_lost_doubled_or_within_a_gap(plan: list[tuple[int, float]], 
             assert not exclusive or target.address not in [other.address for other in busy]
             busy.append(target)
             dialled.append((target, clock.now))
+        assert turnstile._queued + len(turnstile._freed) <= bound
         if busy:
             turnstile.release(busy.pop(0))
         clock.now += 0.25
-
-    assert sorted(target.tag for target, _ in dialled) == list(range(len(plan)))
-    for zone, gap in ((1, GAP), (2, GAP / 2)):
-        moments = [moment for target, moment in dialled if target.address // 1000 == zone]
-        assert all(second - first >= gap for first, second in itertools.pairwise(moments))
+    return dialled

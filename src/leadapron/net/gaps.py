@@ -38,7 +38,7 @@ class Gaps:
 
 
 class GappedTurnstile(Turnstile):
-    """Puts targets of a zone off until its gap is over; they hold up no others.
+    """Puts targets of a zone off until its gap is over; they hold up no others, until `QUEUED` of them wait.
 
     At most one target of a zone is on its way from here to `take`, where the gap begins: the moment of its dial.
     """
@@ -80,7 +80,7 @@ class GappedTurnstile(Turnstile):
     def _next_fresh(self) -> Target | None:
         if (due := self._due()) is not None:
             return due
-        while fresh := super()._fresh(1):
+        while not self._is_full() and (fresh := super()._fresh(1)):
             target = fresh[0]
             zone, gap = self._gaps.around(target)
             if not gap:

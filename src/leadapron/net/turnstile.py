@@ -12,7 +12,8 @@ from leadapron.net.target import Target
 LOOKAHEAD = 512
 """Targets that are taken from the source before their moment of the pace, so that a busy network holds up no other."""
 QUEUED = 65_536
-"""Targets that wait for another connection to their host (`exclusive`)."""
+"""Targets that wait for another connection to their host (`exclusive`) or for the gap of their zone. No more are taken
+from the source until one of them has gone."""
 
 ReadyAt = Callable[[int, int], float]
 """(address, version) to the moment from which it may be connected to: `Pace.ready_at`."""
@@ -67,7 +68,7 @@ class Turnstile:
         freed, hosts, taken = self._freed, self._hosts, []
         while freed and len(taken) < most:
             taken.append(freed.popleft())
-        while len(taken) < most and self._queued < QUEUED:
+        while len(taken) < most and not self._is_full():
             target = next(self._source, None)
             if target is None:
                 self._is_dry = True
@@ -80,6 +81,9 @@ class Turnstile:
             else:
                 self._enqueue(host, target)
         return taken
+
+    def _is_full(self) -> bool:
+        return self._queued >= QUEUED
 
     def _enqueue(self, host: int, target: Target) -> None:
         if (behind := self._hosts[host]) is None:
