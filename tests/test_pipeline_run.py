@@ -8,9 +8,12 @@ import pytest
 
 from audits import Silent
 from leadapron import pipeline_run
+from leadapron.errors import InputError
 from leadapron.model import Address, Reason, Run, Stage, Unknown
 from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Options
+from leadapron.scope.decision import Denial, Denied
+from leadapron.store.store import Store
 from scope_file import write_scope
 
 Answer = tuple[dict[str, tuple[Address, ...]], tuple[Unknown, ...]]
@@ -58,3 +61,52 @@ def test_names_keep_their_addresses_when_a_run_goes_on(tmp_path: Path, monkeypat
 
     assert asked == [["gone.hospital.example", "pacs.hospital.example"]]
     assert seen[0] == seen[1] == ({"pacs.hospital.example": (ip_address("127.0.0.9"), ip_address("::1"))}, [lost])
+
+
+def with_infrastructure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Answer) -> Path:
+    """A scope with one name of its own on a port of targets, and one on another; `answer` is what resolving gives."""
+    monkeypatch.setenv("LEADAPRON_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(pipeline_run, "resolve", lambda _: answer)
+    ours = '[infrastructure]\nallow = ["pacsdb.example:104", "db.example:5432"]\n'
+    return write_scope(tmp_path / "scope.toml", networks=["127.0.0.0/24"], ports=[104], extra=ours)
+
+
+def test_infrastructure_by_name_is_pinned_reached_and_no_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = Unknown(endpoint="db.example", stage=Stage.CONNECT, reason=Reason.EMPTY)
+    address = ip_address("127.0.0.50")
+    scope = with_infrastructure(tmp_path, monkeypatch, ({"pacsdb.example": (address,)}, (lost,)))
+    seen: list[Audit] = []
+    monkeypatch.setattr(Audit, "execute", lambda audit: seen.append(audit) or audit.run_)
+
+    pipeline_run.audit_scope(
+        scope, url=f"sqlite:///{tmp_path / 's.db'}", resume=False, options=Options(), progress=Silent()
+    )
+
+    (audit,) = seen
+    denial = audit.gate.decide(address, 104)
+    assert isinstance(denial, Denial)
+    assert denial.reason is Denied.EXCLUDED
+    assert audit.gate.dial_allowed("127.0.0.50", 104) is None
+    assert audit.unresolved == [lost]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_infrastructure_that_could_be_any_target_lets_no_run_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resume: bool
+) -> None:
+    lost = Unknown(endpoint="pacsdb.example", stage=Stage.CONNECT, reason=Reason.TIMEOUT)
+    scope, url = with_infrastructure(tmp_path, monkeypatch, ({}, (lost,))), f"sqlite:///{tmp_path / 's.db'}"
+    if resume:
+        monkeypatch.setattr(pipeline_run, "_check_infrastructure", lambda *_: None)
+        monkeypatch.setattr(Audit, "execute", lambda audit: audit.run_)
+        pipeline_run.audit_scope(scope, url=url, resume=False, options=Options(), progress=Silent())
+        monkeypatch.undo()
+        monkeypatch.setenv("LEADAPRON_DATA", str(tmp_path / "data"))
+
+    with pytest.raises(InputError, match=r"pacsdb\.example of \[infrastructure\] has no address"):
+        pipeline_run.audit_scope(scope, url=url, resume=resume, options=Options(), progress=Silent())
+
+    with Store.open(url) as store:
+        assert len(store.runs()) == int(resume)

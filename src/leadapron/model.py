@@ -351,7 +351,7 @@ class Method:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
-    """What a granted name resolved to when the run began. For the run it stays that, also when it is resumed."""
+    """What a name of the scope resolved to when the run began. For the run it stays that, also when it is resumed."""
 
     name: str
     addresses: tuple[Address, ...] = ()

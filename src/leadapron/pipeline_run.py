@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from leadapron import __version__
@@ -18,6 +18,7 @@ from leadapron.pipeline_control import Control, Options, Progress
 from leadapron.scope.audit_log import AuditLog
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import Scope, load_scope
+from leadapron.scope.policy import nowhere
 from leadapron.scope.watch import ScopeWatch
 from leadapron.settings import data_directory, make_private_directory
 from leadapron.store.store import Store
@@ -84,6 +85,8 @@ def _method(scope: Scope, options: Options) -> Method:
 
 
 def _new(store: Store, scope: Scope, method: Method) -> Run:
+    pins = _pins(scope)
+    _check_infrastructure(scope, pins)
     now = dt.datetime.now(dt.UTC)
     run = Run(
         id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
@@ -95,19 +98,28 @@ def _new(store: Store, scope: Scope, method: Method) -> Run:
         started_at=now,
         ports=scope.ports.dicom,
         method=method,
-        pins=_pins(scope),
+        pins=pins,
     )
     store.create_run(run, permutation_key=secrets.token_hex(16))
     return run
 
 
 def _pins(scope: Scope) -> tuple[Pin, ...]:
-    """Every granted name, resolved: the only time in a run, since the permutation is one of these addresses."""
-    found, unresolved = resolve(sorted({name for grant in scope.grants for name in grant.names}))
+    """Every name, resolved: the only time in a run, since the permutation is one of these addresses."""
+    found, unresolved = resolve(sorted(scope.names))
     return (
         *(Pin(name=name, addresses=addresses) for name, addresses in found.items()),
         *(Pin(name=unknown.endpoint, reason=unknown.reason) for unknown in unresolved),
     )
+
+
+def _check_infrastructure(scope: Scope, pins: Sequence[Pin]) -> None:
+    """Raises InputError where one of our own endpoints could be among the targets unrecognised."""
+    if unknown := nowhere(scope, {pin.name: pin.addresses for pin in pins}):
+        raise InputError(
+            f"{scope.path}: {unknown[0]} of [infrastructure] has no address, so that it cannot be told from a target; "
+            "write its address, or see to it that it resolves"
+        )
 
 
 def _resumed(store: Store, scope: Scope) -> Run:
@@ -116,6 +128,7 @@ def _resumed(store: Store, scope: Scope) -> Run:
         raise InputError(
             f"{scope.path}: no unfinished run of this scope from this vantage; run `leadapron audit` without --resume"
         )
+    _check_infrastructure(scope, run.pins)
     return run
 
 

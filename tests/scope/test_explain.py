@@ -45,6 +45,9 @@ def test_notes_say_what_is_without_effect() -> None:
     assert any(note.startswith("2001:db8::/64 is wider than /112") for note in notes)
     assert not any("10.0.0.7" in note for note in notes)
     assert any("pacs.example" in note for note in overview(Gate(gate().scope), NOON).notes)
+    ours = Gate(scope(grant("10.0.0.0/28"), infrastructure=(("pacsdb.example", 104), ("db.example", 5432))))
+    (note,) = (note for note in overview(ours, NOON).notes if "ours" in note)
+    assert note.startswith("pacsdb.example ")
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,9 @@ def test_the_rules_hold_what_the_policy_permits() -> None:
     assert 'meta skuid "leadapron" jump scanner' in rules
     assert "# Not included, because it was not resolved: pacs.example" in rules
     assert "not resolved: db.example" not in rules
+    assert "Not left out" not in rules
+    ours = scope(grant("198.18.0.0/24"), infrastructure=(("pacsdb.example", 104), ("db.example", 5432)))
+    assert "# Not left out of the targets, for the same reason: pacsdb.example\n# Load" in nft_rules(ours)
     assert "# Zone 'night' is only open 22:00-05:00 UTC." in rules
     assert whole().sha256 in rules
 

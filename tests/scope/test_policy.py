@@ -11,7 +11,7 @@ from scope_samples import grant, scope, zone
 
 from leadapron.model import Depth
 from leadapron.scope.grant import Scope
-from leadapron.scope.policy import SIZE, Standing, compile_policy, merged
+from leadapron.scope.policy import SIZE, Standing, compile_policy, merged, nowhere
 from leadapron.scope.special import SPECIAL4, SPECIAL6
 
 
@@ -86,6 +86,14 @@ def test_infrastructure_on_a_port_of_targets_is_no_target() -> None:
     subject = scope(grant("10.0.0.0/24"), infrastructure=(("10.0.0.5", 104), ("10.0.0.6", 5432)))
     assert standing(subject, "10.0.0.5") is Standing.EXCLUDED
     assert standing(subject, "10.0.0.6") is Standing.GRANTED
+
+
+def test_infrastructure_without_an_address_is_told() -> None:
+    ours = (("db.example", 5432), ("pacsdb.example", 104), ("pacsdb.example", 11112), ("10.0.0.5", 104))
+    subject = scope(grant("10.0.0.0/24"), infrastructure=ours)
+    assert nowhere(subject, {}) == nowhere(subject, {"pacsdb.example": ()}) == ("pacsdb.example",)
+    assert nowhere(subject, {"pacsdb.example": (ip_address("10.0.0.9"),)}) == ()
+    assert standing(subject, "10.0.0.9", **{"pacsdb.example": "10.0.0.9"}) is Standing.EXCLUDED
 
 
 def test_every_zone_around_an_address_holds() -> None:

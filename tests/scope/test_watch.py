@@ -53,6 +53,15 @@ def test_a_late_exclusion_narrows_the_gate_at_the_next_look(path: Path, gate: Ga
     assert gate.depth_now(ip_address("198.18.0.8")) == 2
 
 
+def test_new_infrastructure_without_an_address_stops_the_run(path: Path, gate: Gate, watch: ScopeWatch) -> None:
+    """It could be any target."""
+    path.write_text(MINIMAL + '[infrastructure]\nallow = ["db.example:5432"]\n')
+    assert watch.poll() is not None
+    path.write_text(MINIMAL + '[infrastructure]\nallow = ["pacsdb.example:104"]\n')
+    with pytest.raises(RunStopped, match=r"pacsdb\.example"):
+        watch.poll()
+
+
 def test_a_change_of_the_same_size_within_one_tick_is_seen(path: Path, watch: ScopeWatch) -> None:
     assert watch.poll() is None
     before = path.stat()

@@ -12,7 +12,7 @@ from leadapron.model import Address, Depth
 from leadapron.scope.decision import Permit
 from leadapron.scope.gate import Gate, in_force
 from leadapron.scope.grant import Grant, Network, Zone
-from leadapron.scope.policy import SWEPT6, Policy, Rule, Standing, hosts_of, single, span
+from leadapron.scope.policy import SWEPT6, Policy, Rule, Standing, hosts_of, nowhere, single, span
 from leadapron.scope.special import SPECIAL4, SPECIAL6, embedding, unmapped
 
 
@@ -185,6 +185,8 @@ def _notes(gate: Gate, tally: _Tally) -> Iterator[str]:
     for name in scope.names:
         if name not in gate.pins:
             yield f"{name} is not resolved here; its addresses are pinned when a run starts"
+    for name in nowhere(scope, gate.pins):
+        yield f"{name} is ours and not a target, but not left out here, since its addresses are not known"
     for grant in scope.grants:
         for network in grant.exclude:
             if not _covers_any(network, gate.policy):

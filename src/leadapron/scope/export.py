@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 from leadapron.errors import InputError
 from leadapron.model import Address
 from leadapron.scope.grant import Grant, Scope
-from leadapron.scope.policy import Pins, Standing, compile_policy, hosts_of, merged
+from leadapron.scope.policy import Pins, Standing, compile_policy, hosts_of, merged, nowhere
 from leadapron.scope.special import unmapped
 
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}|[0-9]{1,10}")
@@ -38,6 +38,7 @@ def _header(scope: Scope, pins: Pins, user: str) -> list[str]:
         *(f"Zone {zone.name!r} is only open {zone.window}." for zone in scope.zones if zone.window),
         "The name servers of this host are reached only when they stand in [infrastructure] of the scope.",
         *(f"Not included, because it was not resolved: {name}" for name in scope.names if not pins.get(name)),
+        *(f"Not left out of the targets, for the same reason: {name}" for name in nowhere(scope, pins)),
         "Load with: nft -f FILE",
     ]
     return [f"# {line}" for line in lines]

@@ -211,6 +211,12 @@ def hosts_of(host: str, pins: Pins) -> tuple[Address, ...]:
     return (ip_address(host),) if is_literal(host) else pins.get(host, ())
 
 
+def nowhere(scope: Scope, pins: Pins) -> tuple[str, ...]:
+    """Names of our own endpoints on ports of targets that have no address, so that nobody knows what to leave out."""
+    ours = dict.fromkeys(host for host, port in scope.infrastructure if port in scope.ports.dicom)
+    return tuple(host for host in ours if not hosts_of(host, pins))
+
+
 def single(address: Address) -> Network:
     """The /32 or /128 of an address."""
     address = unmapped(address)

@@ -11,6 +11,7 @@ from pathlib import Path
 from leadapron.errors import InputError, RunStopped, ScopeErrors
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import load_scope
+from leadapron.scope.policy import nowhere
 
 SETTLING = 2.0
 """Seconds after a change in which the time stamp is not trusted: two changes may share one."""
@@ -31,7 +32,8 @@ class ScopeWatch:
 
     def poll(self) -> str | None:
         """Look once; cheap while nothing changes. The SHA-256 of the file when it holds another scope than at the last
-        look, and the gate is narrowed by it. Raises RunStopped when the file is gone or holds mistakes."""
+        look, and the gate is narrowed by it. Raises RunStopped when the file is gone or holds mistakes, and when it names
+        infrastructure among the targets that this run did not resolve."""
         try:
             stat = self._path.stat()
             seen = (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)
@@ -44,6 +46,10 @@ class ScopeWatch:
         except (OSError, InputError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise RunStopped(f"the scope file {self._path} cannot be read: {reason}") from None
+        if unknown := nowhere(scope, self._gate.pins):
+            raise RunStopped(
+                f"the scope no longer holds: {unknown[0]} of [infrastructure] was not resolved for this run"
+            )
         self._gate.narrow(scope)
         self._sha256 = scope.sha256
         return scope.sha256
