@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -124,6 +125,36 @@ def test_a_window_that_closes_behind_the_sweep_sends_no_hello_and_is_asked_on_re
     assert run.status is RunStatus.COMPLETE
     assert [observation.access.list for observation in seen] == [Verdict.PROVEN]
     assert host.connections.total() - host.spoken.total() == 1
+
+
+def test_the_audit_log_tells_what_was_touched_and_what_was_denied(host: Host, tmp_path: Path) -> None:
+    with several(host, 3) as endpoints:
+        zones = zone(["127.88.7.2/32"], 'max_depth = "connect"')
+        zones += zone(["127.88.7.3/32"], window_of_now()).replace('"z"', '"shut"')
+        here = place(tmp_path, endpoints, extra=zones)
+        with here.audit() as audit:
+            audit.discover()
+            audit.identify()
+            here.clock.shift = 2 * HOUR
+            asyncio.run(audit.assess())
+        here.clock.shift = 2 * HOUR
+        (tmp_path / "s.db").unlink()
+        with here.audit() as audit:
+            audit.discover()
+
+    lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    told = [(line["event"], line["facts"]) for line in lines]
+    first, port = [str(each.address) for each in endpoints], endpoints[0].port
+    hellos = {"port": port, "job": "hello", "grant": "g"}
+    assert ("permitted_in_sweep", {"start": 0, "stop": 3, "count": 3}) in told
+    assert ("permitted_in_sweep", {"start": 0, "stop": 3, "count": 2}) in told
+    assert ("denied_in_sweep", {"start": 0, "stop": 3, "reasons": {"window": 1}}) in told
+    assert {facts["left"] for event, facts in told if event == "swept"} == {0, 1}
+    dialled = [facts for event, facts in told if event == "dial"]
+    assert {"address": first[0], **hellos} in dialled
+    assert {facts["address"] for facts in dialled if facts["job"] != "hello"} == {first[0]}
+    assert ("denied", {"host": first[1], "port": port, "reason": "depth"}) in told
+    assert ("denied", {"host": first[2], "port": port, "reason": "window"}) in told
 
 
 def test_a_zone_of_depth_connect_is_never_sent_a_handshake_and_lets_the_run_be_complete(

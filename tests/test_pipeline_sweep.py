@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Mapping
 from ipaddress import IPv4Address
 
 import numpy as np
@@ -14,6 +15,8 @@ from leadapron.discover.space import TargetSpace
 from leadapron.model import RunStatus
 from leadapron.net.target import Outcome, Target
 from leadapron.pipeline_sweep import WRITE_INTERVAL, Sweep, Swept, chunk_size, missing
+from leadapron.scope.decision import Denied
+from leadapron.scope.gate import REASONS
 from leadapron.scope.grant import Pace
 from leadapron.store.chunk import SweepChunk
 
@@ -28,11 +31,12 @@ class Gate:
     def __init__(self, denied: set[int] | None = None) -> None:
         self.denied = denied or set()
 
-    def filter4(self, addresses: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
-        return np.array([address not in self.denied for address in addresses.tolist()], dtype=np.uint8)
+    def denials4(self, addresses: npt.NDArray[np.uint32], _ports: object) -> npt.NDArray[np.uint8]:
+        excluded = REASONS.index(Denied.EXCLUDED)
+        return np.array([excluded * (address in self.denied) for address in addresses.tolist()], dtype=np.uint8)
 
-    def depth_now(self, address: object) -> int:
-        return int(int(address) not in self.denied)  # type: ignore[call-overload]
+    def denied_at(self, address: object, _port: int) -> Denied | None:
+        return Denied.WINDOW if int(address) in self.denied else None  # type: ignore[call-overload]
 
 
 class Progress:
@@ -54,7 +58,7 @@ class Place:
         self.rows: dict[int, SweepChunk] = {}
         self.hits: set[tuple[int, int]] = set()
         self.now = 0.0
-        self.denials = 0
+        self.permitted, self.denials = 0, Counter[Denied]()
         self.progress = Progress()
 
     def write(self, chunks: list[SweepChunk]) -> None:
@@ -71,10 +75,15 @@ class Place:
             done=whole,
             in_part=[row for row in self.rows.values() if any(row.waiting)],
             write=self.write,  # type: ignore[arg-type]
-            denied=lambda _start, _stop, count: setattr(self, "denials", self.denials + count),
+            decided=self.decided,
             progress=self.progress,
             clock=lambda: self.now,
         )
+
+    def decided(self, start: int, stop: int, permitted: int, denied: Mapping[Denied, int]) -> None:
+        assert 0 < stop - start <= SIZE
+        self.permitted += permitted
+        self.denials.update(denied)
 
     @property
     def outcomes(self) -> Counter[str]:
@@ -166,13 +175,14 @@ def test_what_was_not_asked_waits_for_a_resume(outcome: Outcome) -> None:
         sweep.record(target, outcome if where(target) in missed else Outcome.REFUSED, b"")
     sweep.write()
 
-    assert here.denials == 4
+    assert (here.permitted, here.denials) == (216, {Denied.EXCLUDED: 2, Denied.WINDOW: 2})
     assert sweep.left == 9
     assert sweep.not_asked == Counter({Outcome.OUT_OF_SCOPE: 4}) + Counter(
         {} if outcome is Outcome.STOPPED else {outcome: 5}
     )
     denied = {(address, port) for address in (FIRST4 + 1, FIRST6) for port in (104, 11112)}
     assert set(map(where, here.sweep().targets())) == missed | denied
+    assert (here.permitted, here.denials.total()) == (216 + 9, 4)
 
 
 def test_a_chunk_is_a_second_of_what_the_pace_lets_through() -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import hashlib
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,7 +50,7 @@ from leadapron.pipeline_sweep import NOT_ASKED, Sweep, Swept, chunk_size
 from leadapron.protocols.base import Case, Payload, Protocol, Terms
 from leadapron.protocols.registry import PROTOCOLS
 from leadapron.scope.audit_log import AuditLog
-from leadapron.scope.decision import Denied, Permit
+from leadapron.scope.decision import Denial, Denied, Permit
 from leadapron.scope.gate import Gate, in_force
 from leadapron.scope.grant import Grant, Scope
 from leadapron.scope.hook import arm
@@ -115,16 +116,20 @@ class Audit:
     def _denied(self, host: str, port: int, reason: Denied) -> None:
         self.audit_log.write("denied", host=host, port=port, reason=reason.value)
 
+    def _decided(self, endpoint: Endpoint, job: str, answer: Permit | Denial) -> None:
+        """What is dialled after the sweep, and what is not."""
+        address = str(endpoint.address)
+        if isinstance(answer, Permit):
+            self.audit_log.write("dial", address=address, port=endpoint.port, job=job, grant=answer.grant)
+        else:
+            self._denied(address, endpoint.port, answer.reason)
+
     # -- discover ------------------------------------------------------------------------------------------------------
 
     def discover(self) -> None:
         """Connect to every (address, port) of the scope, in permuted order, at the pace."""
-        space = TargetSpace(
-            self.gate.intervals(4),
-            self.gate.intervals(6),
-            self.scope.ports.dicom,
-            bytes.fromhex(self.store.permutation_key(self.run_.id)),
-        )
+        key = bytes.fromhex(self.store.permutation_key(self.run_.id))
+        space = TargetSpace(self.gate.intervals(4), self.gate.intervals(6), self.scope.ports.dicom, key)
         done, in_part = self.store.progress(self.run_.id), self.store.chunks_in_part(self.run_.id)
         sweep = self._sweep = Sweep(
             space,
@@ -133,18 +138,25 @@ class Audit:
             done=done,
             in_part=in_part,
             write=lambda chunks: self.store.record_chunks(self.run_.id, chunks),
-            denied=lambda start, stop, count: self.audit_log.write(
-                "denied_in_sweep", start=start, stop=stop, count=count
-            ),
+            decided=self._chunk_decided,
             progress=self.progress,
         )
+        self.audit_log.write("sweep", key_sha256=hashlib.sha256(key).hexdigest(), targets=len(space), left=sweep.left)
         self.progress.begin("discover", len(space), len(space) - sweep.left)
         try:
             engine = self._engine(self.options.sweep_timeout)
             engine.run(sweep.targets(), sweep.record, should_stop=sweep.polled(self.control.should_stop))
         finally:
             sweep.write()
+            self.audit_log.write("swept", outcomes=self.store.outcomes(self.run_.id), left=sweep.left)
         self.progress.end()
+
+    def _chunk_decided(self, start: int, stop: int, permitted: int, denied: Mapping[Denied, int]) -> None:
+        if permitted:
+            self.audit_log.write("permitted_in_sweep", start=start, stop=stop, count=permitted)
+        if denied:
+            reasons = {reason.value: count for reason, count in denied.items()}
+            self.audit_log.write("denied_in_sweep", start=start, stop=stop, reasons=reasons)
 
     def _engine(self, timeout: float) -> WideEngine:
         """A gap that the scope file gains while a stage goes on binds from the next stage on."""
@@ -172,7 +184,7 @@ class Audit:
             farewell=hello.farewell,
             max_answer=hello.max_answer,
             exclusive=True,
-            permits=self._may_talk,
+            permits=self._may_dial,
             should_stop=self.control.should_stop,
         )
         self.progress.end()
@@ -181,19 +193,18 @@ class Audit:
         """Without those that the gate denies already: they need not wait for their turn."""
         for endpoint in waiting:
             target = Target(int(endpoint.address), endpoint.address.version, endpoint.port, endpoint)
-            if self._may_talk(target):
+            answer = self.gate.decide(endpoint.address, endpoint.port, Depth.TALK)
+            if isinstance(answer, Permit):
                 yield target
             else:
+                self._decided(endpoint, "hello", answer)
                 self._record_hello(target, Outcome.OUT_OF_SCOPE, b"")
 
-    def _may_talk(self, target: Target) -> bool:
+    def _may_dial(self, target: Target) -> bool:
         """Asked right before the dial: a window may have closed, an exclusion come, and a zone end at `connect`."""
-        address, port = target.tag.address, target.tag.port
-        answer = self.gate.decide(address, port, Depth.TALK)
-        if isinstance(answer, Permit):
-            return True
-        self._denied(str(address), port, answer.reason)
-        return False
+        answer = self.gate.decide(target.tag.address, target.tag.port, Depth.TALK)
+        self._decided(target.tag, "hello", answer)
+        return isinstance(answer, Permit)
 
     def _record_hello(self, target: Target, outcome: Outcome, answer: bytes) -> None:
         endpoint = target.tag
@@ -213,7 +224,7 @@ class Audit:
         for endpoint in middleboxes({endpoint: jobs["hello"] for endpoint, jobs in cases.items()}):
             del cases[endpoint]
         concurrency = permitted_sockets(max(16, self.options.concurrency // DEEP_SHARE))
-        executor = Executor(self.gate, self.pace, concurrency=concurrency, gaps=self.gaps)
+        executor = Executor(self.gate, self.pace, concurrency=concurrency, gaps=self.gaps, on_decided=self._decided)
         self.progress.begin("assess", len(cases), 0)
         await all_of(
             (self._assess_one(executor, endpoint, dict(jobs)) for endpoint, jobs in cases.items()),

@@ -24,7 +24,8 @@ from leadapron.discover.space import Intervals, TargetSpace
 from leadapron.model import Endpoint, RunStatus, Stage, Unknown
 from leadapron.net.target import Outcome, Target
 from leadapron.pipeline_control import Progress
-from leadapron.scope.gate import Gate
+from leadapron.scope.decision import Denied
+from leadapron.scope.gate import REASONS, Gate
 from leadapron.scope.grant import Pace
 from leadapron.store.chunk import SweepChunk
 
@@ -44,8 +45,8 @@ _TELL_NOTHING = (Outcome.TIMEOUT, Outcome.UNREACHABLE, Outcome.RESET)
 _NETWORK_BITS = {4: 32 - 24, 6: 128 - 48}
 
 Write = Callable[[Sequence[SweepChunk]], None]
-Denied = Callable[[int, int, int], None]
-"""Told of the targets of a chunk (start, stop) that the gate denies: how many."""
+Decided = Callable[[int, int, int, Mapping[Denied, int]], None]
+"""Told of each chunk (start, stop) before it is swept: how many of its targets the gate permits, and denies, by reason."""
 
 
 def chunk_size(pace: Pace, intervals4: Intervals, intervals6: Intervals) -> int:
@@ -93,12 +94,12 @@ class Sweep:
         done: list[tuple[int, int]],
         in_part: Sequence[SweepChunk],
         write: Write,
-        denied: Denied,
+        decided: Decided,
         progress: Progress,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._space, self._gate, self._size, self._write_chunks = space, gate, size, write
-        self._denied, self._progress, self._clock = denied, progress, clock
+        self._decided, self._progress, self._clock = decided, progress, clock
         self._in_part = list(in_part)
         self._missing = list(missing([*done, *((chunk.start, chunk.stop) for chunk in in_part)], len(space)))
         self._changed: list[_Chunk] = []
@@ -117,29 +118,36 @@ class Sweep:
 
     def _chunk(self, chunk: _Chunk) -> Iterator[Target]:
         targets, denied = self._permitted(chunk, self._space.batch(chunk.start, chunk.stop - chunk.start))
+        self._decided(chunk.start, chunk.stop, len(targets), denied)
         if denied:
-            self.not_asked[Outcome.OUT_OF_SCOPE] += denied
-            self._denied(chunk.start, chunk.stop, denied)
-            self._progress.advance(denied)
+            self.not_asked[Outcome.OUT_OF_SCOPE] += denied.total()
+            self._progress.advance(denied.total())
         return iter(targets)
 
-    def _permitted(self, chunk: _Chunk, batch: Batch) -> tuple[list[Target], int]:
-        """The targets of the chunk that wait and may be asked right now, and how many wait that may not be."""
-        waiting, start6 = chunk.waiting, len(batch.addresses4)
-        allowed4 = (self._gate.filter4(batch.addresses4) > 0).tolist()
+    def _permitted(self, chunk: _Chunk, batch: Batch) -> tuple[list[Target], Counter[Denied]]:
+        """The targets of the chunk that wait and may be asked right now, and why others that wait may not be."""
+        waiting = chunk.waiting
+        numbers = self._gate.denials4(batch.addresses4, batch.ports4).tolist()
         targets = [
             Target(address, 4, port, (chunk, place))
-            for place, (address, port, allowed) in enumerate(
-                zip(batch.addresses4.tolist(), batch.ports4.tolist(), allowed4, strict=True)
+            for place, (address, port, number) in enumerate(
+                zip(batch.addresses4.tolist(), batch.ports4.tolist(), numbers, strict=True)
             )
-            if allowed and waiting[place]
+            if not number and waiting[place]
         ]
-        targets += [
-            Target(address, 6, port, (chunk, place))
-            for place, (address, port) in enumerate(batch.targets6, start6)
-            if waiting[place] and self._gate.depth_now(IPv6Address(address)) > 0
-        ]
-        return targets, sum(waiting) - len(targets)
+        denied = Counter(
+            reason
+            for place, number in enumerate(numbers if any(numbers) else ())
+            if (reason := REASONS[number]) is not None and waiting[place]
+        )
+        for place, (address, port) in enumerate(batch.targets6, len(numbers)):
+            if not waiting[place]:
+                continue
+            if (why := self._gate.denied_at(IPv6Address(address), port)) is None:
+                targets.append(Target(address, 6, port, (chunk, place)))
+            else:
+                denied[why] += 1
+        return targets, denied
 
     def record(self, target: Target, outcome: Outcome, _answer: bytes) -> None:
         """The sink of the engine."""

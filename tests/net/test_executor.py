@@ -16,6 +16,7 @@ from leadapron.model import Attempt, Completed, Depth, Endpoint, Failed, Reason
 from leadapron.net.conversation import Conversation, Limits, Lost
 from leadapron.net.executor import Executor, Ran, all_of
 from leadapron.net.pace import Pace
+from leadapron.scope.decision import Denial, Permit
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import load_scope
 from listening import listening
@@ -105,6 +106,34 @@ def test_what_the_gate_denies_is_not_dialled(tmp_path: Path) -> None:
     assert isinstance(deep, Failed)
     assert attempt.reason is deep.reason is Reason.OUT_OF_SCOPE
     assert host.count == 0
+
+
+def test_what_is_dialled_denied_and_cut_is_told(tmp_path: Path) -> None:
+    host, told = Host(60.0), list[tuple[str, str]]()
+    with listening(host.serve, count=2) as (here, other):
+        excluded = (str(here.address),)
+        scope = {"networks": [f"{here.address}/32"], "ports": [here.port]}
+        gate = Gate(load_scope(write_scope(tmp_path / "scope.toml", **scope)))  # type: ignore[arg-type]
+        later = load_scope(write_scope(tmp_path / "later.toml", **scope, exclude=excluded))  # type: ignore[arg-type]
+
+        def decided(endpoint: Endpoint, job: str, answer: Permit | Denial) -> None:
+            told.append((job, answer.grant if isinstance(answer, Permit) else answer.reason.value))
+
+        executor = Executor(gate, Pace(10_000, 10_000), on_decided=decided)
+
+        async def narrow() -> Attempt[Any]:
+            await host.is_asked()
+            gate.narrow(later)
+            return Completed(result=None)
+
+        async def main() -> None:
+            watching = asyncio.create_task(executor.watch(lambda: None))
+            jobs = [executor.run(Job(endpoint=here, name="one")), executor.run(Job(endpoint=other, name="two"))]
+            await asyncio.wait_for(asyncio.gather(*jobs, narrow()), 10)
+            watching.cancel()
+
+        asyncio.run(main())
+    assert sorted(told) == [("one", "g"), ("one", "narrowed"), ("two", "no_grant")]
 
 
 def test_one_connection_at_a_time_to_a_host_and_several_to_several(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def written(path: Path) -> bytes:
     with AuditLog.open(path, clock=lambda: NOON) as log:
         log.write("run", run="r1", scope_sha256="ab" * 32)
         log.write("denied", address="198.18.0.7", port=104, reason="excluded", name="Zürich \u2028")
-        log.write("denied_in_sweep", count=3, rate=0.5, whole=True, zone=None, ports=[104, 11112])
+        log.write("denied_in_sweep", reasons={"window": 3}, rate=0.5, whole=True, zone=None, ports=[104, 11112])
     return path.read_bytes()
 
 

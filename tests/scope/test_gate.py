@@ -15,7 +15,7 @@ from scope_samples import NOON, Clock, grant, scope, zone
 
 from leadapron.model import Depth
 from leadapron.scope.decision import Denial, Denied, Permit
-from leadapron.scope.gate import Gate
+from leadapron.scope.gate import REASONS, Gate
 from leadapron.scope.grant import Ports, Scope
 from leadapron.scope.window import Window
 
@@ -229,12 +229,15 @@ def ask_all(gate: Gate, address: IPv4Address | IPv6Address, port: int) -> Permit
     denied = gate.dial_allowed(str(address), port)
     depth = gate.depth_now(address)
     assert denied == (decision.reason if isinstance(decision, Denial) else None)
+    assert gate.denied_at(address, port) == denied
     if isinstance(decision, Permit):
         assert depth == decision.depth
     elif port in reference.PORTS:
         assert depth == 0
     if address.version == 4:
-        assert gate.filter4(np.array([int(address)], dtype=np.uint32)).tolist() == [depth]
+        asked, ports = np.array([int(address)], dtype=np.uint32), np.array([port], dtype=np.uint16)
+        assert gate.filter4(asked).tolist() == [depth]
+        assert [REASONS[number] for number in gate.denials4(asked, ports)] == [denied]
     return decision
 
 

@@ -16,15 +16,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from leadapron.errors import RunStopped
-from leadapron.model import Address, Attempt, Failed, Reason, Stage
+from leadapron.model import Address, Attempt, Endpoint, Failed, Reason, Stage
 from leadapron.net.conversation import Job
 from leadapron.net.dialer import Line, hold
 from leadapron.net.gaps import Gaps
 from leadapron.net.pace import Pace
-from leadapron.scope.decision import Permit
+from leadapron.scope.decision import Denial, Permit
 from leadapron.scope.gate import Gate
 
 log = logging.getLogger(__name__)
+
+OnDecided = Callable[[Endpoint, str, Permit | Denial], None]
+"""Told of each decision that is acted on: endpoint and name of the job that is dialled, not dialled, or cut."""
 
 WATCH_INTERVAL = 0.5
 """Seconds between two looks at the gate while a connection is open."""
@@ -58,8 +61,17 @@ def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
 class Executor:
     """Runs jobs, at most `concurrency` at once."""
 
-    def __init__(self, gate: Gate, pace: Pace, *, concurrency: int = 512, gaps: Gaps | None = None) -> None:
-        self._gate, self._pace, self._gaps = gate, pace, gaps or Gaps(gate.gap_at)
+    def __init__(
+        self,
+        gate: Gate,
+        pace: Pace,
+        *,
+        concurrency: int = 512,
+        gaps: Gaps | None = None,
+        on_decided: OnDecided = lambda *_: None,
+    ) -> None:
+        self._gate, self._pace, self._gaps = gate, pace, gaps or Gaps(gate.gap_at, gate.lane_of)
+        self._on_decided = on_decided
         self._slots = asyncio.Semaphore(concurrency)
         self._hosts: defaultdict[Address, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._waiting: defaultdict[Address, int] = defaultdict(int)
@@ -98,6 +110,7 @@ class Executor:
                 permit = self._gate.decide(address, port, job.depth)
             if is_over():
                 return Ran(Failed(stage=Stage.CONNECT, reason=Reason.STOPPED))
+            self._on_decided(job.endpoint, job.name, permit)
             if not isinstance(permit, Permit):
                 return Ran(Failed(stage=Stage.CONNECT, reason=Reason.OUT_OF_SCOPE, detail=permit.reason.value))
             begun = time.monotonic()
@@ -123,7 +136,7 @@ class Executor:
         if not permit.gap_seconds:
             await self._take_slot(held, permit.address)
             return
-        async with self._zones[permit.zone]:
+        async with self._zones[self._gaps.lane_of(permit.zone)]:
             if not is_over():
                 await self._pause(self._gaps.free_at(permit.zone) - time.monotonic())
                 await self._take_slot(held, permit.address)
@@ -156,13 +169,17 @@ class Executor:
 
     async def watch(self, each: Callable[[], None]) -> None:
         """Until cancelled: call `each`, then cut every open connection that the gate no longer permits."""
+        cut: set[Line] = set()
         while True:
             await asyncio.sleep(WATCH_INTERVAL)
             each()
-            for line, job in list(self._open.items()):
+            cut &= self._open.keys()
+            for line, job in [(line, job) for line, job in self._open.items() if line not in cut]:
                 permit = self._gate.decide(job.endpoint.address, job.endpoint.port, job.depth)
                 if not isinstance(permit, Permit):
+                    cut.add(line)
                     line.cut(Reason.OUT_OF_SCOPE)
+                    self._on_decided(job.endpoint, job.name, permit)
 
 
 def _place(error: BaseException) -> str:

@@ -31,6 +31,10 @@ __all__ = ["Denial", "Denied", "Gate", "Permit"]
 Clock = Callable[[], float]
 """The present: POSIX seconds, as `time.time` tells them. A float, since it is read at each connection."""
 
+REASONS: tuple[Denied | None, ...] = (None, *Denied)
+"""What the numbers of `Gate.denials4` mean."""
+
+_NUMBERS = {reason: number for number, reason in enumerate(REASONS)}
 _MAPPED = 0xFFFF
 _STATIC = {
     Standing.OUTSIDE: Denied.NO_GRANT,
@@ -183,6 +187,26 @@ class Gate:
             depths = np.array(moment.depths, dtype=np.uint8)
             found = depths[rules[np.searchsorted(starts, addresses, side="right") - 1]]
             np.minimum(result, found, out=result)
+        return result
+
+    def denied_at(self, address: Address, port: int) -> Denied | None:
+        """`decide` without its explanation, for a connection."""
+        address = unmapped(address)
+        return self._denied(self._at(self._clock()), address.version, int(address), port)
+
+    def denials4(self, addresses: npt.NDArray[np.uint32], ports: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
+        """`denied_at` for each IPv4 address and its port: an array of the same length, of places in `REASONS`."""
+        import numpy as np
+
+        result = np.zeros(len(addresses), dtype=np.uint8)
+        for index, (layer, moment) in enumerate(self._at(self._clock()).moments):
+            starts, rules = self._column(index)
+            numbers = np.array([_NUMBERS[reason] for reason in moment.reasons], dtype=np.uint8)
+            found = numbers[rules[np.searchsorted(starts, addresses, side="right") - 1]]
+            found[(found == 0) & ~np.isin(ports, list(layer.ports))] = _NUMBERS[Denied.PORT]
+            if index:
+                found[found > 0] = _NUMBERS[Denied.NARROWED]
+            result = np.where(result > 0, result, found)
         return result
 
     def intervals(self, version: int) -> list[Span]:
