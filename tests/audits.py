@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from leadapron.model import Endpoint, Observation, Run
+from leadapron.model import Address, Endpoint, Observation, Run
 from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Control, Options
 from leadapron.pipeline_run import _method, _new
@@ -44,13 +44,14 @@ class Place:
 
     folder: Path
     scope: Path
+    pins: dict[str, tuple[Address, ...]] = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
 
     @contextlib.contextmanager
     def audit(self, options: Options | None = None) -> Iterator[Audit]:
         scope = load_scope(self.scope)
         options = options or Options(sweep_timeout=1.0, hello_timeout=2.0)
-        gate = Gate(scope, clock=self.clock)
+        gate = Gate(scope, pins=self.pins, clock=self.clock)
         with (
             Store.open(f"sqlite:///{self.folder / 's.db'}") as store,
             contextlib.closing(AuditLog.open(self.folder / "audit.jsonl")) as audit_log,

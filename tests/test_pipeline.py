@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -101,6 +102,20 @@ def test_a_scope_of_silence_is_blind_and_not_safe(tmp_path: Path) -> None:
 
     assert result.returncode == 3, result.stderr
     assert json.loads(result.stdout)["run"]["status"] == "blind"
+
+
+def test_the_audit_log_names_each_grant_and_its_letter(tmp_path: Path) -> None:
+    scope = write_scope(tmp_path / "scope.toml", networks=["127.0.0.9/32"], ports=[9])
+    (tmp_path / "letter.txt").write_text("You may.\n")
+    scope.write_text(scope.read_text().replace("networks", 'document = "letter.txt"\nnetworks', 1))
+
+    subprocess.run(command(tmp_path, scope), check=False, capture_output=True, env=environment(tmp_path), timeout=60)
+
+    (log,) = tmp_path.glob("data/runs/*/audit.jsonl")
+    told = [json.loads(line) for line in log.read_text().splitlines()]
+    digest = hashlib.sha256(b"You may.\n").hexdigest()
+    assert [line["event"] for line in told[:2]] == ["run", "grant"]
+    assert told[1]["facts"] == {"id": "g", "reference": "TEST", "document_sha256": digest}
 
 
 def test_a_mistake_in_the_scope_is_one_line_and_exit_2(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Opening a run, and opening it again."""
 
+import json
 from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
@@ -60,6 +61,10 @@ def test_names_keep_their_addresses_when_a_run_goes_on(tmp_path: Path, monkeypat
         )
 
     assert asked == [["gone.hospital.example", "pacs.hospital.example"]]
+    (log,) = (tmp_path / "data" / "runs").glob("*/audit.jsonl")
+    told = [json.loads(line)["facts"] for line in log.read_text().splitlines()]
+    pinned = {"name": "pacs.hospital.example", "addresses": ["127.0.0.9", "::1"]}
+    assert told == 2 * [pinned, {"name": "gone.hospital.example", "addresses": []}]
     assert seen[0] == seen[1] == ({"pacs.hospital.example": (ip_address("127.0.0.9"), ip_address("::1"))}, [lost])
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from audits import place, stages
+from audits import Place, place, stages
 from leadapron.lab.archive import made_up
 from leadapron.lab.server import Behaviour, Server
 from leadapron.model import CountKind, Depth, Endpoint, RunStatus, Verdict
@@ -155,6 +155,34 @@ def test_the_audit_log_tells_what_was_touched_and_what_was_denied(host: Host, tm
     assert {facts["address"] for facts in dialled if facts["job"] != "hello"} == {first[0]}
     assert ("denied", {"host": first[1], "port": port, "reason": "depth"}) in told
     assert ("denied", {"host": first[2], "port": port, "reason": "window"}) in told
+
+
+def test_a_name_is_told_and_changes_neither_what_is_resumed_nor_the_key_of_a_finding(
+    host: Host, tmp_path: Path
+) -> None:
+    with listening(host.serve) as endpoints:
+        here = place(tmp_path, endpoints)
+        _, (seen,), _ = here.run()
+        (nameless,) = keys(here)
+        (tmp_path / "s.db").rename(tmp_path / "first.db")
+        named = here.scope.read_text().replace("networks", 'names = ["pacs.example", "alias.example"]\nnetworks', 1)
+        here.scope.write_text(named)
+        here.pins = dict.fromkeys(("pacs.example", "alias.example"), (endpoints[0].address,))
+        with here.audit() as audit:
+            audit.discover()
+            audit.identify()
+        asked = host.spoken.total()
+
+        _, (again,), _ = here.run()
+
+    assert (seen.service.endpoint.name, again.service.endpoint.name) == ("", "alias.example")
+    assert keys(here) == {nameless}
+    assert host.spoken.total() == asked + 1
+
+
+def keys(here: Place) -> set[str]:
+    with here.audit() as audit:
+        return {finding.key for finding in audit.store.findings(audit.run_.id) if finding.control == "LA-11"}
 
 
 def test_a_zone_of_depth_connect_is_never_sent_a_handshake_and_lets_the_run_be_complete(

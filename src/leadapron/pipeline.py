@@ -54,6 +54,7 @@ from leadapron.scope.decision import Denial, Denied, Permit
 from leadapron.scope.gate import Gate, in_force
 from leadapron.scope.grant import Grant, Scope
 from leadapron.scope.hook import arm
+from leadapron.scope.policy import names_by_address
 from leadapron.store.store import Store
 
 __all__ = ["Audit", "Control", "Options", "Progress"]
@@ -105,6 +106,8 @@ class Audit:
         self.audit_log.write(
             "run", run=self.run_.id, scope_sha256=self.scope.sha256, version=__version__, pid_armed=True
         )
+        for grant in self.scope.grants:
+            self.audit_log.write("grant", id=grant.id, reference=grant.reference, document_sha256=grant.document_sha256)
         arm(self.gate, on_denied=self._denied)
         self.discover()
         if not self.control.should_stop():
@@ -140,6 +143,7 @@ class Audit:
             write=lambda chunks: self.store.record_chunks(self.run_.id, chunks),
             decided=self._chunk_decided,
             progress=self.progress,
+            names=names_by_address(self.scope, self.gate.pins),
         )
         self.audit_log.write("sweep", key_sha256=hashlib.sha256(key).hexdigest(), targets=len(space), left=sweep.left)
         self.progress.begin("discover", len(space), len(space) - sweep.left)

@@ -44,8 +44,8 @@ def audit_scope(
         with contextlib.closing(AuditLog.open(directory / "audit.jsonl")) as audit_log:
             store.update_method(run.id, method)
             stop_file.unlink(missing_ok=True)  # only now: until the log is ours it may be meant for another process
-            for unknown in unresolved:
-                audit_log.write("name_not_resolved", name=unknown.endpoint)
+            for pin in run.pins:
+                audit_log.write("name", name=pin.name, addresses=[str(address) for address in pin.addresses])
             control = Control(ScopeWatch(path, gate), stop_file, audit_log)
             audit = Audit(
                 scope=scope,

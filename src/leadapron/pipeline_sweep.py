@@ -21,7 +21,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 from leadapron.discover.space import Intervals, TargetSpace
-from leadapron.model import Endpoint, RunStatus, Stage, Unknown
+from leadapron.model import Address, Endpoint, RunStatus, Stage, Unknown
 from leadapron.net.target import Outcome, Target
 from leadapron.pipeline_control import Progress
 from leadapron.scope.decision import Denied
@@ -82,7 +82,7 @@ class _Chunk:
 class Sweep:
     """One sweep, first or resumed: the source and the sink of the wide engine.
 
-    `done` and `in_part` are what the store knows.
+    `done` and `in_part` are what the store knows; `names` are those that led to addresses.
     """
 
     def __init__(
@@ -96,10 +96,12 @@ class Sweep:
         write: Write,
         decided: Decided,
         progress: Progress,
+        names: Mapping[Address, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._space, self._gate, self._size, self._write_chunks = space, gate, size, write
         self._decided, self._progress, self._clock = decided, progress, clock
+        self._names = names or {}
         self._in_part = list(in_part)
         self._missing = list(missing([*done, *((chunk.start, chunk.stop) for chunk in in_part)], len(space)))
         self._changed: list[_Chunk] = []
@@ -162,7 +164,7 @@ class Sweep:
         self.left -= 1
         if outcome is Outcome.CONNECTED:
             address = IPv4Address(target.address) if target.version == 4 else IPv6Address(target.address)
-            chunk.hits.append(Endpoint(address=address, port=target.port))
+            chunk.hits.append(Endpoint(address=address, port=target.port, name=self._names.get(address, "")))
         if not chunk.is_changed:
             chunk.is_changed = True
             self._changed.append(chunk)

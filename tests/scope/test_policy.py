@@ -11,7 +11,7 @@ from scope_samples import grant, scope, zone
 
 from leadapron.model import Depth
 from leadapron.scope.grant import Scope
-from leadapron.scope.policy import SIZE, Standing, compile_policy, merged, nowhere
+from leadapron.scope.policy import SIZE, Standing, compile_policy, merged, names_by_address, nowhere
 from leadapron.scope.special import SPECIAL4, SPECIAL6
 
 
@@ -80,6 +80,13 @@ def test_names_authorise_their_pins_minus_exclusions() -> None:
     assert standing(subject, "10.0.0.2", pacs="10.0.0.2") is Standing.EXCLUDED
     assert standing(subject, "10.0.0.3", pacs="::ffff:10.0.0.3") is Standing.GRANTED
     assert standing(subject, "10.0.0.1", other="10.0.0.1") is Standing.OUTSIDE
+
+
+def test_the_first_granted_name_of_an_address_is_its_name() -> None:
+    subject = scope(grant(names=("b", "a")), grant(names=("c",), id="c"), infrastructure=(("0db", 104),))
+    one, two = ip_address("10.0.0.1"), ip_address("2001:db8::1")
+    pins = {"b": (one,), "a": (ip_address("::ffff:10.0.0.1"),), "c": (one, two), "0db": (one, two)}
+    assert names_by_address(subject, pins) == {one: "a", two: "c"}
 
 
 def test_infrastructure_on_a_port_of_targets_is_no_target() -> None:

@@ -211,6 +211,12 @@ def hosts_of(host: str, pins: Pins) -> tuple[Address, ...]:
     return (ip_address(host),) if is_literal(host) else pins.get(host, ())
 
 
+def names_by_address(scope: Scope, pins: Pins) -> dict[Address, str]:
+    """The granted name that is pinned to an address; of several the first in sorted order."""
+    granted = sorted({name for grant in scope.grants for name in grant.names}, reverse=True)
+    return {unmapped(address): name for name in granted for address in pins.get(name, ())}
+
+
 def nowhere(scope: Scope, pins: Pins) -> tuple[str, ...]:
     """Names of our own endpoints on ports of targets that have no address, so that nobody knows what to leave out."""
     ours = dict.fromkeys(host for host, port in scope.infrastructure if port in scope.ports.dicom)
