@@ -225,7 +225,7 @@ class Audit:
         """Ask every service what it tells a stranger, hundreds of services at once."""
         known = self.store.attempts(self.run_.id)
         cases = {endpoint: jobs for (endpoint, _), jobs in known.items() if "hello" in jobs}
-        for endpoint in middleboxes({endpoint: jobs["hello"] for endpoint, jobs in cases.items()}):
+        for endpoint in self._middleboxes(cases):
             del cases[endpoint]
         concurrency = permitted_sockets(max(16, self.options.concurrency // DEEP_SHARE))
         executor = Executor(self.gate, self.pace, concurrency=concurrency, gaps=self.gaps, on_decided=self._decided)
@@ -362,7 +362,7 @@ class Audit:
     def _observations(self) -> tuple[list[Observation], list[Unknown]]:
         known = self.store.attempts(self.run_.id)
         cases = {endpoint: jobs for (endpoint, _), jobs in known.items() if "hello" in jobs}
-        alike = middleboxes({endpoint: jobs["hello"] for endpoint, jobs in cases.items()})
+        alike = self._middleboxes(cases)
         observations: list[Observation] = []
         failed: Counter[tuple[str, Stage, Reason]] = Counter()
         for endpoint, jobs in sorted(cases.items(), key=lambda case: _order(case[0])):
@@ -382,6 +382,9 @@ class Audit:
             for (place, stage, reason), count in sorted(failed.items())
         ]
         return observations, unknowns
+
+    def _middleboxes(self, cases: Mapping[Endpoint, Mapping[str, Payload]]) -> dict[Endpoint, str]:
+        return middleboxes({endpoint: jobs["hello"] for endpoint, jobs in cases.items()}, self.scope.ports.dicom)
 
     def _without_hello(self, cases: Mapping[Endpoint, object]) -> Iterator[tuple[str, Stage, Reason]]:
         """What was reached, and not spoken to: by the scope's own depth, by the gate right now, or by a stop."""
