@@ -150,9 +150,34 @@ def test_local_sockets_are_free_and_other_families_are_not(gate: Gate, tmp_path:
         ours.connect(str(tmp_path / "s"))
         ours.sendmsg([b"x"])
     assert denials == []
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW) as ours, pytest.raises(OutOfScope):
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM) as ours, pytest.raises(OutOfScope):
         ours.connect((0, 0))
     assert denials == [(f"address family {int(socket.AF_NETLINK)}", 0, Denied.FAMILY)]
+
+
+@pytest.mark.parametrize(
+    ("family", "kind"),
+    [
+        (socket.AF_PACKET, socket.SOCK_RAW),
+        (socket.AF_PACKET, socket.SOCK_DGRAM),
+        (socket.AF_INET, socket.SOCK_RAW),
+        (socket.AF_INET6, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC),
+        (socket.AF_NETLINK, socket.SOCK_RAW),
+        (socket.AF_INET, 10),
+    ],
+)
+def test_raw_and_packet_sockets_are_not_opened(gate: Gate, denials: Denials, family: int, kind: int) -> None:
+    """A packet socket that is bound sends with `send`, of which no hook hears."""
+    with pytest.raises(OutOfScope):
+        socket.socket(family, kind)
+    with pytest.raises(OutOfScope):
+        socket.SocketType(family, kind)
+    assert denials == 2 * [(f"raw socket of address family {int(family)}", 0, Denied.FAMILY)]
+
+
+def test_a_socket_of_a_descriptor_is_opened(gate: Gate, listener: socket.socket) -> None:
+    with socket.socket(fileno=listener.dup().detach()) as ours:
+        assert ours.getsockname() == listener.getsockname()
 
 
 def test_a_library_that_dials_by_itself_is_held(gate: Gate, port: int, denials: Denials) -> None:

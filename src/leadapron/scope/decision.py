@@ -26,7 +26,7 @@ class Denied(enum.StrEnum):
     NAME = "name"
     """a host name: names are resolved once, before the run"""
     FAMILY = "family"
-    """neither IPv4, IPv6 nor a local socket"""
+    """neither IPv4, IPv6 nor a local socket, or a raw one"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

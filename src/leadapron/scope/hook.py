@@ -1,8 +1,9 @@
 """The gate's second stand: under Python's own sockets, so that a library that dials by itself is held too.
 
-An audit hook (PEP 578) sees `connect`, `sendto`, `sendmsg` and name look-ups before they happen. It does not see native
-code that opens sockets itself (libpq, ctypes, uvloop); such libraries are used for our infrastructure only. A name
-given to `connect` instead of an address is looked up by the C library before the hook hears of it, and then denied.
+An audit hook (PEP 578) sees `connect`, `sendto`, `sendmsg` and name look-ups before they happen. It does not see `send`,
+so sockets that send without one of these, raw and packet ones, are not opened at all. It does not see native code that
+opens sockets itself (libpq, ctypes, uvloop); such libraries are used for our infrastructure only. A name given to
+`connect` instead of an address is looked up by the C library before the hook hears of it, and then denied.
 
 A hook cannot be taken out of a process, only told to pass. It is not inherited by a process that is spawned: every
 worker arms its own.
@@ -34,6 +35,11 @@ socket, who is denied either way."""
 
 _INET = (int(socket.AF_INET), int(socket.AF_INET6))
 _UNIX = int(socket.AF_UNIX)
+_PACKET = int(socket.AF_PACKET)
+_RAW = frozenset({int(socket.SOCK_RAW), 10})
+"""10: SOCK_PACKET, which makes a packet socket of any family"""
+_TYPE_MASK = 0xF
+"""Of the type; above it are flags."""
 _family_of: Callable[[object], int] = _socket.socket.family.__get__
 
 
@@ -75,6 +81,12 @@ def armed(gate: Guard, on_denied: OnDenied | None = None) -> Iterator[None]:
 def _hook(event: str, args: tuple[Any, ...]) -> None:
     if (check := _CHECKS.get(event)) is not None and (guard := _post.guard) is not None:
         check(guard, args)
+
+
+def _check_opened(guard: Guard, args: tuple[Any, ...]) -> None:  # noqa: ARG001 - all checks are called alike
+    _, family, kind, _ = args
+    if family == _PACKET or kind & _TYPE_MASK in _RAW:
+        _deny(f"raw socket of address family {family}", 0, Denied.FAMILY)
 
 
 def _check_address(guard: Guard, args: tuple[Any, ...]) -> None:
@@ -128,6 +140,7 @@ def _deny(host: str, port: int, denied: Denied) -> None:
 
 
 _CHECKS: dict[str, Callable[[Guard, tuple[Any, ...]], None]] = {
+    "socket.__new__": _check_opened,
     "socket.connect": _check_address,
     "socket.sendto": _check_address,
     "socket.sendmsg": _check_address,
