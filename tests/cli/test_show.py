@@ -73,7 +73,7 @@ def show(*arguments: str) -> str:
 def test_it_shows_the_latest_run_as_plain_lines_into_a_pipe() -> None:
     text = show("--store", "sqlite:////tmp/x.db")
     assert asked == [("sqlite:////tmp/x.db", None)]
-    assert text.startswith("The 1 imaging server that answered lets anyone on the office network list 3 studies.\n")
+    assert text.startswith("The only imaging server that answered lets anyone on the office network list 3 studies.\n")
     assert "198.18.0.12:104" in text
 
 

@@ -96,6 +96,11 @@ def exposed(address: str, port: int = 104, **parts: object) -> Observation:
     return seen(address, port, **{"access": access, "facts": OPEN} | parts)
 
 
+def closed(address: str, verdict: Verdict, **parts: object) -> Observation:
+    """A service that is not exposed, and what it said to listing."""
+    return seen(address, **{"access": Access(reach=Verdict.PROVEN, list=verdict)} | parts)  # type: ignore[arg-type]
+
+
 def estate() -> list[Observation]:
     refused = Access(
         reach=Verdict.PROVEN,

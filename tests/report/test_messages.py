@@ -56,6 +56,7 @@ def test_each_text_has_the_same_placeholders(language: str) -> None:
         ("reason", Reason),
         ("vantage", VantageKind),
         ("anyone", VantageKind),
+        ("stranger", VantageKind),
         ("run_status", RunStatus),
         ("verdict_word", Verdict),
         ("verdict.list", Verdict),
@@ -74,7 +75,7 @@ def test_each_member_of_a_closed_set_has_a_text(prefix: str, names: object) -> N
 
 def test_each_text_that_a_module_names_exists_and_none_is_left_over() -> None:
     package = resources.files("leadapron.report")
-    sources = [package / name for name in ("words.py", "terminal.py", "html.py", "messages.py")]
+    sources = [package / name for name in ("headline.py", "words.py", "terminal.py", "html.py", "messages.py")]
     sources += [package / "templates" / "report.html"]
     code = "".join(source.read_text("utf-8") for source in sources)
     named = set(re.findall(r"""["']([a-z_]+(?:\.[a-z_]+)+)["']""", code)) - {"report.css", "report.html"}
@@ -83,7 +84,7 @@ def test_each_text_that_a_module_names_exists_and_none_is_left_over() -> None:
     )
     families = {"severity", "finding_status", "kind", "source", "stage", "reason", "vantage", "anyone", "run_status"}
     families |= {"verdict_word", "verdict", "month", "tlp", "method", "count", "context", "can", "access", "status"}
-    families |= {"evidence", "counted"}
+    families |= {"evidence", "counted", "listing", "reached", "stranger"}
     leftover = {
         key
         for key in EN.texts

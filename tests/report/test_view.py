@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_estate import RUN, UNKNOWNS, bound, estate, exposed, findings_of, seen
+from report_estate import RUN, UNKNOWNS, bound, closed, estate, exposed, findings_of, seen
 
 from leadapron.model import (
     Access,
@@ -20,6 +20,7 @@ from leadapron.model import (
     Failed,
     FindingStatus,
     Reason,
+    RunStatus,
     Severity,
     Stage,
     Unknown,
@@ -114,11 +115,30 @@ def test_two_titles_on_one_port_are_two_services_of_one_server() -> None:
     assert (totals.exposed_services, totals.exposed_servers, totals.images) == (2, 1, Count.exact(10))
 
 
+@pytest.mark.parametrize("verdict", [Verdict.UNKNOWN, Verdict.NOT_ASKED, Verdict.OFFERED])
+def test_what_did_not_refuse_is_not_among_what_refused(verdict: Verdict) -> None:
+    view = build_view(RUN, [closed("198.18.0.1", verdict), closed("198.18.0.2", Verdict.REFUSED)], [], [])
+    assert [str(item.service.endpoint.address) for item in view.unsettled] == ["198.18.0.1"]
+    assert [str(item.service.endpoint.address) for item in view.refused] == ["198.18.0.2"]
+
+
+def test_a_run_is_settled_when_nothing_is_left_to_ask() -> None:
+    refused, connect_only = (
+        closed("198.18.0.2", Verdict.REFUSED),
+        Unknown(endpoint="grant g, depth connect", stage=Stage.HANDSHAKE, reason=Reason.OUT_OF_SCOPE),
+    )
+    assert build_view(RUN, [refused, exposed("198.18.0.1")], [], []).is_settled
+    assert not build_view(RUN, [closed("198.18.0.1", Verdict.NOT_ASKED)], [], []).is_settled
+    assert not build_view(RUN, [refused], [], [connect_only]).is_settled
+    for status in set(RunStatus) - {RunStatus.COMPLETE}:
+        assert not build_view(dataclasses.replace(RUN, status=status), [refused], [], []).is_settled
+
+
 def test_a_middlebox_is_no_service_and_never_exposed() -> None:
     middlebox = seen("198.18.0.9", middlebox=True, access=Access(list=Verdict.PROVEN))
     view = build_view(RUN, [middlebox], [], [])
     assert (view.totals.services, view.totals.exposed_services) == (0, 0)
-    assert view.exposed == view.not_exposed == ()
+    assert view.exposed == view.refused == view.unsettled == ()
     assert len(view.middleboxes) == 1
 
 

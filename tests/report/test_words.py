@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from report_estate import bound, estate, exposed, seen
+from report_estate import bound
 
 from leadapron.model import (
     Count,
@@ -12,8 +12,6 @@ from leadapron.model import (
     CountSource,
     Product,
     RunStatus,
-    Vantage,
-    VantageKind,
 )
 from leadapron.report import words
 from leadapron.report.messages import messages
@@ -22,55 +20,6 @@ from leadapron.report.view import View
 EN, IT = messages("en"), messages("it")
 ARCHIVE = Counts(studies=Count.exact(1), images=Count.exact(1))
 ESTIMATE = Count(value=1200, low=900, high=1500, kind=CountKind.ESTIMATE, source=CountSource.SAMPLED)
-
-
-def test_the_sentence_says_what_is_exposed(view: View) -> None:
-    assert words.sentence(view, EN) == (
-        "4 of 9 imaging servers let anyone on the internet list at least 4,210 studies with at least 475,142 images, "
-        "and 86 worklist entries."
-    )
-    assert words.sentence(view, IT) == (
-        "4 server di imaging su 9 permettono a chiunque su internet di elencare almeno 4.210 studi con almeno 475.142 "
-        "immagini, e 86 voci della lista di lavoro."
-    )
-
-
-def test_one_is_singular(viewed: Callable[..., View]) -> None:
-    two = viewed([exposed("198.18.0.1", counts=ARCHIVE), seen("198.18.0.2")])
-    assert words.sentence(two, EN) == ("1 of 2 imaging servers lets anyone on the internet list 1 study with 1 image.")
-    one = viewed([exposed("198.18.0.1", counts=ARCHIVE)])
-    assert words.sentence(one, EN) == (
-        "The 1 imaging server that answered lets anyone on the internet list 1 study with 1 image."
-    )
-
-
-def test_the_sentence_never_calls_uncounted_things_zero(viewed: Callable[..., View]) -> None:
-    view = viewed([exposed("198.18.0.1", counts=Counts(studies=bound(0))), seen("198.18.0.2")])
-    assert words.sentence(view, EN) == (
-        "1 of 2 imaging servers lets anyone on the internet list records, how many is not known."
-    )
-
-
-@pytest.mark.parametrize(
-    ("kind", "who"),
-    [
-        (VantageKind.PARTNER_VPN, "anyone on the partner connection"),
-        (VantageKind.OFFICE, "anyone on the office network"),
-        (VantageKind.CLINICAL, "anyone on the clinical network"),
-    ],
-)
-def test_the_sentence_says_who(viewed: Callable[..., View], kind: VantageKind, who: str) -> None:
-    assert who in words.sentence(viewed(estate(), vantage=Vantage(kind=kind, name="x")), EN)
-
-
-def test_nothing_exposed_nothing_answered_and_nothing_seen_are_three_sentences(viewed: Callable[..., View]) -> None:
-    closed = [item for item in estate() if not item.exposed]
-    assert words.sentence(viewed(closed), EN) == (
-        "None of the 5 imaging servers that answered let anyone on the internet list what they hold."
-    )
-    assert words.sentence(viewed([]), EN) == "No imaging server answered at the 1,024 endpoints that were tried."
-    assert words.sentence(viewed([], endpoints_tried=0), EN) == "No endpoint was tried."
-    assert words.sentence(viewed([], status=RunStatus.BLIND), EN).startswith("This run could see nothing")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from leadapron.errors import InputError
 from leadapron.model import Count, Severity
 from leadapron.report import words
+from leadapron.report.headline import sentence
 from leadapron.report.inert import plain
 from leadapron.report.messages import Messages, messages
 from leadapron.report.view import View
@@ -45,7 +46,7 @@ def render_html(view: View, language: str = "en", tlp: str = DEFAULT_TLP) -> str
         view=view,
         run=view.run,
         totals=view.totals,
-        sentence=words.sentence(view, t),
+        sentence=sentence(view, t),
         status=words.status(t, view.run),
         ports=words.ports(t, view.run),
         pace=words.pace(t, view.run.method),

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from leadapron.model import Severity
 from leadapron.report import words
+from leadapron.report.headline import sentence
 from leadapron.report.inert import plain
 from leadapron.report.messages import Messages, messages
 from leadapron.report.view import ControlView, ServiceView, UnknownView, View
@@ -44,7 +45,7 @@ def show(view: View, console: Console, language: str = "en", *, store: str = "")
 
 
 def _parts(view: View, t: Messages, store: str) -> Iterator[RenderableType]:
-    yield Padding(_text(words.sentence(view, t), "bold"), (1, 0, 0, 0))
+    yield Padding(_text(sentence(view, t), "bold"), (1, 0, 0, 0))
     if status := words.status(t, view.run):
         yield _text(status, "bold yellow")
     yield _text(_run_line(view, t), "dim")
@@ -52,8 +53,10 @@ def _parts(view: View, t: Messages, store: str) -> Iterator[RenderableType]:
         yield _section(t("show.exposed"), _exposed_table(view.exposed, t))
     if view.controls:
         yield _section(t("show.findings"), _findings_table(view.controls, t))
-    if view.not_exposed:
-        yield _section(t("show.others"), _others_table(view.not_exposed, t))
+    if view.unsettled:
+        yield _section(t("show.unsettled"), _others_table(view.unsettled, t))
+    if view.refused:
+        yield _section(t("show.refused"), _others_table(view.refused, t))
     if view.unknown_groups:
         yield _section(t("show.unknowns"), _unknowns_table(view.unknown_groups, t))
     hint = t("show.report_hint", id=view.run.id) + (f" --store {store}" if store else "")
@@ -141,13 +144,14 @@ def _severity(severity: Severity | None, t: Messages) -> Text:
 
 def lines(view: View, t: Messages) -> Iterator[str]:
     """Without trailing blanks; columns are aligned within a section, two blanks apart."""
-    yield words.sentence(view, t)
+    yield sentence(view, t)
     if status := words.status(t, view.run):
         yield status
     yield _run_line(view, t)
     yield from _lines(t("show.exposed"), (_exposed_row(item, t) for item in view.exposed))
     yield from _lines(t("show.findings"), (_finding_row(group, t) for group in view.controls))
-    yield from _lines(t("show.others"), (_other_row(item, t) for item in view.not_exposed))
+    yield from _lines(t("show.unsettled"), (_other_row(item, t) for item in view.unsettled))
+    yield from _lines(t("show.refused"), (_other_row(item, t) for item in view.refused))
     yield from _lines(t("show.unknowns"), (_unknown_row(group, t) for group in view.unknown_groups))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +17,12 @@ from leadapron.model import (
     Observation,
     Reason,
     Run,
+    RunStatus,
     Service,
     Severity,
     Stage,
     Unknown,
+    Verdict,
 )
 
 ACTIVE = frozenset({FindingStatus.NEW, FindingStatus.OPEN, FindingStatus.REOPENED})
@@ -58,6 +60,8 @@ class Totals:
     exposed_services: int
     servers: int
     exposed_servers: int
+    listing: Mapping[Verdict, int]
+    """the other servers: those that refused, that are unknown, that were not asked"""
     patients: Count | None
     studies: Count | None
     images: Count | None
@@ -118,13 +122,41 @@ class View:
         return tuple(service for service in self.services if service.observation.exposed)
 
     @property
-    def not_exposed(self) -> tuple[ServiceView, ...]:
-        """Without middleboxes."""
-        return tuple(
-            service
-            for service in self.services
-            if not service.observation.exposed and not service.observation.middlebox
+    def refused(self) -> tuple[ServiceView, ...]:
+        """A positive answer: no."""
+        return tuple(service for service in self._not_exposed if service.observation.access.list is Verdict.REFUSED)
+
+    @property
+    def unsettled(self) -> tuple[ServiceView, ...]:
+        """Neither exposed nor refused: asked without an answer that settles it, or not asked."""
+        return tuple(service for service in self._not_exposed if service.observation.access.list is not Verdict.REFUSED)
+
+    @property
+    def _not_exposed(self) -> Iterable[ServiceView]:
+        return (item for item in self.services if not item.observation.exposed and not item.observation.middlebox)
+
+    @property
+    def unspoken(self) -> int:
+        """Endpoints that were reached, and that the scope or a stop kept from being spoken to."""
+        return self._at_handshake(Reason.OUT_OF_SCOPE, Reason.STOPPED)
+
+    @property
+    def alike(self) -> int:
+        """Endpoints of middleboxes."""
+        return self._at_handshake(Reason.MIDDLEBOX)
+
+    def _at_handshake(self, *reasons: Reason) -> int:
+        return sum(
+            unknown.count for unknown in self.unknowns if unknown.stage is Stage.HANDSHAKE and unknown.reason in reasons
         )
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the run is complete, and everything that was reached was spoken to and gave a clear answer.
+
+        Without it nothing may be called clear.
+        """
+        return self.run.status is RunStatus.COMPLETE and not self.unsettled and not self.unspoken
 
     @property
     def middleboxes(self) -> tuple[ServiceView, ...]:
@@ -200,6 +232,7 @@ def _totals(run: Run, observations: Sequence[Observation], findings: Sequence[Fi
         exposed_services=len(exposed),
         servers=_servers(services),
         exposed_servers=_servers(exposed),
+        listing=_listing(services),
         patients=_sum(exposed, "patients"),
         studies=_sum(exposed, "studies"),
         images=_sum(exposed, "images"),
@@ -214,6 +247,23 @@ def _totals(run: Run, observations: Sequence[Observation], findings: Sequence[Fi
 
 def _servers(observations: Iterable[Observation]) -> int:
     return len({place(observation.service.endpoint)[:3] for observation in observations})
+
+
+def _listing(services: Iterable[Observation]) -> dict[Verdict, int]:
+    by_server: dict[object, set[Verdict]] = defaultdict(set)
+    for item in services:
+        verdict = Verdict.PROVEN if item.exposed else item.access.list
+        by_server[place(item.service.endpoint)[:3]].add(verdict)
+    counted = Counter(map(_weakest, by_server.values()))
+    return {verdict: counted[verdict] for verdict in (Verdict.REFUSED, Verdict.UNKNOWN, Verdict.NOT_ASKED)}
+
+
+def _weakest(verdicts: set[Verdict]) -> Verdict:
+    """What stands for a server with several services: it refused only if each of them did."""
+    for verdict in (Verdict.PROVEN, Verdict.UNKNOWN):
+        if verdict in verdicts:
+            return verdict
+    return Verdict.REFUSED if verdicts == {Verdict.REFUSED} else Verdict.NOT_ASKED
 
 
 def _sum(exposed: Iterable[Observation], name: str) -> Count | None:

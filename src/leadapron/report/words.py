@@ -20,7 +20,7 @@ from leadapron.model import (
 )
 from leadapron.report.inert import plain
 from leadapron.report.messages import Messages
-from leadapron.report.view import UnknownView, View
+from leadapron.report.view import UnknownView
 
 ACCESSES = ("list", "read", "write")
 """What a director asks about; `reach` and `talk` are true of everything that a report shows."""
@@ -32,43 +32,6 @@ _MAPPING_NAMES = {
     "nis2": "NIS2",
     "iso_27002": "ISO/IEC 27002:2022",
 }
-
-
-def sentence(view: View, t: Messages) -> str:
-    """What is exposed, in one sentence."""
-    totals, run = view.totals, view.run
-    if run.status is RunStatus.BLIND:
-        return t("sentence.blind", tried=t.number(totals.endpoints_tried))
-    if not totals.endpoints_tried and not totals.servers:
-        return t("sentence.nothing_tried")
-    if not totals.servers:
-        return t.plural("sentence.nothing_answered", totals.endpoints_tried, tried=t.number(totals.endpoints_tried))
-    values = {
-        "exposed": t.number(totals.exposed_servers),
-        "servers": t.number(totals.servers),
-        "anyone": t(f"anyone.{run.vantage.kind.value}"),
-    }
-    if not totals.exposed_servers:
-        return t.plural("sentence.none_exposed", totals.servers, **values)
-    key = "sentence.only" if totals.servers == 1 else "sentence.exposed"
-    return t.plural(key, totals.exposed_servers, **values, what=_what(view, t))
-
-
-def _what(view: View, t: Messages) -> str:
-    """`4,210 studies with at least 12,345 images, and 80 worklist entries`."""
-    totals = view.totals
-    studies, images, worklist = (
-        counted(t, name, count)
-        for name, count in (
-            ("studies", totals.studies),
-            ("images", totals.images),
-            ("worklist", totals.worklist),
-        )
-    )
-    archive = t("sentence.with", first=studies, second=images) if studies and images else studies or images
-    if archive and worklist:
-        return t("sentence.and", first=archive, second=worklist)
-    return archive or worklist or t("sentence.something")
 
 
 def counted(t: Messages, name: str, count: Count | None) -> str:
