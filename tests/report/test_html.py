@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import itertools
 import re
@@ -8,13 +9,13 @@ from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 
 import pytest
-from report_estate import exposed, seen
+from report_estate import RUN, closed, exposed, seen
 
 from leadapron.errors import InputError
-from leadapron.model import Count, Counts, RunStatus
+from leadapron.model import Count, Counts, RunStatus, Verdict
 from leadapron.report.html import DEFAULT_TLP, TLP, render_html, tlp_label
-from leadapron.report.messages import LANGUAGES
-from leadapron.report.view import View
+from leadapron.report.messages import LANGUAGES, messages
+from leadapron.report.view import View, build_view
 
 VOID = {"meta", "link", "br", "rect"}
 
@@ -124,6 +125,25 @@ def test_a_run_that_saw_nothing_does_not_look_like_a_clean_one(viewed: Callable[
     text = render_html(viewed([], status=RunStatus.BLIND, why="egress blocked"))
     assert "That is not the same as nothing exposed." in text
     assert "Reason: egress blocked." in text
+
+
+CLEAR = ("nothing_exposed", "no_findings", "no_unknowns")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("verdict", [Verdict.UNKNOWN, Verdict.NOT_ASKED, Verdict.REFUSED])
+def test_all_is_clear_only_where_each_server_refused(verdict: Verdict, language: str) -> None:
+    page, t = render_html(build_view(RUN, [closed("198.18.0.1", verdict)], [], []), language), messages(language)
+    clear = [t(f"report.{text}") in page for text in CLEAR]
+    assert clear == [verdict is Verdict.REFUSED] * 3
+    assert (t("report.exposed_servers_of", servers="1") + "<" in page) is (verdict is Verdict.REFUSED)
+
+
+@pytest.mark.parametrize("status", sorted(set(RunStatus) - {RunStatus.COMPLETE}))
+def test_nothing_is_clear_in_a_run_that_is_not_complete(status: RunStatus) -> None:
+    page = render_html(build_view(dataclasses.replace(RUN, status=status), [], [], []))
+    assert [text for text in CLEAR if messages("en")(f"report.{text}") in page] == []
+    assert "no server was judged" in page
 
 
 @pytest.mark.parametrize("marking", TLP)

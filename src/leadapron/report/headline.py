@@ -30,7 +30,7 @@ def _said(view: View, t: Messages) -> str:
         return _reached(view, t)
     if totals.endpoints_tried:
         return t.plural("sentence.nothing_reached", totals.endpoints_tried, tried=tried)
-    return t("sentence.nothing_tried")
+    return t("sentence.nothing_recorded" if run.status is RunStatus.RUNNING else "sentence.nothing_tried")
 
 
 def _exposed(view: View, t: Messages) -> str:

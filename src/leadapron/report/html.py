@@ -16,7 +16,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from leadapron.errors import InputError
-from leadapron.model import Count, Severity
+from leadapron.model import Count, Severity, Verdict
 from leadapron.report import words
 from leadapron.report.headline import sentence
 from leadapron.report.inert import plain
@@ -42,6 +42,7 @@ def render_html(view: View, language: str = "en", tlp: str = DEFAULT_TLP) -> str
     page = environment.get_template("report.html").render(
         **_words(t),
         **_numbers(view),
+        exposed_of=_exposed_of(view, t),
         t=t,
         view=view,
         run=view.run,
@@ -110,6 +111,21 @@ def _words(t: Messages) -> dict[str, Any]:
     }
 
 
+def _is_judged(view: View) -> bool:
+    """Whether a zero would say something."""
+    return view.is_settled or view.totals.servers > 0
+
+
+def _exposed_of(view: View, t: Messages) -> str:
+    """What the number of exposed servers is a part of."""
+    listing, servers = view.totals.listing, t.number(view.totals.servers)
+    if not _is_judged(view):
+        return t("report.exposed_servers_unknown")
+    if unsettled := listing[Verdict.UNKNOWN] + listing[Verdict.NOT_ASKED]:
+        return t("report.exposed_servers_unsettled", servers=servers, unsettled=t.number(unsettled))
+    return t("report.exposed_servers_of", servers=servers)
+
+
 def _numbers(view: View) -> dict[str, Any]:
     findings = view.totals.findings
     images = [item.observation.counts.images for item in view.exposed]
@@ -119,6 +135,7 @@ def _numbers(view: View) -> dict[str, Any]:
         return max(1, round(100 * count.low / largest)) if count.low else 0
 
     return {
+        "judged": _is_judged(view),
         "severe": findings[Severity.CRITICAL] + findings[Severity.HIGH],
         "all_findings": sum(findings.values()),
         "unknown_places": sum(group.count for group in view.unknown_groups),

@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
-from leadapron.report.view import View, build_view
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from leadapron.model import Endpoint, Observation, Reason, Run, RunStatus, Stage, Unknown
+from leadapron.net.target import Outcome
+from leadapron.report.view import View, build_view, place
 from leadapron.store.store import Store
+
+_SETTLED = (Outcome.CONNECTED, Outcome.REFUSED)
+"""How a target of the sweep ends where we know what is there."""
 
 
 def load_view(url: str, run_id: str | None) -> View:
-    """The view of a run, of the latest one for None. Raises `InputError` or `StoreError` where there is none."""
+    """The view of a run, of the latest one for None. Raises `InputError` or `StoreError` where there is none.
+
+    A run writes its totals and what it could not see at its end. Of one that goes on, or was killed, they are what the
+    store holds so far, and something is always unknown.
+    """
     with Store.open(url, create=False) as store:
         run = store.run(run_id)
-        return build_view(run, store.observations(run.id), store.findings(run.id), store.unknowns(run.id))
+        observations, unknowns = store.observations(run.id), store.unknowns(run.id)
+        if run.status is RunStatus.RUNNING:
+            outcomes, hits = store.outcomes(run.id), store.hits(run.id)
+            unknowns += _unknown_so_far(run, outcomes, hits, observations)
+            run = dataclasses.replace(run, endpoints_tried=sum(outcomes.values()), endpoints_reached=len(hits))
+        return build_view(run, observations, store.findings(run.id), unknowns)
+
+
+def _unknown_so_far(
+    run: Run, outcomes: Mapping[str, int], hits: Sequence[Endpoint], observations: Iterable[Observation]
+) -> Iterator[Unknown]:
+    """What is left of the sweep is not in the store: what was reached and not concluded stands for it, at least one."""
+    for name, count in outcomes.items():
+        if (outcome := Outcome(name)) not in _SETTLED:
+            yield _of_scope(run, outcome.reason, count)
+    concluded = {place(observation.service.endpoint)[:3] for observation in observations}
+    yield _of_scope(run, Reason.STOPPED, max(1, sum(place(hit)[:3] not in concluded for hit in hits)))
+
+
+def _of_scope(run: Run, reason: Reason, count: int) -> Unknown:
+    return Unknown(endpoint=f"scope {run.scope_id}", stage=Stage.CONNECT, reason=reason, count=count)
