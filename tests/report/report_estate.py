@@ -16,6 +16,7 @@ from leadapron.model import (
     Endpoint,
     Failed,
     Finding,
+    FindingStatus,
     Method,
     Observation,
     Owner,
@@ -210,6 +211,19 @@ def findings_of(observations: list[Observation], kind: VantageKind = VantageKind
         dataclasses.replace(finding, first_seen=STARTED, last_seen=STARTED)
         for observation in observations
         for finding in judge(observation, kind)
+    ]
+
+
+def history() -> list[Finding]:
+    """What earlier runs saw broken and this one did not: closed at a service that was seen, gone, and out of the way."""
+    earlier = STARTED - dt.timedelta(days=30)
+    here, gone, elsewhere = exposed("198.18.0.20"), exposed("198.18.0.90"), exposed("203.0.113.7")
+    standings = ((here, FindingStatus.CLOSED), (gone, FindingStatus.NOT_OBSERVED), (elsewhere, FindingStatus.OPEN))
+    return [
+        dataclasses.replace(finding, status=status, first_seen=earlier, last_seen=earlier)
+        for observation, status in standings
+        for finding in findings_of([observation])
+        if finding.control == "LA-11"
     ]
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from report_estate import RUN, UNKNOWNS, exposed, findings_of, seen
 from rich.console import Console
 
-from leadapron.model import Genuineness, Owner, Product, Unknown, Vantage, VantageKind
+from leadapron.model import FindingStatus, Genuineness, Owner, Product, Unknown, Vantage, VantageKind
 from leadapron.report.csv import ROWS, render_csv
 from leadapron.report.html import render_html
 from leadapron.report.json import render_json, schema
@@ -70,6 +70,7 @@ def hostile_view(text: str) -> View:
         for finding in findings_of(observations)
     ]
     findings.append(dataclasses.replace(findings[0], control="LA-99", key="0" * 16))
+    findings.append(dataclasses.replace(findings[0], status=FindingStatus.CLOSED, key="1" * 16))
     run = dataclasses.replace(
         RUN,
         id=text,

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 
 import pytest
-from report_estate import RUN, closed, exposed, seen
+from report_estate import RUN, closed, exposed, history, seen
 
 from leadapron.errors import InputError
 from leadapron.model import Count, Counts, RunStatus, Verdict
+from leadapron.report import words
 from leadapron.report.html import DEFAULT_TLP, TLP, render_html, tlp_label
 from leadapron.report.messages import LANGUAGES, messages
 from leadapron.report.view import View, build_view
@@ -98,6 +99,19 @@ def test_links_lead_to_places_of_the_page(page: Page) -> None:
     assert {link for link in links if link and link.removeprefix("#") not in ids} == set()
     labels = {attributes.get("aria-labelledby") for _, attributes in page.elements} - {None}
     assert labels <= set(ids)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_closed_or_gone_stands_on_the_page_and_no_link_leads_nowhere(language: str) -> None:
+    past = history()
+    page = Page(render_html(build_view(RUN, [closed("198.18.0.20", Verdict.REFUSED)], past, []), language))
+    test_links_lead_to_places_of_the_page(page)
+    assert "history" in [attributes.get("id") for _, attributes in page.elements]
+    t, text = messages(language), " ".join(page.texts)
+    for status in ("closed", "not_observed", "not_looked_at"):
+        assert t(f"finding_status.{status}") in text
+    for expected in ("198.18.0.90:104", "203.0.113.7:104", "LA-11", words.date(t, past[0].last_seen or RUN.started_at)):
+        assert expected in text
 
 
 def test_the_page_says_what_was_seen(view: View) -> None:

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 
 import pytest
-from report_estate import exposed, seen
+from report_estate import RUN, exposed, history, seen
 from rich.cells import cell_len
 from rich.console import Console
 
 from leadapron.model import Product, RunStatus
 from leadapron.report.messages import LANGUAGES
 from leadapron.report.terminal import show
-from leadapron.report.view import View
+from leadapron.report.view import View, build_view
 
 
 def shown(view: View, language: str = "en", **options: object) -> str:
@@ -66,6 +67,15 @@ def test_a_run_that_is_not_complete_says_so(viewed: Callable[..., View]) -> None
     view = viewed([], status=RunStatus.INCOMPLETE)
     assert "unknown, not safe" in " ".join(in_terminal(view).split())
     assert "unknown, not safe" in shown(view)
+
+
+def test_what_is_closed_or_gone_is_shown() -> None:
+    view = build_view(RUN, [], history(), [])
+    for text in (in_terminal(view, width=120), shown(view)):
+        assert "Closed or no longer seen" in text
+        (gone,) = [line.rstrip() for line in text.splitlines() if "198.18.0.90:104" in line]
+        assert gone.startswith("LA-11")
+        assert re.split("  +", gone)[-3:] == ["198.18.0.90:104", "not observed this time", "2026-10-24"]
 
 
 def test_the_hint_names_the_store_where_it_is_another(view: View) -> None:

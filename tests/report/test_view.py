@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_estate import RUN, UNKNOWNS, bound, closed, estate, exposed, findings_of, seen
+from report_estate import RUN, UNKNOWNS, bound, closed, estate, exposed, findings_of, history, seen
 
 from leadapron.model import (
     Access,
@@ -184,6 +184,13 @@ def test_a_finding_that_this_run_did_not_see_is_not_counted() -> None:
     assert len(view.findings) == len(findings) > 0
     assert view.controls == ()
     assert set(view.totals.findings.values()) == {0}
+
+
+def test_findings_of_earlier_runs_are_history_and_belong_to_no_service() -> None:
+    observations, past = estate(), history()
+    view = build_view(RUN, observations, [*findings_of(observations), *past], [])
+    assert [finding.key for finding in view.history] == [finding.key for finding in past]
+    assert all(finding.last_seen == RUN.started_at for item in view.services for finding in item.findings)
 
 
 def test_a_finding_stored_under_another_name_belongs_to_its_service() -> None:

@@ -103,6 +103,7 @@ def _words(t: Messages) -> dict[str, Any]:
         words.contexts,
         words.evidence,
         words.control_text,
+        words.standing,
         words.unknown,
     )
     return {word.__name__: functools.partial(word, t) for word in said} | {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console, Group, RenderableType
@@ -9,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from leadapron.model import Severity
+from leadapron.model import Finding, Severity
 from leadapron.report import words
 from leadapron.report.headline import sentence
 from leadapron.report.inert import plain
@@ -57,6 +58,8 @@ def _parts(view: View, t: Messages, store: str) -> Iterator[RenderableType]:
         yield _section(t("show.unsettled"), _others_table(view.unsettled, t))
     if view.refused:
         yield _section(t("show.refused"), _others_table(view.refused, t))
+    if view.history:
+        yield _section(t("show.history"), _history_table(view.history, t))
     if view.unknown_groups:
         yield _section(t("show.unknowns"), _unknowns_table(view.unknown_groups, t))
     hint = t("show.report_hint", id=view.run.id) + (f" --store {store}" if store else "")
@@ -124,6 +127,13 @@ def _others_table(services: Sequence[ServiceView], t: Messages) -> Table:
     return table
 
 
+def _history_table(findings: Sequence[Finding], t: Messages) -> Table:
+    table = _table("", *(t(f"report.column_{name}") for name in ("finding", "server", "status", "last_seen")))
+    for finding in findings:
+        table.add_row(*map(_text, _history_row(finding, t)))
+    return table
+
+
 def _unknowns_table(groups: Sequence[UnknownView], t: Messages) -> Table:
     table = _table(*(t(f"report.column_{name}") for name in ("count", "stage", "reason", "where")))
     table.columns[0].justify = "right"
@@ -152,6 +162,7 @@ def lines(view: View, t: Messages) -> Iterator[str]:
     yield from _lines(t("show.findings"), (_finding_row(group, t) for group in view.controls))
     yield from _lines(t("show.unsettled"), (_other_row(item, t) for item in view.unsettled))
     yield from _lines(t("show.refused"), (_other_row(item, t) for item in view.refused))
+    yield from _lines(t("show.history"), (_history_row(finding, t) for finding in view.history))
     yield from _lines(t("show.unknowns"), (_unknown_row(group, t) for group in view.unknown_groups))
 
 
@@ -196,6 +207,12 @@ def _other_row(item: ServiceView, t: Messages) -> Sequence[str]:
 
 def _unknown_row(group: UnknownView, t: Messages) -> Sequence[str]:
     return t.number(group.count), *words.unknown(t, group), _places(group, t)
+
+
+def _history_row(finding: Finding, t: Messages) -> Sequence[str]:
+    last_seen = t("number.unknown") if finding.last_seen is None else f"{finding.last_seen.astimezone(dt.UTC):%Y-%m-%d}"
+    title, where = words.control_text(t, finding).title, words.where(finding.service)
+    return finding.control, title, where, words.standing(t, finding), last_seen
 
 
 # -- both ----------------------------------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceView:
-    """A service with its findings, the worst first. `severity` is that of the worst active one."""
+    """A service with the findings that the run saw, the worst first. `severity` is that of the worst."""
 
     observation: Observation
     findings: tuple[Finding, ...]
@@ -116,6 +116,8 @@ class View:
     controls: tuple[ControlView, ...]
     unknowns: tuple[Unknown, ...]
     unknown_groups: tuple[UnknownView, ...]
+    history: tuple[Finding, ...]
+    """findings of earlier runs that this run did not see broken: closed, not observed, or not looked at"""
 
     @property
     def exposed(self) -> tuple[ServiceView, ...]:
@@ -172,15 +174,17 @@ def build_view(
     """The order of what is given makes no difference. Each observation's own unknowns join `unknowns`."""
     observed = tuple(observations)
     sorted_findings = tuple(sorted(findings, key=_finding_order))
+    active = tuple(finding for finding in sorted_findings if is_active(finding, run))
     everything_unknown = _unknowns(observed, unknowns)
     return View(
         run=run,
-        totals=_totals(run, observed, sorted_findings),
-        services=_services(run, observed, sorted_findings),
+        totals=_totals(run, observed, active),
+        services=_services(observed, active),
         findings=sorted_findings,
-        controls=_controls(finding for finding in sorted_findings if is_active(finding, run)),
+        controls=_controls(active),
         unknowns=everything_unknown,
         unknown_groups=_unknown_groups(everything_unknown),
+        history=tuple(finding for finding in sorted_findings if not is_active(finding, run)),
     )
 
 
@@ -222,7 +226,7 @@ def _finding_order(finding: Finding) -> tuple[Any, ...]:
     return -finding.severity.rank, finding.control, _service_place(finding.service), finding.key
 
 
-def _totals(run: Run, observations: Sequence[Observation], findings: Sequence[Finding]) -> Totals:
+def _totals(run: Run, observations: Sequence[Observation], active: Sequence[Finding]) -> Totals:
     services = [observation for observation in observations if not observation.middlebox]
     exposed = [observation for observation in services if observation.exposed]
     return Totals(
@@ -238,10 +242,7 @@ def _totals(run: Run, observations: Sequence[Observation], findings: Sequence[Fi
         images=_sum(exposed, "images"),
         worklist=total([item.counts.worklist for item in exposed if item.counts.worklist is not None]),
         countries=_countries(exposed),
-        findings={
-            severity: sum(finding.severity is severity and is_active(finding, run) for finding in findings)
-            for severity in Severity
-        },
+        findings={severity: sum(finding.severity is severity for finding in active) for severity in Severity},
     )
 
 
@@ -288,13 +289,11 @@ def _countries(exposed: Iterable[Observation]) -> dict[str, CountryTotals]:
     }
 
 
-def _services(run: Run, observations: Iterable[Observation], findings: Sequence[Finding]) -> tuple[ServiceView, ...]:
+def _services(observations: Iterable[Observation], active: Sequence[Finding]) -> tuple[ServiceView, ...]:
     by_service: dict[object, list[Finding]] = defaultdict(list)
-    for finding in findings:
+    for finding in active:
         by_service[_identity(finding.service)].append(finding)
-    views = [
-        _service(run, observation, tuple(by_service[_identity(observation.service)])) for observation in observations
-    ]
+    views = [_service(observation, tuple(by_service[_identity(observation.service)])) for observation in observations]
     return tuple(sorted(views, key=_service_order))
 
 
@@ -303,9 +302,8 @@ def _identity(service: Service) -> tuple[str, int, str, str]:
     return str(service.endpoint.address), service.endpoint.port, service.protocol, service.resource
 
 
-def _service(run: Run, observation: Observation, findings: tuple[Finding, ...]) -> ServiceView:
-    active = [finding.severity for finding in findings if is_active(finding, run)]
-    worst = max(active, key=lambda severity: severity.rank, default=None)
+def _service(observation: Observation, findings: tuple[Finding, ...]) -> ServiceView:
+    worst = max((finding.severity for finding in findings), key=lambda severity: severity.rank, default=None)
     return ServiceView(observation=observation, findings=findings, severity=worst)
 
 

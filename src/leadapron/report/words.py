@@ -20,7 +20,7 @@ from leadapron.model import (
 )
 from leadapron.report.inert import plain
 from leadapron.report.messages import Messages
-from leadapron.report.view import UnknownView
+from leadapron.report.view import ACTIVE, UnknownView
 
 ACCESSES = ("list", "read", "write")
 """What a director asks about; `reach` and `talk` are true of everything that a report shows."""
@@ -159,6 +159,11 @@ def control_text(t: Messages, finding: Finding) -> Text:
     if control is None:
         return Text(title=finding.title, checked="", remedy=finding.remedy)
     return control.text(t.language)
+
+
+def standing(t: Messages, finding: Finding) -> str:
+    """How a finding of `View.history` stands. One that stands as before was not looked at."""
+    return t("finding_status.not_looked_at" if finding.status in ACTIVE else f"finding_status.{finding.status.value}")
 
 
 def mappings(control_id: str) -> list[tuple[str, str]]:
