@@ -57,6 +57,11 @@ def test_language_and_marking_of_the_page() -> None:
     assert "TLP:RED" in text
 
 
+def test_marking_of_the_json() -> None:
+    assert json.loads(report("--format", "json").stdout)["run"]["tlp"] == "TLP:AMBER+STRICT"
+    assert json.loads(report("--format", "json", "--tlp", "green").stdout)["run"]["tlp"] == "TLP:GREEN"
+
+
 def test_json_and_csv_to_stdout() -> None:
     assert json.loads(report("--format", "json", "r1").stdout)["run"]["id"] == "r1"
     assert report("--format", "csv").stdout_bytes.startswith(b"address,port,")
@@ -71,6 +76,7 @@ def test_json_and_csv_to_stdout() -> None:
         ("--format", "html", "--rows", "findings"),
         ("--lang", "de"),
         ("--tlp", "pink"),
+        ("--format", "json", "--tlp", "pink"),
     ],
 )
 def test_an_option_that_can_do_nothing_is_an_error(arguments: tuple[str, ...]) -> None:

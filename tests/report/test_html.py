@@ -11,11 +11,11 @@ from html.parser import HTMLParser
 import pytest
 from report_estate import RUN, closed, exposed, history, seen
 
-from leadapron.errors import InputError
 from leadapron.model import Count, Counts, RunStatus, Verdict
 from leadapron.report import words
-from leadapron.report.html import DEFAULT_TLP, TLP, render_html, tlp_label
+from leadapron.report.html import render_html
 from leadapron.report.messages import LANGUAGES, messages
+from leadapron.report.tlp import DEFAULT_TLP, TLP
 from leadapron.report.view import View, build_view
 
 VOID = {"meta", "link", "br", "rect"}
@@ -165,12 +165,6 @@ def test_the_marking_stands_on_the_page(view: View, marking: str) -> None:
     text = render_html(view, tlp=marking.removeprefix("TLP:").lower())
     assert f">{marking}</p>" in text
     assert f'content: "{marking}"' in text
-
-
-@pytest.mark.parametrize("marking", ["", "TLP:PINK", 'TLP:RED"; } body { display: none', "\x1b"])
-def test_an_unknown_marking_is_an_input_error(marking: str) -> None:
-    with pytest.raises(InputError, match="choose one of TLP:RED"):
-        tlp_label(marking)
 
 
 def test_five_hundred_exposures_and_more_fit_one_page(viewed: Callable[..., View]) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jsonschema
@@ -11,6 +11,7 @@ from report_estate import exposed
 
 from leadapron.model import Census, Genuineness, Reason, RunStatus, Severity, Stage, VantageKind, Verdict
 from leadapron.report.json import SCHEMA, render_json, schema
+from leadapron.report.tlp import DEFAULT_TLP, TLP
 from leadapron.report.view import View
 
 VALIDATOR = jsonschema.Draft202012Validator(schema())
@@ -47,13 +48,14 @@ def test_the_schema_leaves_no_object_open() -> None:
         (("unknown", "properties", "stage"), Stage),
         (("unknown", "properties", "reason"), Reason),
         (("run", "properties", "vantage", "properties", "kind"), VantageKind),
+        (("run", "properties", "tlp"), TLP),
     ],
 )
-def test_the_schema_has_the_closed_sets_of_the_model(path: tuple[str, ...], members: type[Any]) -> None:
+def test_the_schema_has_the_closed_sets_of_the_model(path: tuple[str, ...], members: Iterable[str]) -> None:
     node = schema()["$defs"]
     for step in path:
         node = node[step]
-    assert node["enum"] == [member.value for member in members]
+    assert node["enum"] == [str(member) for member in members]
 
 
 def test_the_report_has_the_shape_of_the_schema(view: View) -> None:
@@ -101,6 +103,14 @@ def test_each_status_fits_the_schema(viewed: Callable[..., View], status: RunSta
     document = read(viewed([], status=status, finished_at=None))
     assert document["run"]["status"] == ("incomplete" if status is RunStatus.RUNNING else status.value)
     assert document["run"]["finished_at"] is None
+
+
+@pytest.mark.parametrize("marking", TLP)
+def test_the_marking_stands_with_the_run(view: View, marking: str) -> None:
+    document = json.loads(render_json(view, marking.removeprefix("TLP:").lower()))
+    VALIDATOR.validate(document)
+    assert document["run"]["tlp"] == marking
+    assert read(view)["run"]["tlp"] == DEFAULT_TLP
 
 
 def test_the_same_view_gives_the_same_bytes(viewed: Callable[..., View]) -> None:

@@ -21,8 +21,8 @@ from leadapron.model import (
     Verdict,
 )
 from leadapron.protocols.dicom.negotiation import CONTEXTS
-from leadapron.report.html import TLP
 from leadapron.report.messages import LANGUAGES, messages
+from leadapron.report.tlp import TLP
 
 EN = messages("en")
 OTHERS = [language for language in LANGUAGES if language != "en"]

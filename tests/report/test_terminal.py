@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from leadapron.model import Product, RunStatus
-from leadapron.report.messages import LANGUAGES
+from leadapron.report.messages import LANGUAGES, messages
 from leadapron.report.terminal import show
 from leadapron.report.view import View, build_view
 
@@ -76,6 +76,13 @@ def test_what_is_closed_or_gone_is_shown() -> None:
         (gone,) = [line.rstrip() for line in text.splitlines() if "198.18.0.90:104" in line]
         assert gone.startswith("LA-11")
         assert re.split("  +", gone)[-3:] == ["198.18.0.90:104", "not observed this time", "2026-10-24"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_marking_is_one_line(view: View, language: str) -> None:
+    meaning = messages(language)("tlp.AMBER+STRICT")
+    assert f"TLP:AMBER+STRICT. {meaning}" in shown(view, language).splitlines()
+    assert "TLP:AMBER+STRICT" in in_terminal(view, language)
 
 
 def test_the_hint_names_the_store_where_it_is_another(view: View) -> None:

@@ -47,7 +47,7 @@ def report_command(
     ] = None,
     tlp: Annotated[
         str | None,
-        typer.Option("--tlp", help="HTML: the marking, TLP:AMBER+STRICT by default.", show_default=False),
+        typer.Option("--tlp", help="HTML, JSON: the marking, TLP:AMBER+STRICT by default.", show_default=False),
     ] = None,
     rows: Annotated[
         Rows | None,
@@ -69,22 +69,29 @@ def report_command(
 
 
 def _refuse_what_does_nothing(chosen: Format, *, lang: str | None, tlp: str | None, rows: Rows | None) -> None:
-    given = {"--lang": (lang, Format.HTML), "--tlp": (tlp, Format.HTML), "--rows": (rows, Format.CSV)}
+    given = {
+        "--lang": (lang, (Format.HTML,)),
+        "--tlp": (tlp, (Format.HTML, Format.JSON)),
+        "--rows": (rows, (Format.CSV,)),
+    }
     for option, (value, serves) in given.items():
-        if value is not None and chosen is not serves:
-            raise InputError(f"{option} serves --format {serves.value} only; leave it out, or change the format")
+        if value is not None and chosen not in serves:
+            formats = " and ".join(serves)
+            raise InputError(f"{option} serves --format {formats} only; leave it out, or change the format")
 
 
 def _render(view: View, chosen: Format, *, lang: str | None, tlp: str | None, rows: Rows | None) -> str:
+    from leadapron.report.tlp import DEFAULT_TLP
+
     if chosen is Format.JSON:
         from leadapron.report.json import render_json
 
-        return render_json(view)
+        return render_json(view, tlp or DEFAULT_TLP)
     if chosen is Format.CSV:
         from leadapron.report.csv import render_csv
 
         return render_csv(view, (rows or Rows.SERVICES).value)
-    from leadapron.report.html import DEFAULT_TLP, render_html
+    from leadapron.report.html import render_html
 
     return render_html(view, lang or "en", tlp or DEFAULT_TLP)
 

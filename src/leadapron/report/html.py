@@ -15,25 +15,20 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from leadapron.errors import InputError
 from leadapron.model import Count, Severity, Verdict
 from leadapron.report import words
 from leadapron.report.headline import sentence
 from leadapron.report.inert import plain
 from leadapron.report.messages import Messages, messages
+from leadapron.report.tlp import DEFAULT_TLP, tlp_label
 from leadapron.report.view import View
-
-TLP = ("TLP:RED", "TLP:AMBER+STRICT", "TLP:AMBER", "TLP:GREEN", "TLP:CLEAR")
-"""Traffic Light Protocol 2.0 (FIRST)."""
-
-DEFAULT_TLP = "TLP:AMBER+STRICT"
 
 _BLOCKS, _OTHERS, _AFFECTED, _PLACES = 500, 1000, 12, 8
 """How many exposures have a block of their own, other services a row, and how many places stand in one cell."""
 
 
 def render_html(view: View, language: str = "en", tlp: str = DEFAULT_TLP) -> str:
-    """Raises `InputError` for an unknown language or marking (`TLP:` may be left out, case makes no difference)."""
+    """Raises `InputError` for an unknown language or marking."""
     marking = tlp_label(tlp)
     t = messages(language)
     environment = _environment()
@@ -58,14 +53,6 @@ def render_html(view: View, language: str = "en", tlp: str = DEFAULT_TLP) -> str
         style_hash=f"sha256-{digest}",
     )
     return page.strip() + "\n"
-
-
-def tlp_label(text: str) -> str:
-    """One of `TLP`."""
-    label = f"TLP:{text.upper().removeprefix('TLP:')}"
-    if label not in TLP:
-        raise InputError(f"no marking {plain(text)!r}; choose one of {', '.join(TLP)}")
-    return label
 
 
 @functools.cache

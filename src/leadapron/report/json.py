@@ -10,14 +10,15 @@ from importlib import resources
 from typing import Any
 
 from leadapron.model import Census, Count, Counts, Finding, Genuineness, Observation, Run, RunStatus
+from leadapron.report.tlp import DEFAULT_TLP, tlp_label
 from leadapron.report.view import Totals, View
 
 SCHEMA = "leadapron/report/1"
 
 
-def render_json(view: View) -> str:
-    """ASCII, so that no text in it can act on a terminal; ends with a line feed."""
-    return json.dumps(document(view), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+def render_json(view: View, tlp: str = DEFAULT_TLP) -> str:
+    """ASCII, so that no text in it can act on a terminal; ends with a line feed. Raises `InputError` for a marking."""
+    return json.dumps(document(view, tlp), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 
 def schema() -> Any:
@@ -26,10 +27,10 @@ def schema() -> Any:
     return json.loads(file.read_text("utf-8"))
 
 
-def document(view: View) -> dict[str, object]:
+def document(view: View, tlp: str = DEFAULT_TLP) -> dict[str, object]:
     return {
         "schema": SCHEMA,
-        "run": _run(view.run),
+        "run": _run(view.run) | {"tlp": tlp_label(tlp)},
         "totals": _totals(view.totals),
         "services": [_service(service.observation) for service in view.services],
         "findings": [_finding(finding) for finding in view.findings],

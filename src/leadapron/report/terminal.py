@@ -15,6 +15,7 @@ from leadapron.report import words
 from leadapron.report.headline import sentence
 from leadapron.report.inert import plain
 from leadapron.report.messages import Messages, messages
+from leadapron.report.tlp import DEFAULT_TLP, tlp_label
 from leadapron.report.view import ControlView, ServiceView, UnknownView, View
 
 STYLES = {
@@ -29,27 +30,28 @@ _NAMED = 3
 """How many places stand beside a reason; the reports have them all."""
 
 
-def show(view: View, console: Console, language: str = "en", *, store: str = "") -> None:
+def show(view: View, console: Console, language: str = "en", *, store: str = "", tlp: str = DEFAULT_TLP) -> None:
     """Prints the view. The console decides: tables for a terminal, else lines that are never wrapped.
 
     `store`: what the hint at the full report has to name, where it is not the default.
     """
     t = messages(language)
     if console.is_terminal:
-        console.print(Group(*_parts(view, t, store)), markup=False, highlight=False, emoji=False)
+        console.print(Group(*_parts(view, t, store, tlp_label(tlp))), markup=False, highlight=False, emoji=False)
         return
-    for line in lines(view, t):
+    for line in lines(view, t, tlp_label(tlp)):
         console.file.write(f"{line}\n")  # not by Rich, which ends the process when the reader of a pipe leaves
 
 
 # -- a terminal ----------------------------------------------------------------------------------------------------
 
 
-def _parts(view: View, t: Messages, store: str) -> Iterator[RenderableType]:
+def _parts(view: View, t: Messages, store: str, tlp: str) -> Iterator[RenderableType]:
     yield Padding(_text(sentence(view, t), "bold"), (1, 0, 0, 0))
     if status := words.status(t, view.run):
         yield _text(status, "bold yellow")
     yield _text(_run_line(view, t), "dim")
+    yield _text(_tlp_line(tlp, t), "dim")
     if view.exposed:
         yield _section(t("show.exposed"), _exposed_table(view.exposed, t))
     if view.controls:
@@ -152,12 +154,13 @@ def _severity(severity: Severity | None, t: Messages) -> Text:
 # -- a pipe --------------------------------------------------------------------------------------------------------
 
 
-def lines(view: View, t: Messages) -> Iterator[str]:
+def lines(view: View, t: Messages, tlp: str) -> Iterator[str]:
     """Without trailing blanks; columns are aligned within a section, two blanks apart."""
     yield sentence(view, t)
     if status := words.status(t, view.run):
         yield status
     yield _run_line(view, t)
+    yield _tlp_line(tlp, t)
     yield from _lines(t("show.exposed"), (_exposed_row(item, t) for item in view.exposed))
     yield from _lines(t("show.findings"), (_finding_row(group, t) for group in view.controls))
     yield from _lines(t("show.unsettled"), (_other_row(item, t) for item in view.unsettled))
@@ -229,6 +232,10 @@ def _run_line(view: View, t: Messages) -> str:
             reached=t.number(totals.endpoints_reached),
         )
     )
+
+
+def _tlp_line(tlp: str, t: Messages) -> str:
+    return t("show.tlp", tlp=tlp, meaning=t(f"tlp.{tlp.removeprefix('TLP:')}"))
 
 
 def _about(item: ServiceView, t: Messages, *parts: str) -> str:
