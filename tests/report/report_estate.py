@@ -68,7 +68,7 @@ RUN = Run(
     status=RunStatus.COMPLETE,
     audit_head="9c1b" * 16,
     endpoints_tried=1024,
-    endpoints_reached=19,
+    endpoints_reached=39,
     ports=(104, 2762, 4242, 11112),
     method=METHOD,
 )
@@ -194,8 +194,6 @@ def estate() -> list[Observation]:
             unknowns=(Failed(stage=Stage.LIST, reason=Reason.EMPTY),),
         ),
         seen("198.18.0.24", 104, access=refused, resource="", facts={"associated": False, "rejected": True}),
-        seen("198.18.0.200", 104, middlebox=True, access=Access(reach=Verdict.PROVEN)),
-        seen("198.18.0.201", 104, middlebox=True, access=Access(reach=Verdict.PROVEN)),
     ]
 
 
@@ -203,6 +201,7 @@ UNKNOWNS = (
     Unknown(endpoint="198.18.0.24:4242", stage=Stage.HANDSHAKE, reason=Reason.RESET),
     Unknown(endpoint="198.18.0.64/28 port 104", stage=Stage.CONNECT, reason=Reason.TIMEOUT, count=16),
     Unknown(endpoint="198.18.0.31:104", stage=Stage.HANDSHAKE, reason=Reason.PROTOCOL),
+    Unknown(endpoint="198.18.0.200-198.18.0.219 port 104", stage=Stage.HANDSHAKE, reason=Reason.MIDDLEBOX, count=20),
 )
 
 

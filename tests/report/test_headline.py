@@ -208,7 +208,7 @@ def test_nothing_reached_nothing_tried_and_nothing_seen_are_three_sentences(view
 def test_a_run_without_an_end_says_so_before_anything_else(viewed: Callable[..., View]) -> None:
     view = viewed([], status=RunStatus.RUNNING)
     assert sentence(view, EN) == (
-        "This run is not finished. 1,024 endpoints were tried so far, 19 reached; what answers there is not judged yet."
+        "This run is not finished. 1,024 endpoints were tried so far, 39 reached; what answers there is not judged yet."
     )
     assert sentence(view, IT).startswith("Questa verifica non è terminata. Finora 1.024 indirizzi sono stati provati")
     seen_so_far = sentence(viewed(status=RunStatus.RUNNING), EN)

@@ -91,7 +91,7 @@ def test_totals_count_exposed_services_only(view: View) -> None:
     totals = view.totals
     assert (totals.services, totals.exposed_services) == (9, 4)
     assert (totals.servers, totals.exposed_servers) == (9, 4)
-    assert (totals.endpoints_tried, totals.endpoints_reached) == (1024, 19)
+    assert (totals.endpoints_tried, totals.endpoints_reached) == (1024, 39)
     assert totals.studies == bound(4210)
     assert totals.images is not None
     assert (totals.images.low, totals.images.high, totals.images.kind) == (475_142, None, CountKind.BOUND)
@@ -139,7 +139,6 @@ def test_a_middlebox_is_no_service_and_never_exposed() -> None:
     view = build_view(RUN, [middlebox], [], [])
     assert (view.totals.services, view.totals.exposed_services) == (0, 0)
     assert view.exposed == view.refused == view.unsettled == ()
-    assert len(view.middleboxes) == 1
 
 
 def test_services_come_exposed_first_then_by_severity_then_by_size(view: View) -> None:
@@ -154,7 +153,7 @@ def test_services_come_exposed_first_then_by_severity_then_by_size(view: View) -
         "198.18.0.77:104",
     ]
     assert all(item.observation.exposed for item in view.services[:4])
-    assert len(view.services) == 11
+    assert len(view.services) == 9
 
 
 def test_controls_group_active_findings_worst_first(view: View) -> None:
@@ -217,6 +216,7 @@ def test_unknowns_of_services_join_those_of_the_run_once(view: View) -> None:
 def test_unknowns_are_grouped_by_stage_and_reason(view: View) -> None:
     assert [(group.stage.value, group.reason.value, group.count) for group in view.unknown_groups] == [
         ("connect", "timeout", 16),
+        ("handshake", "middlebox", 20),
         ("handshake", "protocol", 1),
         ("handshake", "reset", 1),
         ("list", "empty", 1),

@@ -160,10 +160,6 @@ class View:
         """
         return self.run.status is RunStatus.COMPLETE and not self.unsettled and not self.unspoken
 
-    @property
-    def middleboxes(self) -> tuple[ServiceView, ...]:
-        return tuple(service for service in self.services if service.observation.middlebox)
-
 
 def build_view(
     run: Run,
