@@ -84,7 +84,7 @@ def test_each_text_that_a_module_names_exists_and_none_is_left_over() -> None:
     )
     families = {"severity", "finding_status", "kind", "source", "stage", "reason", "vantage", "anyone", "run_status"}
     families |= {"verdict_word", "verdict", "month", "tlp", "method", "count", "context", "can", "access", "status"}
-    families |= {"evidence", "counted", "listing", "reached", "stranger"}
+    families |= {"evidence", "counted", "listing", "reached", "stranger", "why", "place"}
     leftover = {
         key
         for key in EN.texts

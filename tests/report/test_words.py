@@ -11,11 +11,13 @@ from leadapron.model import (
     Counts,
     CountSource,
     Product,
+    Reason,
     RunStatus,
+    Stage,
 )
 from leadapron.report import words
 from leadapron.report.messages import messages
-from leadapron.report.view import View
+from leadapron.report.view import UnknownView, View
 
 EN, IT = messages("en"), messages("it")
 ARCHIVE = Counts(studies=Count.exact(1), images=Count.exact(1))
@@ -56,6 +58,26 @@ def test_a_run_that_is_not_complete_says_so_and_why(viewed: Callable[..., View])
     assert words.status(EN, stopped) == (
         "This run was stopped before its end. What it did not reach is unknown, not safe. Reason: asked to stop."
     )
+
+
+def test_why_a_run_is_not_complete_is_said_in_the_language_and_ends_once(viewed: Callable[..., View]) -> None:
+    blind = "not one target answered, not even with a refusal: is our own way out blocked?"
+    run = viewed(status=RunStatus.BLIND, why=blind).run
+    assert words.status(EN, run).endswith(f"Reason: {blind}")
+    assert words.status(IT, run).endswith(
+        "Motivo: nessun obiettivo ha risposto, nemmeno con un rifiuto: è bloccata la nostra uscita?"
+    )
+
+
+@pytest.mark.parametrize(("language", "port", "more"), [("en", "port", "and 2 more"), ("it", "porta", "e altri 2")])
+def test_places_are_named_in_the_language_and_the_rest_counted(language: str, port: str, more: str) -> None:
+    ranges = tuple(f"198.18.{number}.0/24 port 104" for number in range(4))
+    group = UnknownView(stage=Stage.CONNECT, reason=Reason.TIMEOUT, count=1024, places=ranges)
+    assert words.places(messages(language), group, 2) == [
+        f"198.18.0.0/24 {port} 104",
+        f"198.18.1.0/24 {port} 104",
+        more,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,7 @@ def _words(t: Messages) -> dict[str, Any]:
         words.control_text,
         words.standing,
         words.unknown,
+        words.places,
     )
     return {word.__name__: functools.partial(word, t) for word in said} | {
         "where": words.where,
@@ -133,5 +134,5 @@ def _numbers(view: View) -> dict[str, Any]:
         "blocks": _BLOCKS,
         "others": _OTHERS,
         "affected": _AFFECTED,
-        "places": _PLACES,
+        "most_places": _PLACES,
     }

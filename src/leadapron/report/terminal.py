@@ -251,7 +251,4 @@ def _about(item: ServiceView, t: Messages, *parts: str) -> str:
 
 
 def _places(group: UnknownView, t: Messages) -> str:
-    named = [plain(place) for place in group.places[:_NAMED]]
-    if len(group.places) > _NAMED:
-        named.append(t("report.places_more", count=t.number(len(group.places) - _NAMED)))
-    return ", ".join(named)
+    return ", ".join(words.places(t, group, _NAMED))

@@ -18,6 +18,7 @@ from leadapron.model import (
     Service,
     Verdict,
 )
+from leadapron.report import stored
 from leadapron.report.inert import plain
 from leadapron.report.messages import Messages
 from leadapron.report.view import ACTIVE, UnknownView
@@ -175,6 +176,13 @@ def mappings(control_id: str) -> list[tuple[str, str]]:
     return [(name, ", ".join(getattr(clauses, key))) for key, name in _MAPPING_NAMES.items() if getattr(clauses, key)]
 
 
+def places(t: Messages, group: UnknownView, most: int) -> list[str]:
+    """The first `most` of them, and how many more there are."""
+    named = [stored.where(t, place) for place in group.places[:most]]
+    rest = len(group.places) - most
+    return [*named, t("report.places_more", count=t.number(rest))] if rest > 0 else named
+
+
 def unknown(t: Messages, group: UnknownView) -> tuple[str, str]:
     """What happened, and what it means."""
     return t(f"stage.{group.stage.value}"), t(f"reason.{group.reason.value}")
@@ -185,7 +193,10 @@ def status(t: Messages, run: Run) -> str:
     if run.status is RunStatus.COMPLETE:
         return ""
     text = t(f"status.{run.status.value}")
-    return t("status.because", status=text, why=plain(run.why)) if run.why else text
+    if not run.why:
+        return text
+    why = stored.why(t, run.why)
+    return t("status.because", status=text, why=why if why.endswith("?") else f"{why}.")
 
 
 def pace(t: Messages, method: Method | None) -> list[str]:
