@@ -210,6 +210,8 @@ def test_a_run_without_an_end_says_so_before_anything_else(viewed: Callable[...,
     assert sentence(view, EN) == (
         "This run is not finished. 1,024 endpoints were tried so far, 39 reached; what answers there is not judged yet."
     )
-    assert sentence(view, IT).startswith("Questa verifica non è terminata. Finora 1.024 indirizzi sono stati provati")
+    assert sentence(view, IT).startswith(
+        "Questa verifica non è terminata. Finora sono stati provati 1.024 indirizzi, raggiunti 39"
+    )
     seen_so_far = sentence(viewed(status=RunStatus.RUNNING), EN)
     assert seen_so_far.startswith("This run is not finished. 4 of 9 imaging servers let")

@@ -72,6 +72,7 @@ def test_a_killed_run_gets_no_all_clear(url: str, store: Store, outcomes: dict[s
     assert [key for key in CLEAR if t(key) in page] == []
     assert t("sentence.unfinished", said="").strip() in page
     assert t("status.running") in page
+    assert "<dd>≥ " in page
 
 
 def test_what_a_run_concluded_before_it_was_killed_is_not_unknown_as_well(url: str, store: Store) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from leadapron.model import Count, Severity, Verdict
+from leadapron.model import Count, RunStatus, Severity, Verdict
 from leadapron.report import words
 from leadapron.report.headline import sentence
 from leadapron.report.inert import plain
@@ -105,6 +105,12 @@ def _is_judged(view: View) -> bool:
     return view.is_settled or view.totals.servers > 0
 
 
+def _unknown_places(view: View) -> Count:
+    """At least so many where the run has no end: what is left of its sweep is not known."""
+    count = sum(group.count for group in view.unknown_groups)
+    return Count.at_least(count) if view.run.status is RunStatus.RUNNING else Count.exact(count)
+
+
 def _exposed_of(view: View, t: Messages) -> str:
     """What the number of exposed servers is a part of."""
     listing, servers = view.totals.listing, t.number(view.totals.servers)
@@ -127,7 +133,7 @@ def _numbers(view: View) -> dict[str, Any]:
         "judged": _is_judged(view),
         "severe": findings[Severity.CRITICAL] + findings[Severity.HIGH],
         "all_findings": sum(findings.values()),
-        "unknown_places": sum(group.count for group in view.unknown_groups),
+        "unknown_places": _unknown_places(view),
         "count_names": ("patients", "studies", "series", "images", "worklist"),
         "largest": largest,
         "share": share,
