@@ -12,12 +12,13 @@ from rich.console import Console
 from leadapron.model import Product, RunStatus
 from leadapron.report.messages import LANGUAGES, messages
 from leadapron.report.terminal import show
+from leadapron.report.tlp import DEFAULT_TLP
 from leadapron.report.view import View, build_view
 
 
-def shown(view: View, language: str = "en", **options: object) -> str:
+def shown(view: View, language: str = "en", tlp: str = DEFAULT_TLP, **options: object) -> str:
     stream = io.StringIO()
-    show(view, Console(file=stream, _environ={}, **options), language)  # type: ignore[arg-type]
+    show(view, Console(file=stream, _environ={}, **options), language, tlp=tlp)  # type: ignore[arg-type]
     return stream.getvalue()
 
 
@@ -80,9 +81,10 @@ def test_what_is_closed_or_gone_is_shown() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_marking_is_one_line(view: View, language: str) -> None:
-    meaning = messages(language)("tlp.AMBER+STRICT")
-    assert f"TLP:AMBER+STRICT. {meaning}" in shown(view, language).splitlines()
-    assert "TLP:AMBER+STRICT" in in_terminal(view, language)
+    marking = messages(language)("show.tlp", tlp="TLP:AMBER+STRICT")
+    assert marking in shown(view, language).splitlines()
+    assert marking in map(str.rstrip, in_terminal(view, language).splitlines())
+    assert "TLP:RED" in shown(view, language, tlp="red")
 
 
 def test_the_hint_names_the_store_where_it_is_another(view: View) -> None:

@@ -51,7 +51,7 @@ def _parts(view: View, t: Messages, store: str, tlp: str) -> Iterator[Renderable
     if status := words.status(t, view.run):
         yield _text(status, "bold yellow")
     yield _text(_run_line(view, t), "dim")
-    yield _text(_tlp_line(tlp, t), "dim")
+    yield _text(t("show.tlp", tlp=tlp), "dim")
     if view.exposed:
         yield _section(t("show.exposed"), _exposed_table(view.exposed, t))
     if view.controls:
@@ -160,7 +160,7 @@ def lines(view: View, t: Messages, tlp: str) -> Iterator[str]:
     if status := words.status(t, view.run):
         yield status
     yield _run_line(view, t)
-    yield _tlp_line(tlp, t)
+    yield t("show.tlp", tlp=tlp)
     yield from _lines(t("show.exposed"), (_exposed_row(item, t) for item in view.exposed))
     yield from _lines(t("show.findings"), (_finding_row(group, t) for group in view.controls))
     yield from _lines(t("show.unsettled"), (_other_row(item, t) for item in view.unsettled))
@@ -232,10 +232,6 @@ def _run_line(view: View, t: Messages) -> str:
             reached=t.number(totals.endpoints_reached),
         )
     )
-
-
-def _tlp_line(tlp: str, t: Messages) -> str:
-    return t("show.tlp", tlp=tlp, meaning=t(f"tlp.{tlp.removeprefix('TLP:')}"))
 
 
 def _about(item: ServiceView, t: Messages, *parts: str) -> str:
