@@ -260,20 +260,19 @@ class Audit:
         self.progress.advance(1)
 
     def _is_called_off(self, address: Address) -> bool:
-        return self.control.stopped() or self._surroundings(address) in self._halted
+        return self.control.stopped() or not self._halted.keys().isdisjoint(self._surroundings(address))
 
     def _halt(self, executor: Executor, endpoint: Endpoint) -> None:
-        """A service stopped answering after us: nothing more goes to its zone, or to its host where there is no zone."""
-        around = self._surroundings(endpoint.address)
-        if around not in self._halted:
+        """A service stopped answering after us: nothing more goes to its zones, or to its host where it is in none."""
+        for around in sorted(self._surroundings(endpoint.address) - self._halted.keys()):
             self._halted[around] = endpoint
             self.audit_log.write("halted", what=around, because=str(endpoint))
             log.warning("%s no longer answers after we asked it; %s is left alone", endpoint, around)
-            executor.halt(lambda address: self._surroundings(address) == around)
+        executor.halt(self._is_called_off)
 
-    def _surroundings(self, address: Address) -> str:
-        zone = self.gate.zone_at(address)
-        return f"zone {zone}" if zone else f"host {address}"
+    def _surroundings(self, address: Address) -> frozenset[str]:
+        zones = self.gate.zones_at(address)
+        return frozenset(f"zone {zone}" for zone in zones) or frozenset((f"host {address}",))
 
     def _to_ask_again(self, endpoint: Endpoint, terms: Terms, jobs: dict[str, Payload]) -> frozenset[str]:
         """What an earlier process of this run asked and this one asks again: whether a service that stopped answering
@@ -328,7 +327,11 @@ class Audit:
         self.store.update_totals(self.run_.id, swept.tried, len(self.store.hits(self.run_.id)))
         status, why = swept.status(stopped=self.control.why, is_left_out=self._is_left_out())
         if self._halted and status is RunStatus.INCOMPLETE:
-            why = "; ".join(map(_why_halted, self._halted, self._halted.values()))
+            count = len(set(self._halted.values()))
+            status, why = (
+                RunStatus.INCOMPLETE,
+                f"services that we asked no longer answer: {count}; what is around them was left alone",
+            )
         if status is RunStatus.COMPLETE:
             self.store.apply_findings(
                 self.run_,
@@ -425,10 +428,6 @@ def ended_by_us(attempt: Attempt[object]) -> Failed | None:
     """
     ended = attempt if isinstance(attempt, Failed) else getattr(attempt.result, "ended", None)
     return ended if isinstance(ended, Failed) and ended.reason in _OURS else None
-
-
-def _why_halted(around: str, endpoint: Endpoint) -> str:
-    return f"{endpoint} no longer answered after we asked it, and {around} was left alone"
 
 
 def _owner(grant: Grant, endpoint: Endpoint) -> Owner:

@@ -15,10 +15,11 @@ from leadapron.report.messages import LANGUAGES, messages
 EN, IT = messages("en"), messages("it")
 SOURCE = Path(str(resources.files("leadapron")))
 PLACES = {
-    "pipeline.py": "_without_hello",
-    "pipeline_sweep.py": "unknowns",
-    "discover/middlebox.py": "middleboxes",
-    "report/load.py": "_of_scope",
+    ("pipeline.py", "_without_hello"),
+    ("pipeline_sweep.py", "unknowns"),
+    ("discover/middlebox.py", "middleboxes"),
+    ("discover/middlebox.py", "_text"),
+    ("report/load.py", "_of_scope"),
 }
 """Functions that name places which are no endpoints."""
 
@@ -51,7 +52,7 @@ def places() -> set[str]:
     found: set[str] = set()
     for path in SOURCE.rglob("*.py"):
         for node in nodes(path):
-            if isinstance(node, ast.FunctionDef) and node.name == PLACES.get(str(path.relative_to(SOURCE))):
+            if isinstance(node, ast.FunctionDef) and (str(path.relative_to(SOURCE)), node.name) in PLACES:
                 found |= {sample(part) for part in ast.walk(node) if isinstance(part, ast.JoinedStr)}
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Unknown"):
                 found |= {sample(word.value) for word in node.keywords if word.arg == "endpoint"}
@@ -61,7 +62,8 @@ def places() -> set[str]:
 def test_the_source_has_them() -> None:
     assert "stopped by X" in reasons()
     assert len(reasons()) >= len([key for key in EN.texts if key.startswith("why.")])
-    assert {"X-X port X", "X, every port", "grant X, depth X", "scope X"} <= places()
+    ranges = {"X-X port X", "X-X port X, X of X addresses", "X, every open port"}
+    assert ranges | {"grant X, depth X", "scope X"} <= places()
 
 
 @pytest.mark.parametrize("text", sorted(reasons()))
@@ -100,7 +102,11 @@ def test_a_reason_keeps_what_is_in_it(text: str, italian: str) -> None:
     [
         ("198.18.0.0-198.18.0.19 port 104", "198.18.0.0-198.18.0.19 porta 104"),
         ("198.18.0.0/24 port 104", "198.18.0.0/24 porta 104"),
-        ("198.18.0.9, every port", "198.18.0.9, ogni porta"),
+        (
+            "198.18.0.0-198.18.0.29 port 104, 27 of 30 addresses",
+            "198.18.0.0-198.18.0.29 porta 104, 27 indirizzi su 30",
+        ),
+        ("198.18.0.9, every open port", "198.18.0.9, ogni porta aperta"),
         ("grant own-2026, depth connect", "autorizzazione own-2026, profondità connect"),
         ("scope slow", "ambito slow"),
         ("198.18.0.9:104", "198.18.0.9:104"),

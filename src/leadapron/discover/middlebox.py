@@ -42,8 +42,9 @@ def middleboxes(hellos: Mapping[Endpoint, Payload], ports: Collection[int]) -> d
 def _text(members: list[Endpoint]) -> str:
     first, last = members[0], members[-1]
     size = int(last.address) - int(first.address) + 1
-    missing = f", {len(members)} of {size} addresses" if len(members) < size else ""
-    return f"{first.address}-{last.address} port {first.port}{missing}"
+    if len(members) == size:
+        return f"{first.address}-{last.address} port {first.port}"
+    return f"{first.address}-{last.address} port {first.port}, {len(members)} of {size} addresses"
 
 
 def _ranges(hellos: Mapping[Endpoint, Payload]) -> Iterator[list[Endpoint]]:

@@ -227,12 +227,12 @@ class Gate:
         """The zone whose name stands for `zone` and all zones that overlap it, of all readings: see `lanes`."""
         return self._lanes.get(zone, zone)
 
-    def zone_at(self, address: Address) -> str:
-        """The name of the zone around an address, in the first reading that has one; "" without."""
+    def zones_at(self, address: Address) -> frozenset[str]:
+        """The names of all zones around an address, in any reading."""
         address = unmapped(address)
         version, value = address.version, int(address)
-        zones = (layer.policy.rules[layer.at(version, value)].zone for layer in self._layers)
-        return next((zone.name for zone in zones if zone is not None), "")
+        rules = (layer.policy.rules[layer.at(version, value)] for layer in self._layers)
+        return frozenset(zone.name for rule in rules for zone in rule.zones)
 
     def narrow(self, scope: Scope) -> None:
         """From now on `scope` has to permit as well. Names keep their pins; names without one authorise nothing."""
