@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from audits import Place, place, stages
+from leadapron.errors import RunStopped
 from leadapron.lab.archive import made_up
 from leadapron.lab.server import Behaviour, Server
 from leadapron.model import CountKind, Depth, Endpoint, RunStatus, Verdict
@@ -323,6 +324,72 @@ def test_full_on_resume_asks_again_what_the_budget_cut(tmp_path: Path) -> None:
     assert full.counts.studies is not None
     assert (full.counts.studies.kind, full.counts.studies.value, none) == (CountKind.EXACT, 303, set())
     assert host.spoken.total() == spoken + 1
+
+
+@pytest.mark.parametrize("in_zone", [True, False])
+def test_a_service_that_stops_answering_calls_off_its_zone_and_is_looked_for_on_resume(
+    host: Host, tmp_path: Path, in_zone: bool
+) -> None:
+    """The first host answers the hello, goes silent behind the first question, and answers again a run later."""
+    rule = zone(["127.88.0.0/16"], "gap_seconds = 0.05") if in_zone else ""
+    is_down = True
+
+    def answers(address: str, times: int) -> bool:
+        return not (is_down and address == "127.88.0.1" and times >= 2)
+
+    host.on_spoken = answers
+    with several(host, 3) as endpoints:
+        here = place(tmp_path, endpoints, extra="[budget]\nseconds = 2\n" + rule)
+        run, seen, unknowns = here.run()
+        log = (tmp_path / "audit.jsonl").read_text()
+        asked = Counter(host.spoken)
+
+        is_down = False
+        again, healed, left = here.run()
+
+    (silent,) = (each for each in seen if str(each.service.endpoint.address) == "127.88.0.1")
+    assert silent.facts["answers_afterwards"] is False
+    assert (str(endpoints[0]), "talk", "timeout") in unknowns
+    assert '"what":"zone z"' in log if in_zone else '"what":"host 127.88.0.1"' in log
+    assert asked["127.88.0.1"] == 4
+    assert (again.status, left) == (RunStatus.COMPLETE, {(str(endpoints[0]), "handshake", "timeout")})
+    assert len(healed) == 3
+    if not in_zone:
+        assert run.status is RunStatus.COMPLETE
+        assert {address: count for address, count in asked.items() if address != "127.88.0.1"} == {
+            "127.88.7.2": 2,
+            "127.88.7.3": 2,
+        }
+
+
+def test_a_zone_that_is_called_off_leaves_its_other_hosts_unasked(host: Host, tmp_path: Path) -> None:
+    with several(host, 2) as endpoints:
+        here = place(tmp_path, endpoints, extra=zone(["127.88.0.0/16"], "gap_seconds = 0.01"))
+        with here.audit() as audit:
+            audit.discover()
+            audit.identify()
+            audit._halted["zone z"] = endpoints[0]
+            asyncio.run(audit.assess())
+            run = audit.conclude()
+            unknowns = {(each.stage.value, each.reason.value) for each in audit.store.unknowns(run.id)}
+    assert (run.status, unknowns) == (RunStatus.INCOMPLETE, {("connect", "stopped")})
+    assert run.why == "services that we asked no longer answer: 1; what is around them was left alone"
+    assert host.spoken == {"127.88.0.1": 1, "127.88.7.2": 1}
+
+
+def test_a_run_that_cannot_be_logged_stops(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with listening(host.serve) as endpoints:
+        here = place(tmp_path, endpoints)
+        with here.audit() as audit:
+
+            def full(_event: str, **_facts: object) -> None:
+                raise RunStopped("the audit log cannot be written: No space left on device")
+
+            monkeypatch.setattr(audit.audit_log, "write", full)
+            run = audit.execute()
+    assert run.status is RunStatus.STOPPED
+    assert run.why == "the audit log cannot be written: No space left on device"
+    assert host.connections == {}
 
 
 ACCEPTANCE = AssociateAC(contexts=(), user=UserInformation(maximum_length=16_384)).encode()

@@ -24,6 +24,7 @@ from leadapron import __version__
 from leadapron.assess.judge import judge, refuted
 from leadapron.discover.middlebox import middleboxes
 from leadapron.discover.space import TargetSpace
+from leadapron.errors import RunStopped
 from leadapron.identify.match import default_titles, match
 from leadapron.model import (
     Address,
@@ -103,18 +104,22 @@ class Audit:
 
     def execute(self) -> Run:
         """Run every stage. Returns the finished run; its status says whether it is complete."""
-        self.audit_log.write(
-            "run", run=self.run_.id, scope_sha256=self.scope.sha256, version=__version__, pid_armed=True
-        )
+        try:
+            self._stages()
+        except RunStopped as stopped:
+            self.control.request(stopped.why)
+        return self.conclude()
+
+    def _stages(self) -> None:
+        arm(self.gate, on_denied=self._denied)
+        self.audit_log.write("run", run=self.run_.id, scope_sha256=self.scope.sha256, version=__version__)
         for grant in self.scope.grants:
             self.audit_log.write("grant", id=grant.id, reference=grant.reference, document_sha256=grant.document_sha256)
-        arm(self.gate, on_denied=self._denied)
         self.discover()
         if not self.control.should_stop():
             self.identify()
         if not self.control.should_stop():
             asyncio.run(self.assess())
-        return self.conclude()
 
     def _denied(self, host: str, port: int, reason: Denied) -> None:
         self.audit_log.write("denied", host=host, port=port, reason=reason.value)
@@ -343,7 +348,10 @@ class Audit:
         else:
             self._apply_partly(findings, observations)
         finished = dt.datetime.now(dt.UTC)
-        self.audit_log.write("run_finished", run=self.run_.id, status=status.value, why=why)
+        try:
+            self.audit_log.write("run_finished", run=self.run_.id, status=status.value, why=why)
+        except RunStopped as stopped:
+            status, why = RunStatus.STOPPED, stopped.why
         head = self.audit_log.head
         self.store.finish_run(self.run_.id, status, why, finished, head)
         return self.store.run(self.run_.id)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
 from leadapron.model import Attempt, Completed, Endpoint, Failed, Reason, Stage
-from leadapron.net.conversation import Conversation, LastWords, Limits, Lost
+from leadapron.net.conversation import Conversation, LastWords, Limits, Lost, Question
 from leadapron.net.dialer import Line, hold
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import load_scope
@@ -137,3 +138,86 @@ def test_under_an_armed_gate_a_denied_dial_goes_nowhere(tmp_path: Path, version:
         place = here if version == 4 else Endpoint(address=ip_address("::1"), port=here.port)
         assert reason(carry(place)) is Reason.OUT_OF_SCOPE
     assert count == 0
+
+
+def test_a_peer_that_floods_neither_outlives_its_deadline_nor_holds_up_the_others() -> None:
+    """Each read finds more at once, and each piece is work: the event loop gets its turn all the same."""
+    ticks = 0
+
+    def busy() -> Conversation[int]:
+        try:
+            yield b"hello"
+            while True:
+                time.sleep(0.005)  # what an answer with many elements costs
+                yield b""
+        except Lost as lost:
+            return Failed(stage=Stage.TALK, reason=lost.reason)
+
+    async def beside() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.01)
+            ticks += 1
+
+    async def main(here: Endpoint) -> Attempt[int]:
+        watching = asyncio.create_task(beside())
+        attempt = await hold(busy(), here, Line(limits), limits)
+        watching.cancel()
+        return attempt
+
+    limits = Limits(deadline=1.0, max_received=1 << 40)
+    with listening(saying(b"x" * 65_536, times=1 << 20)) as (here,):
+        begun = time.monotonic()
+        attempt = asyncio.run(main(here))
+        took = time.monotonic() - begun
+    assert reason(attempt) is Reason.TIMEOUT
+    assert took < 4
+    assert ticks > 10
+
+
+def test_a_question_waits_as_long_as_the_last_answer_took_where_that_was_slow() -> None:
+    pauses = [0.0, 0.3, 0.0]
+    came: list[float] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for pause in pauses:
+            await reader.read(100)
+            came.append(time.monotonic())
+            await asyncio.sleep(pause)
+            writer.write(b"answer")
+            await writer.drain()
+
+    def asking() -> Conversation[int]:
+        for _ in pauses:
+            yield Question(b"question")
+        return Completed(result=1)
+
+    with listening(serve) as (here,):
+        assert isinstance(asyncio.run(hold(asking(), here, Line(LIMITS), LIMITS)), Completed)
+    assert came[1] - came[0] < 0.3
+    assert came[2] - came[1] >= 0.6
+
+
+def test_who_is_left_at_the_deadline_hears_a_farewell() -> None:
+    heard: list[bytes] = []
+    has_heard = threading.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(-1))
+        has_heard.set()
+
+    def polite() -> Conversation[int]:
+        try:
+            yield b"hello"
+        except Lost as lost:
+            try:
+                yield LastWords(b"farewell")
+            except Lost:
+                return Failed(stage=Stage.TALK, reason=lost.reason)
+        raise AssertionError
+
+    limits = Limits(deadline=0.3)
+    with listening(serve) as (here,):
+        assert reason(asyncio.run(hold(polite(), here, Line(limits), limits))) is Reason.TIMEOUT
+        assert has_heard.wait(10)
+    assert heard == [b"hellofarewell"]

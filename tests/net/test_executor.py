@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from leadapron.errors import StoreError
+from leadapron.errors import RunStopped, StoreError
+from leadapron.lab.__main__ import free_port
 from leadapron.model import Attempt, Completed, Depth, Endpoint, Failed, Reason
 from leadapron.net.conversation import Conversation, Limits, Lost
 from leadapron.net.executor import Executor, Ran, all_of
@@ -206,6 +209,106 @@ def test_a_connection_that_the_gate_no_longer_permits_is_cut(tmp_path: Path) -> 
         attempt = asyncio.run(main()).attempt
     assert isinstance(attempt, Failed)
     assert attempt.reason is Reason.OUT_OF_SCOPE
+
+
+def zone_of(folder: Path, gap: float, *endpoints: Endpoint, slots: int = 512) -> Executor:
+    """An executor whose zone of these endpoints wants a gap; 127.88.0.0/16 is granted."""
+    networks = [f"{each.address}/32" for each in endpoints]
+    scope = write_scope(
+        folder / "scope.toml",
+        networks=["127.88.0.0/16"],
+        ports=sorted({each.port for each in endpoints}),
+        extra=f'[[zone]]\nname = "slow"\nnetworks = {networks}\ngap_seconds = {gap}\n',
+    )
+    return Executor(Gate(load_scope(scope)), Pace(10_000, 10_000), concurrency=slots)
+
+
+def neighbours(host: Host, count: int) -> contextlib.AbstractContextManager[list[Endpoint]]:
+    port = free_port([f"127.88.3.{number}" for number in range(1, count + 1)])
+    return listening(host.serve, places=[(f"127.88.3.{number}", port) for number in range(1, count + 1)])
+
+
+def test_between_two_connections_to_a_zone_is_its_gap(tmp_path: Path) -> None:
+    host = Host()
+    with neighbours(host, 3) as places:
+        executor = zone_of(tmp_path, 0.2, *places)
+        begun = time.monotonic()
+        assert all(isinstance(each, Completed) for each in both(*(executor.run(Job(endpoint=at)) for at in places)))
+    assert time.monotonic() - begun >= 0.4
+
+
+def test_who_waits_for_a_gap_holds_no_slot(tmp_path: Path) -> None:
+    with neighbours(Host(), 4) as (outside, *places):
+        executor = zone_of(tmp_path, 0.5, *places, slots=1)
+
+        async def ends(place: Endpoint) -> float:
+            ran = await executor.run(Job(endpoint=place))
+            assert isinstance(ran.attempt, Completed)
+            return time.monotonic()
+
+        async def main() -> tuple[float, list[float]]:
+            waiting = [asyncio.create_task(ends(place)) for place in places]
+            await asyncio.sleep(0.1)
+            return await ends(outside), await asyncio.gather(*waiting)
+
+        ended, others = asyncio.run(main())
+    assert ended < sorted(others)[1]
+
+
+def test_a_stop_ends_what_waits_for_a_gap_or_a_retry(tmp_path: Path) -> None:
+    host = Host()
+    with neighbours(host, 3) as places:
+        executor = zone_of(tmp_path, 600.0, *places)
+
+        async def stop() -> Ran:
+            await asyncio.sleep(0.3)
+            executor.stop()
+            return Ran(Completed(result=None))
+
+        begun = time.monotonic()
+        jobs = [Job(endpoint=place, delay=600.0 if place is places[-1] else 0.0) for place in places]
+        attempts = both(*map(executor.run, jobs), stop())
+    assert time.monotonic() - begun < 10
+    assert host.count == 1
+    stopped = [each for each in attempts if isinstance(each, Failed)]
+    assert [each.reason for each in stopped] == [Reason.STOPPED] * 2
+
+
+def test_a_job_that_is_called_off_is_not_dialled(tmp_path: Path) -> None:
+    host = Host()
+    with listening(host.serve) as (here,):
+        executor = executor_of(tmp_path, here)
+        (attempt,) = both(executor.run(Job(endpoint=here), lambda: True))
+    assert isinstance(attempt, Failed)
+    assert (attempt.reason, host.count) == (Reason.STOPPED, 0)
+
+
+def test_halting_cuts_those_that_are_meant_and_no_others(tmp_path: Path) -> None:
+    host = Host(pause=0.5)
+    with neighbours(host, 2) as (meant, other):
+        executor = executor_of(tmp_path, meant, other)
+
+        async def halt() -> Ran:
+            await host.is_asked()
+            executor.halt(lambda address: address == meant.address)
+            return Ran(Completed(result=None))
+
+        first, second, _ = both(executor.run(Job(endpoint=meant)), executor.run(Job(endpoint=other)), halt())
+    assert isinstance(first, Failed)
+    assert first.reason is Reason.STOPPED
+    assert isinstance(second, Completed)
+
+
+def test_a_run_that_must_not_go_on_is_no_bug_of_a_job(tmp_path: Path) -> None:
+    class Unlogged(Job):
+        def converse(self) -> Conversation[bytes]:
+            yield b"hello"
+            raise RunStopped("the audit log cannot be written: No space left on device")
+
+    with listening(Host().serve) as (here,):
+        executor = executor_of(tmp_path, here)
+        with pytest.raises(RunStopped, match="No space left"):
+            both(executor.run(Unlogged(endpoint=here)))
 
 
 def test_what_one_raises_ends_the_others_and_is_raised_itself() -> None:

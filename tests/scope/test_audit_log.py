@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadapron.errors import InputError
+from leadapron.errors import InputError, RunStopped
 from leadapron.scope.audit_log import GENESIS, TRUNCATED, AuditLog, in_use, verify
 
 NOON = dt.datetime(2026, 11, 20, 13, 30, 1, 5, tzinfo=dt.timezone(dt.timedelta(hours=1)))
@@ -162,7 +162,7 @@ def test_a_closed_log_takes_nothing(tmp_path: Path) -> None:
     log = AuditLog.open(tmp_path / "a")
     log.close()
     log.close()
-    with pytest.raises(OSError):
+    with pytest.raises(RunStopped, match="the audit log cannot be written: Bad file descriptor"):
         log.write("late")
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from leadapron.errors import InputError
+from leadapron.errors import InputError, RunStopped
 
 Fact = str | int | float | bool | None | Sequence["Fact"] | Mapping[str, "Fact"]
 
@@ -75,13 +75,16 @@ class AuditLog:
         return self._chain.head
 
     def write(self, event: str, **facts: Fact) -> None:
-        """Append an entry. Raises OSError when the disk does not take it: the run must not go on unlogged."""
+        """Append an entry. Raises RunStopped when the disk does not take it: the run must not go on unlogged."""
         with self._lock:
             number = self._chain.entries + 1
             time = self._clock().astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
             entry = {"n": number, "time": time, "event": event, "facts": facts, "prev": self._chain.head}
             digest = _hash(entry)
-            _write_whole(self._descriptor, _canonical(entry | {"hash": digest}) + b"\n")
+            try:
+                _write_whole(self._descriptor, _canonical(entry | {"hash": digest}) + b"\n")
+            except OSError as error:
+                raise RunStopped(f"the audit log cannot be written: {error.strerror}") from None
             self._chain = Chain(number, digest)
 
     def close(self) -> None:
