@@ -47,6 +47,7 @@ from leadapron.net.line import permitted_sockets
 from leadapron.net.pace import Pace
 from leadapron.net.wide import Outcome, Target, WideEngine
 from leadapron.pipeline_control import Control, Options, Progress
+from leadapron.pipeline_history import COVERS_NOTHING, Coverage, Refusals, refusals
 from leadapron.pipeline_sweep import NOT_ASKED, Sweep, Swept, chunk_size
 from leadapron.protocols.base import Case, Payload, Protocol, Terms
 from leadapron.protocols.registry import PROTOCOLS
@@ -139,13 +140,14 @@ class Audit:
         key = bytes.fromhex(self.store.permutation_key(self.run_.id))
         space = TargetSpace(self.gate.intervals(4), self.gate.intervals(6), self.scope.ports.dicom, key)
         done, in_part = self.store.progress(self.run_.id), self.store.chunks_in_part(self.run_.id)
+        noted = Refusals(self.store, self.run_)
         sweep = self._sweep = Sweep(
             space,
             self.gate,
             size=chunk_size(self.scope.pace, self.gate.intervals(4), self.gate.intervals(6)),
             done=done,
             in_part=in_part,
-            write=lambda chunks: self.store.record_chunks(self.run_.id, chunks),
+            write=noted.written_before(lambda chunks: self.store.record_chunks(self.run_.id, chunks)),
             decided=self._chunk_decided,
             progress=self.progress,
             names=names_by_address(self.scope, self.gate.pins),
@@ -154,7 +156,8 @@ class Audit:
         self.progress.begin("discover", len(space), len(space) - sweep.left)
         try:
             engine = self._engine(self.options.sweep_timeout)
-            engine.run(sweep.targets(), sweep.record, should_stop=sweep.polled(self.control.should_stop))
+            sink, should_stop = noted.noted_by(sweep.record), sweep.polled(self.control.should_stop)
+            engine.run(sweep.targets(), sink, should_stop=should_stop)
         finally:
             sweep.write()
             self.audit_log.write("swept", outcomes=self.store.outcomes(self.run_.id), left=sweep.left)
@@ -337,16 +340,13 @@ class Audit:
                 RunStatus.INCOMPLETE,
                 f"services that we asked no longer answer: {count}; what is around them was left alone",
             )
-        if status is RunStatus.COMPLETE:
-            self.store.apply_findings(
-                self.run_,
-                findings,
-                {observation.service: observation for observation in observations},
-                refuted=refuted,
-                covered=lambda address: self.gate.depth_now(address) > 0,
-            )
-        else:
-            self._apply_partly(findings, observations)
+        self.store.apply_findings(
+            self.run_,
+            findings,
+            {seen.service: seen for seen in (*observations, *refusals(self.store, self.run_, self.protocol.name))},
+            refuted=refuted,
+            covered=Coverage(self.gate) if status is RunStatus.COMPLETE else COVERS_NOTHING,
+        )
         finished = dt.datetime.now(dt.UTC)
         try:
             self.audit_log.write("run_finished", run=self.run_.id, status=status.value, why=why)
@@ -361,14 +361,6 @@ class Audit:
         if self._sweep is None:
             return Swept(outcomes=outcomes)
         return Swept(outcomes=outcomes, not_asked=self._sweep.not_asked, left=self._sweep.left)
-
-    def _apply_partly(self, findings: list[Finding], observations: list[Observation]) -> None:
-        """A run that is not complete adds and closes by what it saw, and says nothing about what it did not see."""
-        seen = {observation.service: observation for observation in observations}
-        addresses = {service.endpoint.address for service in seen}
-        self.store.apply_findings(
-            self.run_, findings, seen, refuted=refuted, covered=lambda address: address in addresses
-        )
 
     def _observations(self) -> tuple[list[Observation], list[Unknown]]:
         known = self.store.attempts(self.run_.id)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -53,6 +54,14 @@ def test_a_control_has_a_page_that_says_the_same(control: Control) -> None:
     assert all(f"`{key}`" in page for key in control.evidence)
 
 
+def test_the_page_on_findings_says_what_each_is_about_and_how_deep_one_has_to_look() -> None:
+    rows = re.findall(
+        r"^\| (LA-\d\d) \| (\w+) \| (\w+) \| [^|]+ \|$", (DOCS.parent / "findings.md").read_text(), re.MULTILINE
+    )
+    about = {True: "endpoint", False: "service"}
+    assert rows == [(control.id, about[control.about_endpoint], control.depth.name.lower()) for control in CONTROLS]
+
+
 def test_no_page_without_a_control() -> None:
     assert sorted(page.stem for page in DOCS.glob("*.md")) == list(catalogue())
 
@@ -67,6 +76,9 @@ def test_no_page_without_a_control() -> None:
         (b'verdict = ["proven"]', b'verdict = ["prooven"]'),
         (b'verdict = ["proven"]', b'verdict = ["proven"]\nfact = "x"'),
         (b'verdict = ["proven"]', b"verdict = []"),
+        (b'depth = "count"', b'depth = "deep"'),
+        (b'depth = "count"\n', b""),
+        (b'about = "service"', b'about = "mood"'),
         (b'internet = "high"', b'internet = "dire"'),
         (b'internet = "high"', b'moon = "high"'),
         (b'raised_by = ["volume"]', b'raised_by = ["mood"]'),

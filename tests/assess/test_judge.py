@@ -29,9 +29,16 @@ STORAGE = {f"context.{kind}_storage": False for kind in ("ct", "mr", "cr", "sc")
 REJECTED = {"associated": False, "rejected": True}
 
 
-def seen(listed: Verdict = Verdict.NOT_ASKED, reach: Verdict = Verdict.PROVEN, **facts: int | bool) -> Observation:
+def seen(
+    listed: Verdict = Verdict.NOT_ASKED,
+    reach: Verdict = Verdict.PROVEN,
+    talk: Verdict = Verdict.PROVEN,
+    **facts: int | bool,
+) -> Observation:
     named = {name.replace("__", "."): value for name, value in facts.items()}
-    return Observation(service=SERVICE, access=Access(reach=reach, list=listed), owner=Owner(grant="g"), facts=named)
+    return Observation(
+        service=SERVICE, access=Access(reach=reach, talk=talk, list=listed), owner=Owner(grant="g"), facts=named
+    )
 
 
 def broken(observation: Observation, vantage: VantageKind = VantageKind.INTERNET) -> set[str]:
@@ -76,17 +83,22 @@ def test_being_reachable_is_a_finding_from_the_internet_only(kind: VantageKind) 
         ("LA-01", seen(reach=Verdict.REFUSED), True),
         ("LA-01", seen(reach=Verdict.UNKNOWN), False),
         ("LA-07", seen(called_title_enforced=True), True),
-        ("LA-07", seen(rejected=True), False),
+        ("LA-07", seen(talk=Verdict.REFUSED, rejected=True), False),
+        ("LA-07", seen(talk=Verdict.REFUSED, calling_title_enforced=True), True),
         ("LA-08", seen(calling_title_enforced=True), True),
+        ("LA-08", seen(talk=Verdict.REFUSED, called_title_enforced=True), False),
         ("LA-10", seen(service_classes=1), True),
-        ("LA-10", seen(calling_title_enforced=True), True),
+        ("LA-10", seen(talk=Verdict.REFUSED), True),
+        ("LA-10", seen(talk=Verdict.UNKNOWN), False),
         ("LA-10", seen(), False),
         ("LA-11", seen(Verdict.REFUSED), True),
         ("LA-11", seen(Verdict.UNKNOWN), False),
         ("LA-13", seen(context__study_get=False, context__patient_get=False), True),
         ("LA-13", seen(context__study_get=False), False),
+        ("LA-13", seen(talk=Verdict.REFUSED), True),
         ("LA-14", dataclasses.replace(seen(), facts=STORAGE), True),
         ("LA-14", seen(context__ct_storage=False), False),
+        ("LA-14", seen(talk=Verdict.REFUSED), True),
         ("LA-15", seen(find_answers=100, find_capped=True), True),
         ("LA-15", seen(find_answers=100, find_capped=False), False),
         ("LA-15", seen(Verdict.REFUSED), True),
@@ -147,7 +159,7 @@ OBSERVATIONS = st.builds(
     Observation,
     service=st.just(SERVICE),
     owner=st.just(Owner(grant="g")),
-    access=st.builds(Access, **{name: st.sampled_from(Verdict) for name in ("reach", "list", "read", "write")}),
+    access=st.builds(Access, **{name: st.sampled_from(Verdict) for name in ("reach", "talk", "list", "read", "write")}),
     counts=st.builds(Counts, studies=st.none() | st.integers(0, 10**12).map(Count.exact)),
     facts=st.builds(
         lambda flags, numbers: flags | numbers,

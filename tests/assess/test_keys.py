@@ -13,6 +13,7 @@ SERVICE = Service(endpoint=ENDPOINT, protocol="dicom", resource="PACS")
 def test_a_key_never_changes_between_versions() -> None:
     """Stored findings are found again by it: a change here needs a new KEY_VERSION and a migration."""
     assert finding_key(VantageKind.INTERNET, SERVICE, "LA-11") == "e42ba600c6ac7916"
+    assert finding_key(VantageKind.INTERNET, SERVICE, "LA-01") == "14b4da6c36994e6d"
 
 
 def test_each_part_of_the_identity_makes_another_key() -> None:
@@ -29,6 +30,14 @@ def test_each_part_of_the_identity_makes_another_key() -> None:
         finding_key(VantageKind.INTERNET, at(address=ip_address("2001:db8::12")), "LA-11"),
     ]
     assert len(set(keys)) == len(keys)
+
+
+def test_what_is_about_an_endpoint_has_one_key_whatever_title_opened_it() -> None:
+    untitled = dataclasses.replace(SERVICE, resource="")
+    keys = {finding_key(VantageKind.INTERNET, service, "LA-01") for service in (SERVICE, untitled)}
+
+    assert len(keys) == 1
+    assert finding_key(VantageKind.INTERNET, untitled, "LA-11") != finding_key(VantageKind.INTERNET, SERVICE, "LA-11")
 
 
 def test_the_name_that_led_there_is_no_part_of_the_key() -> None:

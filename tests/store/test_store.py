@@ -194,7 +194,7 @@ def after(store: Store, number: int, broken: bool, seen: Verdict | None, *, cove
             [finding()] if broken else [],
             observed,
             refuted=lambda _control, observed: observed.access.list is Verdict.REFUSED,
-            covered=lambda _address: covered,
+            covered=lambda _service, _control: covered,
         )
     assert store.findings(f"run-{number}") == [stands]
     return stands
@@ -219,7 +219,35 @@ def test_a_finding_is_closed_by_a_refusal_and_by_nothing_less(store: Store) -> N
         run(5).started_at,
     )
     assert after(store, 8, False, None).status is FindingStatus.CLOSED
+    assert after(store, 8, False, None, covered=False).status is FindingStatus.CLOSED
     assert after(store, 9, True, Verdict.PROVEN).status is FindingStatus.REOPENED
+
+
+def test_a_refusal_closes_wherever_it_was_seen(store: Store) -> None:
+    after(store, 1, True, Verdict.PROVEN)
+
+    assert after(store, 2, False, Verdict.REFUSED, covered=False).status is FindingStatus.CLOSED
+
+
+def test_findings_of_one_key_are_one_the_worst(store: Store) -> None:
+    store.create_run(run(1), "00")
+    twice = [replace(finding("LA-01"), severity=severity) for severity in (Severity.MEDIUM, Severity.HIGH)]
+
+    for findings in (twice, twice[::-1]):
+        (stands,) = store.apply_findings(
+            run(1), findings, {}, refuted=lambda *_: False, covered=lambda _service, _control: True
+        )
+        assert (stands.severity, stands.status) == (Severity.HIGH, FindingStatus.NEW)
+
+
+def test_refusals_are_kept_once(store: Store) -> None:
+    store.create_run(run(1), "00")
+    places = [Endpoint(address=ip_address(address), port=104) for address in ("198.18.0.9", "2001:db8::1")]
+    store.record_refusals("run-1", places[::-1])
+    store.record_refusals("run-1", places)
+    store.record_refusals("run-1", [])
+
+    assert store.refusals("run-1") == places
 
 
 def test_a_title_that_no_longer_works_closes_what_its_endpoint_refutes(store: Store) -> None:
@@ -232,7 +260,7 @@ def test_a_title_that_no_longer_works_closes_what_its_endpoint_refutes(store: St
         [],
         {rejected.service: rejected},
         refuted=lambda _control, observed: observed.access.list is Verdict.REFUSED,
-        covered=lambda _address: True,
+        covered=lambda _service, _control: False,
     )
 
     assert stands.status is FindingStatus.CLOSED

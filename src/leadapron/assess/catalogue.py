@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from leadapron.assess.condition import AccessIs, AllOf, AnyOf, Condition, FactAtLeast, FactEquals, VantageIs
 from leadapron.errors import InputError
-from leadapron.model import Counts, Severity, VantageKind, Verdict
+from leadapron.model import Counts, Depth, Severity, VantageKind, Verdict
 
 COUNT_FIELDS = tuple(Counts.__dataclass_fields__)
 """`studies.low` and so on are evidence keys beside the protocol's facts."""
@@ -52,10 +52,14 @@ class Mappings:
 class Control:
     """`base` is the severity by vantage before the steps of `assess/severity.py`; `raised_by` names those that apply.
 
-    A vantage without a base is one from which the control is not judged.
+    A vantage without a base is one from which the control is not judged. `depth` is how far a run has to go to see
+    whether the control is broken: one that may not go so far says nothing about findings that stand.
     """
 
     id: str
+    about_endpoint: bool
+    """the same hole whatever title opened it: a finding of the endpoint, not of each of its services"""
+    depth: Depth
     protocols: frozenset[str]
     when: Condition
     refuted: Condition
@@ -78,6 +82,7 @@ class _Part(BaseModel):
 _Verdict = Literal["proven", "offered", "refused", "unknown", "not_asked"]
 _Vantage = Literal["internet", "partner-vpn", "office", "clinical"]
 _Severity = Literal["critical", "high", "medium", "low", "info"]
+_Depth = Literal["connect", "talk", "count", "census"]
 _Line = Annotated[str, Field(min_length=1)]
 
 
@@ -146,6 +151,8 @@ class _Text(_Part):
 class _ControlFile(_Part):
     id: Annotated[str, Field(pattern=r"^LA-[0-9]{2}$")]
     protocols: Annotated[list[str], Field(min_length=1)]
+    about: Literal["endpoint", "service"]
+    depth: _Depth
     when: _Condition
     refuted: _Condition
     evidence: Annotated[list[str], Field(min_length=1)]
@@ -169,6 +176,8 @@ class _ControlFile(_Part):
         return Control(
             id=self.id,
             protocols=frozenset(self.protocols),
+            about_endpoint=self.about == "endpoint",
+            depth=Depth[self.depth.upper()],
             when=self.when.condition(),
             refuted=self.refuted.condition(),
             evidence=tuple(self.evidence),

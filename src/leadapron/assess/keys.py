@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+from leadapron.assess.catalogue import catalogue
 from leadapron.model import Service, VantageKind
 
 KEY_VERSION = "v1"
@@ -14,15 +15,18 @@ KEY_VERSION = "v1"
 def finding_key(vantage: VantageKind, service: Service, control: str) -> str:
     """16 hexadecimal digits.
 
-    The name that led to an endpoint is no part of it: a new DNS name for the same server is not a new hole.
+    The name that led to an endpoint is no part of it: a new DNS name for the same server is not a new hole. Neither is
+    the resource where the control is about the endpoint: a server that begins to check titles is still reachable.
     """
+    known = catalogue().get(control)
+    resource = "" if known is not None and known.about_endpoint else service.resource
     parts = [
         KEY_VERSION,
         vantage.value,
         service.protocol,
         str(service.endpoint.address),
         service.endpoint.port,
-        service.resource,
+        resource,
         control,
     ]
     return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()[:16]

@@ -6,8 +6,8 @@
 | new, open, not observed, reopened | broken | open |
 | closed | broken | reopened |
 | any but closed | the same service (or, where it is gone, all at its endpoint) refutes it | closed |
-| any but closed | not seen, or seen without an answer | not observed |
-| any | out of this run's scope | as before |
+| any but closed | looked for, and not seen, or seen without an answer | not observed |
+| any | not looked for: another address or port, or not as deep as the control needs | as before |
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from dataclasses import replace
 
 from leadapron.model import Address, Finding, FindingStatus, Observation, Run, Service
 
+Covered = Callable[[Service, str], bool]
+
 
 def advance(
     run: Run,
@@ -25,16 +27,17 @@ def advance(
     observed: Mapping[Service, Observation],
     *,
     refuted: Callable[[str, Observation], bool],
-    covered: Callable[[Address], bool],
+    covered: Covered,
 ) -> list[Finding]:
     """How all findings of the run's vantage kind stand after it. Pure, and so idempotent.
 
-    `refuted(control, observation)`: the observation shows that the control is met. `covered(address)`: the run looked
-    there.
+    `refuted(control, observation)`: the observation shows that the control is met. `covered(service, control)`: the run
+    looked there, deep enough to see whether the control is broken. Findings of one key (about an endpoint, broken by
+    several of its services) become one, the worst.
     """
     known = {finding.key: finding for finding in before}
     after: list[Finding] = []
-    for finding in findings:
+    for finding in _worst_by_key(findings):
         earlier = known.pop(finding.key, None)
         after.append(
             replace(
@@ -46,6 +49,15 @@ def advance(
         )
     after += [_absent(earlier, _observed(earlier.service, observed), refuted, covered) for earlier in known.values()]
     return after
+
+
+def _worst_by_key(findings: Sequence[Finding]) -> list[Finding]:
+    worst: dict[str, Finding] = {}
+    for finding in findings:
+        known = worst.setdefault(finding.key, finding)
+        if finding.severity.rank > known.severity.rank:
+            worst[finding.key] = finding
+    return list(worst.values())
 
 
 def _observed(service: Service, observed: Mapping[Service, Observation]) -> list[Observation]:
@@ -64,12 +76,15 @@ def _absent(
     earlier: Finding,
     seen: list[Observation],
     refuted: Callable[[str, Observation], bool],
-    covered: Callable[[Address], bool],
+    covered: Covered,
 ) -> Finding:
-    if earlier.status is FindingStatus.CLOSED or not covered(earlier.service.endpoint.address):
+    if earlier.status is FindingStatus.CLOSED:
         return earlier
-    closed = bool(seen) and all(refuted(earlier.control, observation) for observation in seen)
-    return replace(earlier, status=FindingStatus.CLOSED if closed else FindingStatus.NOT_OBSERVED)
+    if seen and all(refuted(earlier.control, observation) for observation in seen):
+        return replace(earlier, status=FindingStatus.CLOSED)
+    if not covered(earlier.service, earlier.control):
+        return earlier
+    return replace(earlier, status=FindingStatus.NOT_OBSERVED)
 
 
 def _identity(service: Service) -> tuple[str, Address, int, str]:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from leadapron.errors import InputError
-from leadapron.model import Address, Endpoint, Finding, Method, Observation, Run, RunStatus, Service, Unknown, Vantage
+from leadapron.model import Endpoint, Finding, Method, Observation, Run, RunStatus, Service, Unknown, Vantage
 from leadapron.store import codec, history, tables
 from leadapron.store.chunk import SweepChunk, unpacked
 from leadapron.store.database import open_database
@@ -182,6 +182,21 @@ class Store:
             found = [_endpoint(row) for row in connection.execute(query)]
         return sorted(found, key=_order)
 
+    def record_refusals(self, run_id: str, endpoints: Iterable[Endpoint]) -> None:
+        """Ports of findings that stand, which refused a connection in the sweep."""
+        rows = [{"run_id": run_id, **_place(endpoint)} for endpoint in endpoints]
+        with self._engine.begin() as connection:
+            for first in range(0, len(rows), ROWS):
+                connection.execute(_upsert(connection, tables.refusals, rows[first : first + ROWS], update=False))
+
+    def refusals(self, run_id: str) -> list[Endpoint]:
+        """Sorted."""
+        query = sa.select(tables.refusals).where(tables.refusals.c.run_id == run_id)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query)
+            found = [Endpoint(address=ip_address(row.address), port=row.port) for row in rows]
+        return sorted(found, key=_order)
+
     # -- attempts ------------------------------------------------------------------------------------------------------
 
     def record_attempt(
@@ -253,11 +268,11 @@ class Store:
         observed: Mapping[Service, Observation],
         *,
         refuted: Callable[[str, Observation], bool],
-        covered: Callable[[Address], bool],
+        covered: history.Covered,
     ) -> list[Finding]:
         """Bring a run's findings together with those before it (see `history.advance`); keep how they stand."""
         with self._engine.begin() as connection:
-            before = self._standing(connection, run)
+            before = _standing(connection, run)
             after = history.advance(run, before, findings, observed, refuted=refuted, covered=covered)
             connection.execute(sa.delete(tables.findings).where(tables.findings.c.run_id == run.id))
             rows = [_finding_row(run, finding) for finding in after]
@@ -265,18 +280,10 @@ class Store:
                 connection.execute(sa.insert(tables.findings), rows)
         return after
 
-    def _standing(self, connection: sa.Connection, run: Run) -> list[Finding]:
-        """Each finding of the vantage kind as it stood after the latest earlier run."""
-        table, runs = tables.findings, tables.runs
-        query = (
-            sa.select(table.c.data)
-            .join(runs, runs.c.id == table.c.run_id)
-            .where(table.c.vantage_kind == run.vantage.kind.value, table.c.run_id != run.id)
-            .where(runs.c.started_at <= run.started_at.isoformat())
-            .order_by(runs.c.started_at, table.c.sequence)
-        )
-        latest = {finding["key"]: finding for finding in connection.execute(query).scalars()}
-        return [codec.load(Finding, data) for data in latest.values()]
+    def standing(self, run: Run) -> list[Finding]:
+        """Each finding of the run's vantage kind as it stood after the latest earlier run."""
+        with self._engine.connect() as connection:
+            return _standing(connection, run)
 
     def findings(self, run_id: str) -> list[Finding]:
         """As they stood when the run was over, the most severe first."""
@@ -313,6 +320,19 @@ def _upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any
         return insert.on_conflict_do_nothing(index_elements=list(table.primary_key))
     changed = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
     return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=changed)
+
+
+def _standing(connection: sa.Connection, run: Run) -> list[Finding]:
+    table, runs = tables.findings, tables.runs
+    query = (
+        sa.select(table.c.data)
+        .join(runs, runs.c.id == table.c.run_id)
+        .where(table.c.vantage_kind == run.vantage.kind.value, table.c.run_id != run.id)
+        .where(runs.c.started_at <= run.started_at.isoformat())
+        .order_by(runs.c.started_at, table.c.sequence)
+    )
+    latest = {finding["key"]: finding for finding in connection.execute(query).scalars()}
+    return [codec.load(Finding, data) for data in latest.values()]
 
 
 def _finding_row(run: Run, finding: Finding) -> dict[str, Any]:

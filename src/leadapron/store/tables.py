@@ -67,6 +67,15 @@ endpoints = Table(
     Column("name", String(255), nullable=False),
 )
 
+refusals = Table(
+    "refusals",
+    metadata,
+    _run(primary_key=True),
+    Column("address", String(45), primary_key=True),
+    Column("port", Integer, primary_key=True, autoincrement=False),
+)
+"""Of the endpoints that refused a connection in the sweep, those of findings that stood before the run."""
+
 attempts = Table(
     "attempts",
     metadata,

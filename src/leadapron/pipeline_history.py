@@ -1,0 +1,97 @@
+"""What a run may say about the findings of earlier ones: which it looked for, and whose ports refuse by now."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Address, IPv6Address
+
+from leadapron.assess.catalogue import catalogue
+from leadapron.model import Access, Endpoint, FindingStatus, Observation, Owner, Run, Service, Verdict
+from leadapron.net.target import Outcome, Target
+from leadapron.scope.decision import Permit
+from leadapron.scope.gate import Gate
+from leadapron.store.chunk import SweepChunk
+from leadapron.store.store import Store
+
+Record = Callable[[Target, Outcome, bytes], object]
+Write = Callable[[Sequence[SweepChunk]], object]
+
+
+class Coverage:
+    """Whether a run that swept all of its space could see if a control is broken: the address and the port were in that
+    space, and may be gone into as deep as the control needs."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._swept = {version: gate.intervals(version) for version in (4, 6)}
+
+    def __call__(self, service: Service, control: str) -> bool:
+        known, endpoint = catalogue().get(control), service.endpoint
+        if known is None or not self._is_swept(endpoint.address):
+            return False
+        return isinstance(self._gate.decide(endpoint.address, endpoint.port, known.depth), Permit)
+
+    def _is_swept(self, address: IPv4Address | IPv6Address) -> bool:
+        """An address may be granted, and not swept: IPv6 in a wide prefix."""
+        spans, value = self._swept[address.version], int(address)
+        before = bisect_right(spans, (value, math.inf))
+        return before > 0 and value <= spans[before - 1][1]
+
+
+def COVERS_NOTHING(_service: Service, _control: str) -> bool:  # noqa: N802 - stands beside `Coverage`
+    """A run that is not complete adds and closes by what it saw, and says nothing about what it did not see."""
+    return False
+
+
+class Refusals:
+    """Notes, in a sweep, the endpoints of findings that stand which refuse a connection: the one thing that is kept of a
+    single target that was not reached. Refusing is an answer; silence is none, and is not noted."""
+
+    def __init__(self, store: Store, run: Run) -> None:
+        self._store, self._run_id = store, run.id
+        standing = (finding for finding in store.standing(run) if finding.status is not FindingStatus.CLOSED)
+        places = {(finding.service.endpoint.address, finding.service.endpoint.port) for finding in standing}
+        self._wanted: dict[tuple[int, int, int], Endpoint] = {
+            (address.version, int(address), port): Endpoint(address=address, port=port) for address, port in places
+        }
+        self._noted: list[Endpoint] = []
+
+    def noted_by(self, record: Record) -> Record:
+        """`record`, the sink of the sweep, and the note before it; it alone where no finding stands."""
+        wanted, noted = self._wanted, self._noted
+
+        def note(target: Target, outcome: Outcome, answer: bytes) -> None:
+            if outcome is Outcome.REFUSED:
+                endpoint = wanted.get((target.version, target.address, target.port))
+                if endpoint is not None:
+                    noted.append(endpoint)
+            record(target, outcome, answer)
+
+        return note if wanted else record
+
+    def written_before(self, write: Write) -> Callable[[Sequence[SweepChunk]], None]:
+        """`write` of the sweep; what was noted goes first, so that no target is done whose refusal is not kept."""
+
+        def both(chunks: Sequence[SweepChunk]) -> None:
+            if self._noted:
+                self._store.record_refusals(self._run_id, self._noted)
+                self._noted.clear()
+            write(chunks)
+
+        return both
+
+
+def refusals(store: Store, run: Run, protocol: str) -> list[Observation]:
+    """What the sweep noted, as observations. They are judged against what stands, and are no services of a report."""
+    return [refusal(endpoint, protocol) for endpoint in store.refusals(run.id)]
+
+
+def refusal(endpoint: Endpoint, protocol: str) -> Observation:
+    """That a port refuses connections: nothing but that."""
+    return Observation(
+        service=Service(endpoint=endpoint, protocol=protocol),
+        access=Access(reach=Verdict.REFUSED),
+        owner=Owner(grant=""),
+    )
