@@ -14,6 +14,8 @@ IMPLEMENTATION_CLASS_UID = "2.25.223453016129789984510822487912142375026"
 IMPLEMENTATION_VERSION_NAME = "LEADAPRON_010"
 """At most 16 characters (PS3.7 D.3.3.2)."""
 
+_ENDS_A_PATH = str.maketrans({character: f"%{ord(character):02X}" for character in "%?#"})
+
 _PR_GET_DUMPABLE, _PR_SET_DUMPABLE = 3, 4
 
 
@@ -26,7 +28,12 @@ def data_directory() -> Path:
 
 
 def default_store_url() -> str:
-    return f"sqlite:///{data_directory() / 'leadapron.db'}"
+    return sqlite_url(data_directory() / "leadapron.db")
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a SQLite file: what would end its path is percent-encoded, what a reader knows it by is not."""
+    return f"sqlite:///{str(path).translate(_ENDS_A_PATH)}"
 
 
 def make_private_directory(path: Path) -> Path:

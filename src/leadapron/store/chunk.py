@@ -6,7 +6,9 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from leadapron.errors import StoreError
 from leadapron.model import Endpoint
+from leadapron.store.codec import DAMAGED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +33,11 @@ class SweepChunk:
 
 
 def unpacked(packed: bytes, count: int) -> bytes:
-    """The inverse of `SweepChunk.packed` for a chunk of `count` targets."""
+    """The inverse of `SweepChunk.packed` for a chunk of `count` targets. Raises StoreError."""
     import numpy as np
 
-    bits = np.frombuffer(zlib.decompress(packed), dtype=np.uint8)
+    try:
+        bits = np.frombuffer(zlib.decompress(packed), dtype=np.uint8)
+    except zlib.error:
+        raise StoreError(f"a row of the store is not the chunk that was written; {DAMAGED}") from None
     return np.unpackbits(bits, count=count).tobytes()

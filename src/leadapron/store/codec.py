@@ -5,13 +5,21 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
+import json
 import types
 import typing
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, TypeVar
 
+from leadapron.errors import StoreError
+
 T = TypeVar("T")
+
+DAMAGED = "restore the store from a backup, or choose another with --store"
+
+_SCALARS: dict[Any, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (float, int), str: (str,)}
+"""What JSON gives back for each."""
 
 
 def dump(value: object) -> Any:
@@ -34,15 +42,26 @@ def dump(value: object) -> Any:
 
 
 def load(kind: type[T], value: Any) -> T:
-    """The inverse of `dump`."""
-    result: T = _load(kind, value)
+    """The inverse of `dump`. Raises StoreError for what `dump` did not make; no value is part of it."""
+    try:
+        result: T = _load(kind, value)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise StoreError(f"a row of the store is not the {kind.__name__} that was written; {DAMAGED}") from None
     return result
 
 
+def parse(text: str | bytes) -> Any:
+    """JSON of a row. Raises StoreError."""
+    try:
+        return json.loads(text)
+    except (RecursionError, ValueError):
+        raise StoreError(f"a row of the store is not JSON; {DAMAGED}") from None
+
+
 def _load(hint: Any, value: Any) -> Any:
-    if value is None:
-        return None
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if value is None:
+        return _expect(type(None) in arguments, value)
     if origin in (types.UnionType, typing.Union):
         options = [option for option in arguments if option is not type(None)]
         if set(options) == {IPv4Address, IPv6Address}:
@@ -57,4 +76,10 @@ def _load(hint: Any, value: Any) -> Any:
         return hint(value)
     if hint is dt.datetime:
         return dt.datetime.fromisoformat(value)
+    return _expect(hint not in _SCALARS or isinstance(value, _SCALARS[hint]), value)
+
+
+def _expect(holds: bool, value: Any) -> Any:
+    if not holds:
+        raise TypeError("not of the type that was written")
     return value

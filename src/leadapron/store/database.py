@@ -8,36 +8,53 @@ import sqlite3
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    NotSupportedError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 from leadapron.errors import StoreError
-from leadapron.store import tables
+from leadapron.store import codec, tables
+from leadapron.store.codec import DAMAGED
 
 BACKENDS = ("sqlite", "postgresql")
 SQLITE_MAGIC = b"SQLite format 3\0"
+EXAMPLE = "example: sqlite:////var/lib/leadapron/leadapron.db"
+
+_OUR_FAULT = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
+"""Errors of statements, not of the database."""
 
 
 def open_database(url: str, *, create: bool) -> sa.Engine:
-    """Open and migrate; if it is not there, create it (mode 0600, sidecars included) or not. Raises StoreError."""
+    """Open and migrate; if it is not there, create it (mode 0600, sidecars included) or not. Raises StoreError.
+
+    Without `create`, a SQLite file that cannot be written here is opened for reading, if its schema is current.
+    """
     parsed = _parse(url)
-    is_sqlite = parsed.get_backend_name() == "sqlite"
-    if is_sqlite and parsed.database:
-        _make_private(Path(parsed.database), create=create)
-    engine = _engine(parsed)
-    if is_sqlite:
-        sa.event.listen(engine, "connect", _prepare_sqlite)
+    file = Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
+    is_frozen = file is not None and not create and _is_frozen(file)
+    if file is not None:
+        _make_private(file, create=create, is_frozen=is_frozen)
+    engine = _engine(parsed, frozen=file if is_frozen else None)
     try:
         with engine.begin() as connection:
-            _migrate(connection)
+            _migrate(connection, is_frozen=is_frozen)
     except (DBAPIError, sqlite3.Error) as error:
         engine.dispose()
-        raise StoreError(f"{parsed.render_as_string()}: {_cause(error)}") from None
+        raise StoreError(f"{_place(parsed)}: {_cause(error)}") from None
     except StoreError:
         engine.dispose()
         raise
@@ -46,11 +63,18 @@ def open_database(url: str, *, create: bool) -> sa.Engine:
 
 
 def _say_what_failed(context: sa.engine.ExceptionContext) -> None:
-    """A full disk, a lock, a server that is gone: no fault of ours, and one line. The statement is not part of it."""
-    if isinstance(context.sqlalchemy_exception, OperationalError):
-        url = context.engine.url.render_as_string() if context.engine is not None else "the store"
-        text = str(context.original_exception).splitlines()[0]
-        raise StoreError(f"{url}: {text}; what was written before is kept: `leadapron audit --resume` goes on with it")
+    """A full disk, a lock, a damaged file, a server that is gone: no fault of ours, and one line. Neither the statement
+    nor its parameters are part of it."""
+    error = context.sqlalchemy_exception
+    if not isinstance(error, DatabaseError | InterfaceError) or isinstance(error, _OUR_FAULT):
+        return
+    place = _place(context.engine.url) if context.engine is not None else "the store"
+    raise StoreError(f"{place}: {str(context.original_exception).splitlines()[0]}{_advice(error)}")
+
+
+def _advice(error: DBAPIError) -> str:
+    """SQLite says of a damaged file, and of one that is none, no more than `DatabaseError`."""
+    return f"; {DAMAGED}" if type(error) is DatabaseError else ""
 
 
 def _parse(url: str) -> sa.URL:
@@ -59,22 +83,49 @@ def _parse(url: str) -> sa.URL:
         parsed = sa.make_url(url)
         backend = parsed.get_backend_name()
     except SQLAlchemyError:
-        raise StoreError("--store is no database URL; example: sqlite:////var/lib/leadapron/leadapron.db") from None
+        raise StoreError(f"--store is no database URL; {EXAMPLE}") from None
     if backend not in BACKENDS:
         raise StoreError(f"--store names a database of another kind; {' and '.join(BACKENDS)} are known")
+    if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise StoreError(f"--store names a database in memory, of which nothing would be left; {EXAMPLE}")
+    if backend == "sqlite" and (parsed.database or "").startswith("file:"):
+        raise StoreError(f"--store names a file: URI, where a path is needed; {EXAMPLE}")
     return parsed
 
 
-def _engine(url: sa.URL) -> sa.Engine:
+def _place(url: sa.URL) -> str:
+    """For messages: without a password, and a file as its path."""
+    is_file = url.get_backend_name() == "sqlite" and url.database
+    return str(url.database) if is_file else url.render_as_string()
+
+
+def _engine(url: sa.URL, *, frozen: Path | None) -> sa.Engine:
+    """`frozen`: the file, where it is only read."""
+    creator = {} if frozen is None else {"creator": lambda: _read_only(frozen)}
     try:
-        return sa.create_engine(url)
+        engine = sa.create_engine(url, hide_parameters=True, json_deserializer=codec.parse, **creator)
     except (ImportError, SQLAlchemyError):
         raise StoreError(
             f"{url.render_as_string()}: the Python driver for it is not installed; install it, or use sqlite"
         ) from None
+    if frozen is None and url.get_backend_name() == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+    return engine
 
 
-def _make_private(path: Path, *, create: bool) -> None:
+def _read_only(path: Path) -> sqlite3.Connection:
+    """Where nothing can be written there is no place for the shared memory of WAL: SQLite has to be told that the file
+    does not change. Not so where a log lies beside it, whose pages would be missed."""
+    mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
+    return sqlite3.connect(f"file:{quote(str(path.absolute()))}?{mode}", uri=True, check_same_thread=False)
+
+
+def _is_frozen(path: Path) -> bool:
+    """Whether the file is there, and cannot be written: read-only media, or the file of somebody else."""
+    return path.is_file() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+
+
+def _make_private(path: Path, *, create: bool, is_frozen: bool) -> None:
     """The database file with mode 0600; SQLite gives its sidecars the same. What is no database is left alone."""
     try:
         if create:
@@ -85,7 +136,8 @@ def _make_private(path: Path, *, create: bool) -> None:
             start = file.read(len(SQLITE_MAGIC))
         if start not in (b"", SQLITE_MAGIC):
             raise StoreError(f"{path} is not a store (no SQLite database); choose another with --store")
-        path.chmod(0o600)
+        if not is_frozen:
+            path.chmod(0o600)
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not create:
             raise StoreError(
@@ -105,7 +157,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _migrate(connection: sa.Connection) -> None:
+def _migrate(connection: sa.Connection, *, is_frozen: bool) -> None:
     """Bring the schema up to date. Raises StoreError when it is from a newer version, or of something else."""
     with _migrations() as directory:
         config = Config()
@@ -120,6 +172,8 @@ def _migrate(connection: sa.Connection) -> None:
             raise StoreError("--store names the database of something else; give it one of its own")
         if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
             raise StoreError("the store was written by a newer version; update leadapron, or choose another --store")
+        if is_frozen:
+            raise StoreError("the store is of an earlier version, and cannot be written here; copy it to where it can")
         command.upgrade(config, "head")
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from ipaddress import ip_address
 from typing import Any
 
 import sqlalchemy as sa
@@ -193,8 +192,7 @@ class Store:
         """Sorted."""
         query = sa.select(tables.refusals).where(tables.refusals.c.run_id == run_id)
         with self._engine.connect() as connection:
-            rows = connection.execute(query)
-            found = [Endpoint(address=ip_address(row.address), port=row.port) for row in rows]
+            found = [_endpoint(row) for row in connection.execute(query)]
         return sorted(found, key=_order)
 
     # -- attempts ------------------------------------------------------------------------------------------------------
@@ -325,13 +323,13 @@ def _upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any
 def _standing(connection: sa.Connection, run: Run) -> list[Finding]:
     table, runs = tables.findings, tables.runs
     query = (
-        sa.select(table.c.data)
+        sa.select(table.c.key, table.c.data)
         .join(runs, runs.c.id == table.c.run_id)
         .where(table.c.vantage_kind == run.vantage.kind.value, table.c.run_id != run.id)
         .where(runs.c.started_at <= run.started_at.isoformat())
         .order_by(runs.c.started_at, table.c.sequence)
     )
-    latest = {finding["key"]: finding for finding in connection.execute(query).scalars()}
+    latest = {row.key: row.data for row in connection.execute(query)}
     return [codec.load(Finding, data) for data in latest.values()]
 
 
@@ -354,7 +352,8 @@ def _place(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _endpoint(row: Any) -> Endpoint:
-    return Endpoint(address=ip_address(row.address), port=row.port, name=row.name)
+    place = {"address": row.address, "port": row.port, "name": getattr(row, "name", "")}
+    return codec.load(Endpoint, place)
 
 
 def _order(endpoint: Endpoint) -> tuple[int, int, int]:
