@@ -1,5 +1,7 @@
 """Opening a run, and opening it again."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterable
 from ipaddress import ip_address
@@ -13,6 +15,7 @@ from leadapron.errors import InputError
 from leadapron.model import Address, Reason, Run, Stage, Unknown
 from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Options
+from leadapron.scope.audit_log import AuditLog
 from leadapron.scope.decision import Denial, Denied
 from leadapron.store.store import Store
 from scope_file import write_scope
@@ -115,3 +118,41 @@ def test_infrastructure_that_could_be_any_target_lets_no_run_begin(
 
     with Store.open(url) as store:
         assert len(store.runs()) == int(resume)
+
+
+@pytest.mark.parametrize("broken", ["directory", "log"])
+def test_a_run_that_cannot_be_logged_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise {
+            "directory": OSError(30, "Read-only file system"),
+            "log": InputError("audit.jsonl: Read-only file system"),
+        }[broken]
+
+    monkeypatch.setenv("LEADAPRON_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(
+        *{"directory": (pipeline_run, "make_private_directory"), "log": (AuditLog, "open")}[broken], refuse
+    )
+    scope = write_scope(tmp_path / "scope.toml", networks=["127.0.0.8/32"], ports=[104])
+    url = f"sqlite:///{tmp_path / 's.db'}"
+    Store.open(url).close()
+
+    with pytest.raises(InputError, match="Read-only file system"):
+        pipeline_run.audit_scope(scope, url=url, resume=False, options=Options(), progress=Silent())
+
+    with Store.open(url) as store:
+        assert store.runs() == []
+
+
+def test_a_run_names_the_catalogue_that_it_was_judged_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEADAPRON_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(Audit, "execute", lambda audit: audit.run_)
+    scope = write_scope(tmp_path / "scope.toml", networks=["127.0.0.8/32"], ports=[104])
+    url = f"sqlite:///{tmp_path / 's.db'}"
+    named = []
+    for version in ("first", "second"):
+        monkeypatch.setattr(pipeline_run, "catalogue_version", lambda version=version: version)
+        pipeline_run.audit_scope(scope, url=url, resume=version == "second", options=Options(), progress=Silent())
+        with Store.open(url) as store:
+            named.append(store.run().catalogue)
+
+    assert named == ["first", "second"]

@@ -382,3 +382,5 @@ class Run:
     method: Method | None = None
     """None: not known"""
     pins: tuple[Pin, ...] = ()
+    catalogue: str = ""
+    """SHA-256 of the controls that it was judged by; "": not known"""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from leadapron import __version__
+from leadapron.assess.catalogue import catalogue_version
 from leadapron.errors import InputError
 from leadapron.model import Finding, Method, Pin, Run, Stage, Unknown
 from leadapron.net.resolve import resolve
@@ -34,7 +35,7 @@ def audit_scope(
     scope = load_scope(path)
     with Store.open(url) as store:
         method = _method(scope, options)
-        run = _resumed(store, scope) if resume else _new(store, scope, method)
+        run = _resumed(store, scope) if resume else _new(scope, method)
         directory = _directory(run)
         stop_file = directory / "stop"
         gate = Gate(scope, pins={pin.name: pin.addresses for pin in run.pins if pin.addresses})
@@ -42,7 +43,9 @@ def audit_scope(
             Unknown(endpoint=pin.name, stage=Stage.CONNECT, reason=pin.reason) for pin in run.pins if pin.reason
         ]
         with contextlib.closing(AuditLog.open(directory / "audit.jsonl")) as audit_log:
-            store.update_method(run.id, method)
+            if not resume:  # only now: a run that cannot be logged leaves no trace of one
+                store.create_run(run, permutation_key=secrets.token_hex(16))
+            store.update_method(run.id, method, catalogue_version())
             stop_file.unlink(missing_ok=True)  # only now: until the log is ours it may be meant for another process
             for pin in run.pins:
                 audit_log.write("name", name=pin.name, addresses=[str(address) for address in pin.addresses])
@@ -84,11 +87,12 @@ def _method(scope: Scope, options: Options) -> Method:
     )
 
 
-def _new(store: Store, scope: Scope, method: Method) -> Run:
+def _new(scope: Scope, method: Method) -> Run:
+    """A run that is not in the store yet."""
     pins = _pins(scope)
     _check_infrastructure(scope, pins)
     now = dt.datetime.now(dt.UTC)
-    run = Run(
+    return Run(
         id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
         kind="audit",
         scope_id=scope.id,
@@ -99,9 +103,8 @@ def _new(store: Store, scope: Scope, method: Method) -> Run:
         ports=scope.ports.dicom,
         method=method,
         pins=pins,
+        catalogue=catalogue_version(),
     )
-    store.create_run(run, permutation_key=secrets.token_hex(16))
-    return run
 
 
 def _pins(scope: Scope) -> tuple[Pin, ...]:

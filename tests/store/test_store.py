@@ -134,6 +134,16 @@ def test_everything_comes_back_as_it_went_in(store: Store) -> None:
         store.run("other")
 
 
+def test_a_run_of_an_earlier_version_names_no_catalogue(store: Store) -> None:
+    store.create_run(replace(run(1), catalogue="ab"), "00")
+    assert store.run().catalogue == "ab"
+
+    with store._engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE runs SET data = json_remove(data, '$.catalogue')")
+
+    assert store.run() == run(1)
+
+
 def test_progress_is_merged_and_counted_once(store: Store) -> None:
     store.create_run(run(1), "00")
     for start, stop in ((0, 10), (20, 30), (10, 20), (0, 10), (50, 60)):

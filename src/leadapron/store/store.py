@@ -67,9 +67,9 @@ class Store:
             run_id, status=status.value, why=why, finished_at=finished_at.isoformat(), audit_head=audit_head
         )
 
-    def update_method(self, run_id: str, method: Method) -> None:
-        """A run that goes on may do so under another budget: the report names the last."""
-        self._change_run(run_id, method=codec.dump(method))
+    def update_method(self, run_id: str, method: Method, catalogue: str) -> None:
+        """A run that goes on may do so under another budget, and another catalogue: the report names the last."""
+        self._change_run(run_id, method=codec.dump(method), catalogue=catalogue)
 
     def update_totals(self, run_id: str, endpoints_tried: int, endpoints_reached: int) -> None:
         self._change_run(run_id, endpoints_tried=endpoints_tried, endpoints_reached=endpoints_reached)
