@@ -7,12 +7,14 @@ import datetime as dt
 import json
 import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from command_line import leadapron, start, wait_for
+from command_line import environment, leadapron, start, wait_for
 
 from leadapron.cli.audit import exit_code
 from leadapron.lab.archive import made_up
@@ -149,6 +151,66 @@ def test_a_mistake_beats_what_would_have_been_found(scope: Path, tmp_path: Path)
 
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("full", [[], ["--full"]])
+def test_how_to_go_on_repeats_what_was_asked_for(tmp_path: Path, full: list[str]) -> None:
+    scope = write_scope(tmp_path / "scope.toml", networks=["127.88.77.0/27"], ports=[9])
+    scope.write_text(scope.read_text().replace("5000", "2"))
+    process = start(tmp_path, "audit", "scope.toml", *full)
+    wait_for(lambda: any(map(in_use, tmp_path.glob("data/runs/*/audit.jsonl"))), "audit under way")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+
+    assert err.splitlines()[-1] == " ".join(["  leadapron audit --resume", *full, "scope.toml"])
+
+
+FAILING = """
+import sys
+from leadapron.errors import StoreError
+from leadapron.store.store import Store
+def fail(self, *_, **__):
+    raise StoreError("the disk is full")
+setattr(Store, sys.argv[1], fail)
+sys.argv = ["leadapron", *sys.argv[2:]]
+from leadapron.cli.main import run
+run()
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "code"), [("create_run", 2), ("record_chunks", 3), ("record_attempt", 3), ("observations", 3)]
+)
+def test_a_store_that_fails_is_a_mistake_only_before_anything_was_touched(
+    scope: Path, tmp_path: Path, method: str, code: int
+) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", FAILING, method, "audit", str(scope), "--quiet"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment(tmp_path),
+        timeout=60,
+    )
+
+    assert (result.returncode, result.stdout) == (code, "")
+    first, *more = result.stderr.splitlines()
+    assert first == "the disk is full"
+    if code == 2:
+        assert more == []
+    elif method == "observations":
+        assert more == [f"The run is kept: leadapron show {next((tmp_path / 'data' / 'runs').iterdir()).name}"]
+    else:
+        assert more[-1] == f"  leadapron audit --resume {scope}"
+
+
+def test_a_result_that_cannot_be_written_does_not_make_a_run_untouched(scope: Path, tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = start(tmp_path, "audit", scope, "--quiet", stdout=full)
+        _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 3
+    assert err.startswith("stdout: No space left on device; the result is not whole\nThe run is kept: leadapron show ")
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT, signal.SIGINT]])

@@ -10,7 +10,9 @@ import pytest
 from command_line import leadapron, start, wait_for
 
 from leadapron.cli import demo as module
+from leadapron.lab import estate
 from leadapron.scope.audit_log import in_use
+from leadapron.settings import sqlite_url
 
 
 @pytest.mark.parametrize("name", ["file", "file/below"])
@@ -65,12 +67,19 @@ def test_a_difference_from_the_truth_is_named_and_exits_with_3(
         "unknown": None,
     }
 
-    code = module._compare_and_report(f"sqlite:///{directory / 'demo.db'}", directory, [truth])
+    url = sqlite_url(directory / "demo.db")
+    code = module._compare_and_report(url, directory, [truth], json=False)
 
     out, err = capsys.readouterr()
     assert code == 3
     assert "(open archive): list is proven, in truth refused" in err
     assert "The audit missed the truth." in out
+
+    assert module._compare_and_report(url, directory, [truth], json=True) == 3
+
+    told = json.loads(capsys.readouterr().out)
+    assert not told["found_the_truth"]
+    assert "(open archive): list is proven, in truth refused" in told["differences"][0]
 
 
 def estates() -> set[int]:
@@ -90,13 +99,69 @@ def _parent(process: Path) -> int:
 
 
 def test_a_seed_that_makes_no_estate_is_one_line(tmp_path: Path) -> None:
-    from leadapron.cli.demo import MAX_SEED
-    from leadapron.lab import estate
-
-    assert MAX_SEED == estate.MAX_SEED
-    for seed in (-1, MAX_SEED + 1):
+    assert module.MAX_SEED == estate.MAX_SEED
+    for seed in (-1, module.MAX_SEED + 1):
         result = leadapron(tmp_path, "demo", "--seed", str(seed))
 
         assert result.returncode == 2
         assert len(result.stderr.splitlines()) == 1
         assert "--seed" in result.stderr
+
+
+def test_its_files_are_known_by_the_first_line_of_its_scope() -> None:
+    assert estate.scope([104], "2026-11-01", "2026-11-02").splitlines()[0] == module.OWN_LINE
+
+
+def test_json_is_all_of_stdout_and_each_demo_begins_anew_in_any_directory(tmp_path: Path) -> None:
+    name = "sp ace?x#y%20"
+    for _ in range(2):
+        result = leadapron(tmp_path, "demo", "--output", name, "--json", "--quiet")
+
+        assert (result.returncode, result.stderr) == (0, "")
+        told = json.loads(result.stdout)
+        assert (told["found_the_truth"], told["differences"]) == (True, [])
+        assert told["directory"] == str(tmp_path / name)
+        assert {finding["status"] for finding in told["report"]["findings"]} == {"new"}
+    assert {path.name for path in (tmp_path / name).iterdir()} == {
+        "scope.toml",
+        "demo.db",
+        "report.html",
+        "report.json",
+    }
+
+
+@pytest.mark.parametrize("name", ["scope.toml", "report.html", "demo.db", "report.json"])
+@pytest.mark.parametrize("kind", ["file", "link", "folder"])
+def test_what_no_demo_wrote_is_left_alone(tmp_path: Path, name: str, kind: str) -> None:
+    mine = tmp_path / "here" / name
+    mine.parent.mkdir()
+    if kind == "folder":
+        mine.mkdir()
+    elif kind == "link":
+        mine.symlink_to(tmp_path / "elsewhere")
+    else:
+        mine.write_text("version = 1\n")
+
+    result = leadapron(tmp_path, "demo", "--output", "here")
+
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == f"{mine.parent}: holds a {name} that no demo wrote; name another directory with --output\n"
+    assert list(mine.parent.iterdir()) == [mine]
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_files_of_an_earlier_demo_are_replaced_private_and_no_link_is_followed(tmp_path: Path) -> None:
+    directory = tmp_path / "leadapron-demo"
+    directory.mkdir()
+    (tmp_path / "elsewhere").write_text("mine")
+    (directory / "scope.toml").write_text(f"{module.OWN_LINE}\n")
+    (directory / "demo.db").symlink_to(tmp_path / "elsewhere")
+    (directory / "report.html").symlink_to(tmp_path / "elsewhere")
+    (directory / "report.json").write_text("old")
+    for path in directory.iterdir():
+        path.chmod(0o644)
+
+    assert leadapron(tmp_path, "demo", "--quiet").returncode == 0
+
+    assert (tmp_path / "elsewhere").read_text() == "mine"
+    assert {(path.is_symlink(), path.stat().st_mode & 0o777) for path in directory.iterdir()} == {(False, 0o600)}

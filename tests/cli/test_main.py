@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pty
 import re
@@ -292,6 +293,142 @@ def on_terminal(folder: Path, *arguments: str, **changes: str) -> str:
         process.wait(60)
     os.close(ours)
     return written.decode()
+
+
+def test_the_help_keeps_its_last_full_stop(here: Run) -> None:
+    assert here().stderr == here("--help").stdout
+    assert here("scope").stderr == here("scope", "--help").stdout
+    assert here("scope").stderr.endswith("as rules of a firewall.\n")
+
+
+def break_show(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def broken(_url: str, _run: str | None) -> None:
+        secret = "the value of a local"  # noqa: F841
+        raise error
+
+    monkeypatch.setattr("leadapron.report.load.load_view", broken)
+
+
+@pytest.mark.parametrize("debug", [[], ["--debug"]])
+def test_a_fault_of_ours_is_one_line_without_what_it_held(
+    here: Run, monkeypatch: pytest.MonkeyPatch, debug: list[str]
+) -> None:
+    monkeypatch.setattr("logging.basicConfig", lambda level, **_: logging.getLogger().setLevel(level))
+    error = ExceptionGroup("DOE^JOHN", [ValueError("DOE^JANE")])
+    error.__cause__ = KeyError("DOE^JIM")
+    break_show(monkeypatch, error)
+
+    level = logging.getLogger().level
+    result = here(*debug, "show")
+    logging.getLogger().setLevel(level)
+
+    assert (result.returncode, result.stdout) == (3, "")
+    *traced, last = result.stderr.splitlines()
+    assert last.startswith("not finished: a fault of ours, ExceptionGroup at leadapron/cli/show.py:")
+    assert "DOE" not in result.stderr
+    assert "the value of a local" not in result.stderr.replace('secret = "the value of a local"', "")
+    if debug:
+        assert [line for line in traced if not line.startswith(" ")] == [
+            "builtins.ExceptionGroup",
+            "behind it:",
+            "builtins.ValueError",
+            "behind it:",
+            "builtins.KeyError",
+        ]
+    else:
+        assert traced == []
+
+
+def test_an_error_of_the_system_names_its_file_and_is_no_result(here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_show(monkeypatch, OSError(5, "Input/output error", "/the/disk"))
+
+    result = here("show")
+
+    assert result.returncode == 3
+    assert result.stderr == "/the/disk: Input/output error; not finished, what was written before is kept\n"
+
+
+def test_an_interrupt_is_a_stop(here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_show(monkeypatch, KeyboardInterrupt())
+
+    assert here("show").returncode == 3
+
+
+PRINTING = [
+    ["show"],
+    ["show", "--json"],
+    ["report"],
+    ["report", "--format", "csv"],
+    ["--help"],
+    ["--version"],
+    ["purge", "--older-than", "90d"],
+    ["scope", "check", "scope.toml"],
+]
+
+
+def redirected(folder: Path, arguments: list[str], how: str) -> subprocess.CompletedProcess[str]:
+    store_run(folder)
+    write_scope(folder / "scope.toml", networks=["127.88.0.1/32"], ports=[9])
+    shell = f'exec "$0" -m leadapron "$@" {how}'
+    return subprocess.run(
+        ["/bin/sh", "-c", shell, sys.executable, *arguments],
+        check=False,
+        cwd=folder,
+        env=environment(folder),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("arguments", PRINTING)
+def test_a_closed_stdout_is_a_reader_that_never_was(tmp_path: Path, arguments: list[str]) -> None:
+    result = redirected(tmp_path, arguments, ">&-")
+
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("arguments", PRINTING)
+def test_a_full_disk_under_stdout_is_one_line(tmp_path: Path, arguments: list[str]) -> None:
+    result = redirected(tmp_path, arguments, "> /dev/full")
+
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith("stdout: No space left on device")
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("how", ["2>&-", "2> /dev/full", "<&- >&- 2>&-"])
+def test_nobody_has_to_hear_a_mistake(tmp_path: Path, how: str) -> None:
+    assert redirected(tmp_path, ["show", "nosuch"], how).returncode == 2
+
+
+def test_the_number_of_a_closed_stream_is_not_given_to_the_store(tmp_path: Path) -> None:
+    store_run(tmp_path)
+    before = (tmp_path / "data" / "leadapron.db").read_bytes()
+
+    result = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$0" -m leadapron show nosuch <&- >&- 2>&-', sys.executable],
+        check=False,
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        timeout=60,
+    )
+
+    assert result.returncode == 2
+    assert (tmp_path / "data" / "leadapron.db").read_bytes() == before
+
+
+def test_a_reader_of_the_help_that_leaves_is_no_error(tmp_path: Path) -> None:
+    process = start(tmp_path, "--help")
+    assert process.stdout is not None
+    process.stdout.close()
+
+    assert process.stderr is not None
+    with process.stderr as said:
+        assert said.read() == ""
+    assert process.wait(60) == 0
 
 
 def test_questions_can_be_stopped(tmp_path: Path) -> None:

@@ -92,3 +92,16 @@ def test_a_run_that_has_ended_is_not_stopped(tmp_path: Path, run: str) -> None:
     assert result.returncode == 2
     assert result.stderr == "run run-1 is complete; nothing to stop here\n"
     assert not (tmp_path / "data" / "runs" / "run-1" / "stop").exists()
+
+
+def test_without_a_name_it_is_the_latest_run_that_is_running(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        store_run(tmp_path, number, status=RunStatus.RUNNING, days_old=10 - number)
+    runs = tmp_path / "data" / "runs"
+    with AuditLog.open(runs / "run-1" / "audit.jsonl"), AuditLog.open(runs / "run-2" / "audit.jsonl"):
+        told = json.loads(leadapron(tmp_path, "stop", "--json").stdout)
+        named = leadapron(tmp_path, "stop", "run-3")
+
+    assert told == {"run": "run-2", "stopping": True}
+    assert [path.parent.name for path in runs.glob("*/stop")] == ["run-2"]
+    assert named.returncode == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leadapron.cli.options import JsonOption, QuietOption, StoreOption
+from leadapron.cli.output import say
+from leadapron.errors import LeadApronError
 from leadapron.model import Finding, Run, RunStatus, Severity
 
 if TYPE_CHECKING:
     from leadapron.pipeline import Options
 
 EXIT_FINDINGS, EXIT_INCOMPLETE = 1, 3
+
+
+class Ended(LeadApronError):  # noqa: N818 - not a mistake of the user
+    """A run that had begun did not come to its end, or its result could not be shown: exit code 3, not 2."""
 
 
 def audit_command(
@@ -34,19 +39,34 @@ def audit_command(
     quiet: QuietOption = False,
 ) -> None:
     from leadapron.pipeline import Options
+    from leadapron.settings import default_store_url
 
-    hint = (
-        f"To go on{', with the same --store' if store else ''}:\n  leadapron audit --resume {shlex.quote(str(scope))}"
-    )
+    url, hint = store or default_store_url(), _how_to_go_on(scope, store=store, full=full)
     try:
-        run, findings = audit(scope, store=store, resume=resume, options=Options(full=full), json=json, quiet=quiet)
+        run, findings = audit(scope, url=url, resume=resume, options=Options(full=full), quiet=quiet)
     except KeyboardInterrupt:
-        typer.echo(f"\nStopped at once; what was measured is kept. {hint}", err=True)
-        raise typer.Exit(EXIT_INCOMPLETE) from None
+        raise Ended(f"\nStopped at once; what was measured is kept. {hint}") from None
+    except Ended as ended:
+        raise Ended(f"{ended}\nNot finished; what was measured is kept. {hint}") from None
+    _show(url, run, json=json)
     if run.status in (RunStatus.STOPPED, RunStatus.INCOMPLETE):
-        with contextlib.suppress(BrokenPipeError):
-            typer.echo(f"Not finished; what was measured is kept. {hint}", err=True)
+        say(f"Not finished; what was measured is kept. {hint}")
     raise typer.Exit(exit_code(run, findings, fail_on))
+
+
+def _how_to_go_on(scope: Path, *, store: str | None, full: bool) -> str:
+    """A URL may hold a password, and is not repeated."""
+    command = f"leadapron audit --resume {'--full ' if full else ''}{shlex.quote(str(scope))}"
+    return f"To go on{', with the same --store' if store else ''}:\n  {command}"
+
+
+def _show(url: str, run: Run, *, json: bool) -> None:
+    from leadapron.cli.show import print_run
+
+    try:
+        print_run(url, run.id, json=json)
+    except LeadApronError as error:
+        raise Ended(f"{error}\nThe run is kept: leadapron show {run.id}") from None
 
 
 def exit_code(run: Run, findings: Sequence[Finding], fail_on: Severity) -> int:
@@ -62,23 +82,15 @@ def exit_code(run: Run, findings: Sequence[Finding], fail_on: Severity) -> int:
     return EXIT_FINDINGS if any(severe) else 0
 
 
-def audit(
-    scope_path: Path,
-    *,
-    store: str | None,
-    resume: bool,
-    options: Options,
-    json: bool,
-    quiet: bool,
-) -> tuple[Run, list[Finding]]:
-    """Run one audit and print its result."""
+def audit(scope_path: Path, *, url: str, resume: bool, options: Options, quiet: bool) -> tuple[Run, list[Finding]]:
+    """Run one audit. Raises InputError or StoreError before anything was touched, Ended afterwards."""
     from leadapron.cli.progress import TerminalProgress
-    from leadapron.cli.show import print_run
     from leadapron.pipeline_run import audit_scope
-    from leadapron.settings import default_store_url
 
-    url = store or default_store_url()
     with TerminalProgress(quiet=quiet) as progress:
-        run, findings = audit_scope(scope_path, url=url, resume=resume, options=options, progress=progress)
-    print_run(url, run.id, json=json)
-    return run, findings
+        try:
+            return audit_scope(scope_path, url=url, resume=resume, options=options, progress=progress)
+        except LeadApronError as error:
+            if not progress.has_begun:
+                raise
+            raise Ended(str(error)) from None

@@ -13,10 +13,11 @@ from typing import Annotated
 import typer
 
 from leadapron import __version__
-from leadapron.cli.audit import audit_command
+from leadapron.cli import failure
+from leadapron.cli.audit import Ended, audit_command
 from leadapron.cli.demo import demo_command
 from leadapron.cli.init import init_command
-from leadapron.cli.output import never_fail_to_encode
+from leadapron.cli.output import broken_stdout, make_ready, say
 from leadapron.cli.purge import purge_command
 from leadapron.cli.report import report_command
 from leadapron.cli.scope import scope_app
@@ -26,6 +27,8 @@ from leadapron.errors import LeadApronError
 from leadapron.settings import protect_process
 
 EXIT_ERROR, EXIT_STOPPED = 2, 3
+INTERRUPTED = 130
+"""What typer makes of a Ctrl-C."""
 
 USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 """UsageError of click, which typer carries inside in some versions and exports in none."""
@@ -72,26 +75,45 @@ def _options(
 
 def run() -> None:
     """The entry point."""
-    never_fail_to_encode()
+    make_ready()
     sys.exit(_exit_code())
 
 
 def _exit_code() -> int:
     try:
-        return app(prog_name="leadapron", standalone_mode=False) or 0
+        code = app(prog_name="leadapron", standalone_mode=False) or 0
     except USAGE_ERROR as error:
-        typer.echo(_usage(error), err=True)
-    except LeadApronError as error:
-        typer.echo(str(error), err=True)
-    except typer.Abort:
-        typer.echo("\nStopped; nothing was written.", err=True)
+        say(_usage(error))
+    except Ended as ended:
+        say(str(ended))
         return EXIT_STOPPED
+    except LeadApronError as error:
+        say(str(error))
+    except (typer.Abort, KeyboardInterrupt):
+        say("\nStopped; nothing was written.")
+        return EXIT_STOPPED
+    except SystemExit:  # of typer, for a pipe that broke: under the help, or somewhere it should not
+        return EXIT_STOPPED if broken_stdout() is None else 0
+    except Exception as error:  # noqa: BLE001 - the last boundary: a traceback would hold values, and exit with 1
+        return _failed(error)
+    else:
+        return EXIT_STOPPED if code == INTERRUPTED else code
     return EXIT_ERROR
+
+
+def _failed(error: Exception) -> int:
+    if isinstance(error, OSError) and (why := broken_stdout()) is not None:
+        say(f"stdout: {why}")
+        return EXIT_ERROR
+    if logging.getLogger().isEnabledFor(logging.DEBUG):
+        say("\n".join(failure.trace(error)))
+    say(failure.in_one_line(error))
+    return EXIT_STOPPED
 
 
 def _usage(error: typer.BadParameter) -> str:
     """One line; or the help, which is shown to those who give nothing."""
-    message = error.format_message().replace("Value error, ", "").removesuffix(".")
+    message = error.format_message().replace("Value error, ", "")
     if error.ctx is None or "\n" in message:
         return message
-    return f"{error.ctx.command_path}: {message}; see {error.ctx.command_path} --help"
+    return f"{error.ctx.command_path}: {message.removesuffix('.')}; see {error.ctx.command_path} --help"

@@ -51,6 +51,11 @@ class TerminalProgress:
         if self._bars is not None:
             self._bars.stop()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a stage began: from there on something may have been touched."""
+        return bool(self._phase)
+
     def begin(self, phase: str, total: int, done: int) -> None:
         self._phase, self._total, self._done = phase, total, done
         self._began = self._last_line = time.monotonic()
@@ -96,5 +101,5 @@ class TerminalProgress:
         try:
             sys.stderr.write(f"{text}\n")
             sys.stderr.flush()
-        except BrokenPipeError:  # who read it is gone; the audit is not
+        except OSError:  # who read it is gone, or has no room; the audit is not
             self._quiet = True

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from leadapron.cli.options import JsonOption, StoreOption
+from leadapron.cli.output import say, while_read
 from leadapron.errors import InputError
 from leadapron.model import Run, RunStatus
 from leadapron.scope.audit_log import in_use
@@ -36,16 +37,17 @@ def purge_command(
         running = [run for run in old if in_use(data_directory() / "runs" / run.id / "audit.jsonl")]
         going = [run for run in old if run not in running]
         for line in _lines(going, running, before):
-            typer.echo(line, err=True)
+            say(line)
         done = bool(going) and not dry_run and (yes or _confirmed())
         if done:
             opened.purge(before, keep=[run.id for run in running])
             for run in going:
                 shutil.rmtree(data_directory() / "runs" / run.id, ignore_errors=True)
-    if json:
-        typer.echo(json_module.dumps({"runs": [run.id for run in going], "deleted": done}))
-    else:
-        typer.echo(_outcome(len(going), done=done))
+    with while_read():
+        if json:
+            typer.echo(json_module.dumps({"runs": [run.id for run in going], "deleted": done}))
+        else:
+            typer.echo(_outcome(len(going), done=done))
 
 
 def _lines(going: Sequence[Run], running: Sequence[Run], before: dt.datetime) -> Iterator[str]:
@@ -61,7 +63,7 @@ def _lines(going: Sequence[Run], running: Sequence[Run], before: dt.datetime) ->
 
 def _confirmed() -> bool:
     """Asked on stderr: stdout is for the result."""
-    typer.echo("Delete them? [y/N]: ", nl=False, err=True)
+    say("Delete them? [y/N]: ", end="")
     answer = sys.stdin.readline()
     if not answer:
         raise InputError("nobody answered, and nothing was deleted; --yes deletes without asking")

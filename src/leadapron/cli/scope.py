@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leadapron.cli.options import JsonOption
-from leadapron.cli.output import while_read
+from leadapron.cli.output import say, while_read
 
 if TYPE_CHECKING:
     from leadapron.model import Address
@@ -99,7 +99,7 @@ def _pins(scope: Scope, *, resolve: bool) -> dict[str, tuple[Address, ...]]:
         return {}
     pins, failures = ask(scope.names)
     for failure in failures:
-        typer.echo(f"{failure.endpoint} has no address: {failure.reason}", err=True)
+        say(f"{failure.endpoint} has no address: {failure.reason}")
     return pins
 
 
