@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from leadapron.cli.output import say
+
+if TYPE_CHECKING:
+    from leadapron.errors import InputError
+
 DAYS = 90
 """How long a grant is proposed to hold."""
+SHORT = 60
+"""Characters of an answer that a mistake repeats."""
 
 TEMPLATE = """\
 # What Lead Apron may touch. Every key: docs/scope.md. Check it with: leadapron scope check {path}
@@ -75,6 +83,16 @@ allow = []
 
 Answers = dict[str, Any]
 
+_SAMPLES: Answers = {
+    "contact": "x",
+    "email": "x@hospital.example",
+    "owner": "x",
+    "granted_by": "x",
+    "reference": "x",
+    "names": ["pacs.hospital.example"],
+}
+"""Answers that load, in place of those that are needed and were not given yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -119,18 +137,29 @@ def init_command(
 
 
 def write_scope(path: Path, options: Answers, *, ask: bool) -> None:
-    """Complete `options` (None: not given) by asking or by defaults, and write the file. Raises InputError or
-    ScopeErrors; then nothing is written."""
+    """Complete `options` (None: not given) by asking or by defaults, and write the file. Raises InputError; then nothing
+    is written."""
     from leadapron.cli.report import write_private
-    from leadapron.errors import InputError
-    from leadapron.scope.read import parse_scope
 
-    if path.exists():
+    _expect_place(path)
+    answers = _complete(options, ask=ask)
+    if (mistake := _mistake(answers)) is not None:
+        raise mistake
+    write_private(path, render(answers, path), force=False)
+    say(f"{path} is written. Next: leadapron scope check {path}")
+
+
+def _expect_place(path: Path) -> None:
+    """Before anything is asked: else the answers would be lost. Raises InputError."""
+    from leadapron.errors import InputError
+
+    folder = path.absolute().parent
+    if os.path.lexists(path):
         raise InputError(f"{path} exists already; name another file, or move it away")
-    text = render(_complete(options, ask=ask), path)
-    parse_scope(text.encode(), path, today=_today())
-    write_private(path, text, force=False)
-    typer.echo(f"{path} is written. Next: leadapron scope check {path}", err=True)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no directory; make it first, or name another file")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"{folder} cannot be written; name another file")
 
 
 def render(answers: dict[str, Any], path: Path) -> str:
@@ -149,43 +178,79 @@ def _today() -> dt.date:
 
 
 def _complete(options: Answers, *, ask: bool) -> Answers:
+    """What is given is read before anything is asked: a mistake in an option costs no answers."""
     from leadapron.errors import InputError
 
     answers: Answers = {}
     for question in _questions():
-        given, default = options.get(question.key), question.default(answers)
-        if given is not None:
-            answers[question.key] = _read_option(question, given)
-        elif ask:
-            answers[question.key] = _prompt(question, default)
+        if (given := options.get(question.key)) is not None:
+            answers[question.key] = _read_option(question, given, answers)
+    for question in _questions():
+        if question.key in answers:
+            continue
+        default = question.default(_filled(answers))
+        if ask:
+            answers[question.key] = _prompt(question, default, answers)
         elif default is None:
             raise InputError(f"{question.option} is missing; give it, or leave out --yes to be asked")
-        else:
-            answers[question.key] = default
-    return answers
+    return _filled(answers)
 
 
-def _read_option(question: Question, given: str | list[str]) -> Any:
+def _filled(answers: Answers) -> Answers:
+    """In the order of the questions, with defaults, or samples that load, for what was not answered yet."""
+    filled: Answers = {}
+    for question in _questions():
+        default = question.default(filled)
+        filled[question.key] = answers.get(question.key, _SAMPLES.get(question.key) if default is None else default)
+    return filled
+
+
+def _read_option(question: Question, given: str | list[str], answers: Answers) -> Any:
     from leadapron.errors import InputError
 
     try:
-        return question.read(given if isinstance(given, str) else ",".join(given))
+        return _read(question, given if isinstance(given, str) else ",".join(given), answers)
     except ValueError as error:
         raise InputError(f"{question.option}: {error}") from None
 
 
-def _prompt(question: Question, default: Any | None) -> Any:
+def _read(question: Question, text: str, answers: Answers) -> Any:
+    """The answer, which goes together with those before it. Raises ValueError: what is wrong with what, what to do."""
+    try:
+        value = question.read(text)
+    except ValueError as error:
+        subject = repr(text) if text.strip() and len(text) <= SHORT and text.isprintable() else "this"
+        raise ValueError(f"{subject} {error}" if str(error).startswith("is ") else str(error)) from None
+    if (mistake := _mistake(_filled({**answers, question.key: value}))) is not None:
+        raise ValueError(str(mistake))
+    return value
+
+
+def _mistake(answers: Answers) -> InputError | None:
+    """What the reader of scope files says of a file of these answers. It has no line yet."""
+    from leadapron.errors import InputError, ScopeErrors
+    from leadapron.scope.read import parse_scope
+
+    path = Path("scope.toml")
+    try:
+        parse_scope(render(answers, path).encode(), path, today=_today())
+    except ScopeErrors as found:
+        return InputError("; ".join(f"{error.problem}; {error.remedy}" for error in found.errors))
+    return None
+
+
+def _prompt(question: Question, default: Any | None, answers: Answers) -> Any:
     """Ask until the answer can be used. An empty answer takes the default."""
 
     def read(text: str) -> Any:
         try:
-            return question.read(text)
+            return _read(question, text, answers)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
 
     shown = ", ".join(default) if isinstance(default, list) else default
     return typer.prompt(
-        question.text,
+        f"{question.text} (empty: none)" if shown == "" else question.text,
         default=None if shown is None else str(shown),
         show_default=bool(shown),
         value_proc=read,
@@ -224,14 +289,12 @@ def _questions() -> list[Question]:
         ),
         Question("owner", "--owner", "Whose systems these are", parse.line, required),
         Question("basis", "--basis", f"Basis ({', '.join(bases)})", choice(bases), lambda _: bases[0]),
-        Question("party", "--party", "The partner's name (empty: none)", parse.optional_line, lambda _: ""),
+        Question("party", "--party", "The partner's name", parse.optional_line, lambda _: ""),
         Question("granted_by", "--granted-by", "Who authorised it", parse.line, required),
         Question("reference", "--reference", "Letter, ticket or law", parse.optional_line, _reference),
         Question("valid_from", "--valid-from", "First day (UTC)", _day, lambda _: _today()),
-        Question(
-            "valid_until", "--valid-until", "Last day (UTC)", _day, lambda a: a["valid_from"] + dt.timedelta(DAYS)
-        ),
-        Question("country", "--country", "Country, two letters (empty: none)", parse.country, lambda _: ""),
+        Question("valid_until", "--valid-until", "Last day (UTC)", _day, _last_day),
+        Question("country", "--country", "Country, two letters", parse.country, lambda _: ""),
         Question("depth", "--depth", f"How far we may go ({', '.join(depths)})", choice(depths), lambda _: "count"),
         Question("networks", "--network", "Networks, with commas between", _list_of(parse.network), lambda _: []),
         Question(
@@ -248,6 +311,11 @@ def _questions() -> list[Question]:
 def _reference(answers: Answers) -> str | None:
     """A statutory basis has to be cited."""
     return None if answers["basis"] == "statutory" else ""
+
+
+def _last_day(answers: Answers) -> dt.date:
+    first: dt.date = max(answers["valid_from"], _today())
+    return first + min(dt.timedelta(DAYS), dt.date.max - first)
 
 
 def _choice(text: str, names: list[str]) -> str:
