@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from leadapron.model import Run, RunStatus, Vantage, VantageKind
+from leadapron.scope.audit_log import in_use
 from leadapron.store.store import Store
 
 TIMEOUT = 60
@@ -66,6 +67,12 @@ def store_run(folder: Path, number: int = 1, *, status: RunStatus = RunStatus.CO
     directory.mkdir(parents=True)
     (directory / "audit.jsonl").touch()
     return run
+
+
+def is_under_way(folder: Path) -> bool:
+    """Whether an audit of the data directory of `folder` goes on, and is in its store: its log has a first entry."""
+    logs = [path for path in (folder / "data").glob("runs/*/audit.jsonl") if in_use(path)]
+    return any(log.stat().st_size for log in logs)
 
 
 def wait_for(condition: Any, what: str) -> None:

@@ -14,13 +14,12 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from command_line import environment, leadapron, start, wait_for
+from command_line import environment, is_under_way, leadapron, start, wait_for
 
 from leadapron.cli.audit import exit_code
 from leadapron.lab.archive import made_up
 from leadapron.lab.server import Behaviour, Server
 from leadapron.model import Endpoint, Finding, FindingStatus, Run, RunStatus, Service, Severity, Vantage, VantageKind
-from leadapron.scope.audit_log import in_use
 from listening import listening
 from scope_file import write_scope
 
@@ -158,7 +157,7 @@ def test_how_to_go_on_repeats_what_was_asked_for(tmp_path: Path, full: list[str]
     scope = write_scope(tmp_path / "scope.toml", networks=["127.88.77.0/27"], ports=[9])
     scope.write_text(scope.read_text().replace("5000", "2"))
     process = start(tmp_path, "audit", "scope.toml", *full)
-    wait_for(lambda: any(map(in_use, tmp_path.glob("data/runs/*/audit.jsonl"))), "audit under way")
+    wait_for(lambda: is_under_way(tmp_path), "audit under way")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
 
@@ -218,8 +217,7 @@ def test_an_interrupt_exits_with_3_and_says_how_to_go_on(tmp_path: Path, signals
     scope = write_scope(tmp_path / "my scope.toml", networks=["127.88.77.0/27"], ports=[9])
     scope.write_text(scope.read_text().replace("5000", "2"))
     process = start(tmp_path, "audit", "my scope.toml")
-    wait_for(lambda: any(map(in_use, tmp_path.glob("data/runs/*/audit.jsonl"))), "audit under way")
-    wait_for(lambda: "run" in next(tmp_path.glob("data/runs/*/audit.jsonl")).read_text(), "first entry")
+    wait_for(lambda: is_under_way(tmp_path), "audit under way")
 
     for number in signals:
         process.send_signal(number)

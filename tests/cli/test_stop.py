@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import leadapron, start, store_run, wait_for
+from command_line import is_under_way, leadapron, start, store_run, wait_for
 
 from leadapron.model import RunStatus
-from leadapron.scope.audit_log import AuditLog, in_use
+from leadapron.scope.audit_log import AuditLog
 from scope_file import write_scope
 
 
@@ -25,7 +25,7 @@ def slow_scope(folder: Path) -> Path:
 def audit(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """An audit that is under way."""
     with start(tmp_path, "audit", slow_scope(tmp_path), "--json", "--quiet") as process:
-        wait_for(lambda: any(map(in_use, tmp_path.glob("data/runs/*/audit.jsonl"))), "audit under way")
+        wait_for(lambda: is_under_way(tmp_path), "audit under way")
         try:
             yield process
         finally:
