@@ -43,9 +43,9 @@ def upgrade() -> None:
     )
     connection = op.get_bind()
     alike: defaultdict[tuple[str, str], list[Any]] = defaultdict(list)
-    for row in connection.execute(sa.select(findings)).all():
-        if row.data["control"] == CONTROL:
-            alike[row.run_id, key(row.vantage_kind, row.data["service"])].append(row)
+    about = sa.select(findings).where(findings.c.data["control"].as_string() == CONTROL)
+    for row in connection.execute(about).all():
+        alike[row.run_id, key(row.vantage_kind, row.data["service"])].append(row)
     for (_, new), rows in alike.items():
         kept, *others = sorted(rows, key=badness, reverse=True)
         connection.execute(sa.delete(findings).where(findings.c.sequence.in_([row.sequence for row in others])))
