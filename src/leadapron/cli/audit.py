@@ -11,7 +11,7 @@ import typer
 
 from leadapron.cli.options import JsonOption, QuietOption, StoreOption
 from leadapron.cli.output import say
-from leadapron.errors import LeadApronError
+from leadapron.errors import LeadApronError, RunStopped
 from leadapron.model import Finding, Run, RunStatus, Severity
 
 if TYPE_CHECKING:
@@ -91,6 +91,6 @@ def audit(scope_path: Path, *, url: str, resume: bool, options: Options, quiet: 
         try:
             return audit_scope(scope_path, url=url, resume=resume, options=options, progress=progress)
         except LeadApronError as error:
-            if not progress.has_begun:
+            if not progress.has_begun and not isinstance(error, RunStopped):
                 raise
             raise Ended(str(error)) from None
