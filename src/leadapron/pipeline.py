@@ -17,24 +17,19 @@ import asyncio
 import datetime as dt
 import hashlib
 import logging
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from leadapron import __version__
 from leadapron.assess.judge import judge, refuted
-from leadapron.discover.middlebox import middleboxes
 from leadapron.discover.space import TargetSpace
 from leadapron.errors import RunStopped
-from leadapron.identify.match import default_titles, match
+from leadapron.identify.match import match
 from leadapron.model import (
     Address,
-    Attempt,
     Depth,
     Endpoint,
     Failed,
     Finding,
-    Observation,
-    Owner,
     Reason,
     Run,
     RunStatus,
@@ -47,14 +42,16 @@ from leadapron.net.line import permitted_sockets
 from leadapron.net.pace import Pace
 from leadapron.net.wide import Outcome, Target, WideEngine
 from leadapron.pipeline_control import Control, Options, Progress
+from leadapron.pipeline_evidence import Evidence, ended_by_us
 from leadapron.pipeline_history import COVERS_NOTHING, Coverage, Refusals, refusals
 from leadapron.pipeline_sweep import NOT_ASKED, Sweep, Swept, chunk_size
+from leadapron.pipeline_terms import ScopeTerms
 from leadapron.protocols.base import Case, Payload, Protocol, Terms
 from leadapron.protocols.registry import PROTOCOLS
 from leadapron.scope.audit_log import AuditLog
 from leadapron.scope.decision import Denial, Denied, Permit
-from leadapron.scope.gate import Gate, in_force
-from leadapron.scope.grant import Grant, Scope
+from leadapron.scope.gate import Gate
+from leadapron.scope.grant import Scope
 from leadapron.scope.hook import arm
 from leadapron.scope.policy import names_by_address
 from leadapron.store.store import Store
@@ -65,11 +62,6 @@ log = logging.getLogger(__name__)
 
 DEEP_SHARE = 4
 """The deep stage holds this part of the sockets of the wide ones: hundreds that say nothing hold up no others."""
-FULL_ANSWERS, FULL_SECONDS = 5_000_000, 3600.0
-"""What `Options.full` lifts the budget of a service to."""
-
-_OURS = frozenset({Reason.OUT_OF_SCOPE, Reason.STOPPED})
-"""Why we ourselves end an attempt, or do not begin it."""
 
 
 class Audit:
@@ -94,14 +86,11 @@ class Audit:
         self.pace = Pace(scope.pace.connections_per_second, scope.pace.per_network)
         self.gaps = Gaps(gate.gap_at, gate.lane_of)
         self.protocol = PROTOCOLS["dicom"]
-        self._grants = {grant.id: grant for grant in scope.grants}
         self._sweep: Sweep | None = None
         self._halted: dict[str, Endpoint] = {}
         """zones and hosts that are left alone, each with the service that stopped answering"""
-        self._left_out: defaultdict[Endpoint, dict[str, Failed]] = defaultdict(dict)
-        """why, by job; no results: asked on resume"""
-        self._cut_short: defaultdict[Endpoint, dict[str, Payload]] = defaultdict(dict)
-        """what the attempts of `_left_out` learned before they ended"""
+        self.terms = ScopeTerms(scope, gate, run, options)
+        self.evidence = Evidence(scope, self.protocol, self.terms)
 
     def execute(self) -> Run:
         """Run every stage. Returns the finished run; its status says whether it is complete."""
@@ -221,7 +210,7 @@ class Audit:
     def _record_hello(self, target: Target, outcome: Outcome, answer: bytes) -> None:
         endpoint = target.tag
         if outcome in NOT_ASKED:
-            self._left_out[endpoint]["hello"] = Failed(stage=Stage.HANDSHAKE, reason=outcome.reason)
+            self.evidence.left_out[endpoint]["hello"] = Failed(stage=Stage.HANDSHAKE, reason=outcome.reason)
         else:
             payload = hello_payload(self.protocol, endpoint, outcome, answer)
             self.store.record_attempt(self.run_.id, endpoint, self.protocol.name, "hello", payload)
@@ -233,7 +222,7 @@ class Audit:
         """Ask every service what it tells a stranger, hundreds of services at once."""
         known = self.store.attempts(self.run_.id)
         cases = {endpoint: jobs for (endpoint, _), jobs in known.items() if "hello" in jobs}
-        for endpoint in self._middleboxes(cases):
+        for endpoint in self.evidence.middleboxes(cases):
             del cases[endpoint]
         concurrency = permitted_sockets(max(16, self.options.concurrency // DEEP_SHARE))
         executor = Executor(self.gate, self.pace, concurrency=concurrency, gaps=self.gaps, on_decided=self._decided)
@@ -249,15 +238,15 @@ class Audit:
             executor.stop()
 
     async def _assess_one(self, executor: Executor, endpoint: Endpoint, jobs: dict[str, Payload]) -> None:
-        terms = self._terms(endpoint)
+        terms = self.terms.at(endpoint)
         again = self._to_ask_again(endpoint, terms, jobs)
         case = Case(endpoint=endpoint, terms=terms, attempts=jobs)
         while (job := self.protocol.next_job(case, match)) is not None:
             attempt, seconds = await executor.run(job, lambda: self._is_called_off(endpoint.address))
             payload = self.protocol.encode_attempt(attempt, seconds)
             if (why := ended_by_us(attempt)) is not None:
-                self._left_out[endpoint][job.name] = why
-                self._cut_short[endpoint][job.name] = payload
+                self.evidence.left_out[endpoint][job.name] = why
+                self.evidence.cut_short[endpoint][job.name] = payload
                 break
             jobs[job.name] = payload
             self.store.record_attempt(
@@ -293,38 +282,11 @@ class Audit:
             del jobs[name]
         return names
 
-    def _terms(self, endpoint: Endpoint) -> Terms:
-        """What the scope allows at an endpoint right now.
-
-        When it is nothing, what it allowed: by that is judged what was measured, and no job passes the gate.
-        """
-        permit = self.gate.decide(endpoint.address, endpoint.port, Depth.TALK)
-        if isinstance(permit, Permit):
-            return self._terms_of(endpoint, self._grants[permit.grant], permit.depth)
-        rule = self.gate.policy.rule(endpoint.address)
-        grant = in_force(rule, self.run_.started_at) or next(iter(rule.grants), None)
-        if grant is None:
-            return Terms(depth=Depth.CENSUS, owner=Owner(grant=""), calling_aet=self.scope.contact.calling_aet)
-        return self._terms_of(endpoint, grant, rule.depth(grant))
-
-    def _terms_of(self, endpoint: Endpoint, grant: Grant, depth: Depth) -> Terms:
-        budget = self.scope.budget
-        return Terms(
-            depth=Depth(depth),
-            owner=_owner(grant, endpoint),
-            calling_aet=self.scope.contact.calling_aet,
-            called_aets=grant.called_aets + (default_titles() if grant.well_known_titles else ()),
-            associations=budget.associations,
-            queries=budget.queries,
-            answers=FULL_ANSWERS if self.options.full else budget.answers,
-            seconds=FULL_SECONDS if self.options.full else budget.seconds,
-        )
-
     # -- conclude ------------------------------------------------------------------------------------------------------
 
     def conclude(self) -> Run:
         """Observations, findings and unknowns from the stored attempts, and the status of the run."""
-        observations, unknowns = self._observations()
+        observations, unknowns = self.evidence.gather(self.store.attempts(self.run_.id), self.store.hits(self.run_.id))
         for observation in observations:
             self.store.record_observation(self.run_.id, observation)
         swept = self._swept()
@@ -333,7 +295,7 @@ class Audit:
         for observation in observations:
             findings += judge(observation, self.run_.vantage.kind)
         self.store.update_totals(self.run_.id, swept.tried, len(self.store.hits(self.run_.id)))
-        status, why = swept.status(stopped=self.control.why, is_left_out=self._is_left_out())
+        status, why = swept.status(stopped=self.control.why, is_left_out=self.evidence.is_left_out())
         if self._halted and status is RunStatus.INCOMPLETE:
             count = len(set(self._halted.values()))
             status, why = (
@@ -362,55 +324,6 @@ class Audit:
             return Swept(outcomes=outcomes)
         return Swept(outcomes=outcomes, not_asked=self._sweep.not_asked, left=self._sweep.left)
 
-    def _observations(self) -> tuple[list[Observation], list[Unknown]]:
-        known = self.store.attempts(self.run_.id)
-        cases = {endpoint: jobs for (endpoint, _), jobs in known.items() if "hello" in jobs}
-        alike = self._middleboxes(cases)
-        observations: list[Observation] = []
-        failed: Counter[tuple[str, Stage, Reason]] = Counter()
-        for endpoint, jobs in sorted(cases.items(), key=lambda case: _order(case[0])):
-            if (group := alike.get(endpoint)) is not None:
-                failed[group, Stage.HANDSHAKE, Reason.MIDDLEBOX] += 1
-                continue
-            attempts = {**jobs, **self._cut_short.get(endpoint, {})}
-            found, why = self.protocol.conclude(Case(endpoint=endpoint, terms=self._terms(endpoint), attempts=attempts))
-            observations += found
-            reasons = [*([why] if why is not None else []), *(each for seen in found for each in seen.unknowns)]
-            failed.update((str(endpoint), each.stage, each.reason) for each in reasons)
-            for each in self._left_out.get(endpoint, {}).values():
-                failed.setdefault((str(endpoint), each.stage, each.reason), 1)
-        failed.update(self._without_hello(cases))
-        unknowns = [
-            Unknown(endpoint=place, stage=stage, reason=reason, count=count)
-            for (place, stage, reason), count in sorted(failed.items())
-        ]
-        return observations, unknowns
-
-    def _middleboxes(self, cases: Mapping[Endpoint, Mapping[str, Payload]]) -> dict[Endpoint, str]:
-        return middleboxes({endpoint: jobs["hello"] for endpoint, jobs in cases.items()}, self.scope.ports.dicom)
-
-    def _without_hello(self, cases: Mapping[Endpoint, object]) -> Iterator[tuple[str, Stage, Reason]]:
-        """What was reached, and not spoken to: by the scope's own depth, by the gate right now, or by a stop."""
-        for endpoint in self.store.hits(self.run_.id):
-            if endpoint in cases:
-                continue
-            terms = self._terms(endpoint)
-            if terms.depth < Depth.TALK:
-                place, reason = f"grant {terms.owner.grant}, depth {terms.depth.name.lower()}", Reason.OUT_OF_SCOPE
-            elif (why := self._left_out.get(endpoint, {}).get("hello")) is not None:
-                place, reason = str(endpoint), why.reason
-            else:
-                place, reason = f"scope {self.scope.id}", Reason.STOPPED
-            yield place, Stage.HANDSHAKE, reason
-
-    def _is_left_out(self) -> bool:
-        """Whether something was not asked that a resume would ask."""
-        return any(
-            why.stage is not Stage.HANDSHAKE or self._terms(endpoint).depth >= Depth.TALK
-            for endpoint, jobs in self._left_out.items()
-            for why in jobs.values()
-        )
-
 
 def hello_payload(protocol: Protocol, endpoint: Endpoint, outcome: Outcome, answer: bytes) -> Payload:
     """The result of a first exchange. An answer that did not come whole is none: not one byte of it is read."""
@@ -419,21 +332,3 @@ def hello_payload(protocol: Protocol, endpoint: Endpoint, outcome: Outcome, answ
     stage = Stage.HANDSHAKE if outcome.connected else Stage.CONNECT
     reason = Reason.TRUNCATED if answer and outcome is Outcome.HUNG_UP else outcome.reason
     return protocol.encode_attempt(Failed(stage=stage, reason=reason))
-
-
-def ended_by_us(attempt: Attempt[object]) -> Failed | None:
-    """Where and why we ended an attempt, or did not begin it; None for one that came to its own end.
-
-    A result that was cut short says so in its field `ended`.
-    """
-    ended = attempt if isinstance(attempt, Failed) else getattr(attempt.result, "ended", None)
-    return ended if isinstance(ended, Failed) and ended.reason in _OURS else None
-
-
-def _owner(grant: Grant, endpoint: Endpoint) -> Owner:
-    country = grant.country if endpoint.address.is_private else ""
-    return Owner(grant=grant.id, party=grant.party, country=country)
-
-
-def _order(endpoint: Endpoint) -> tuple[int, int, int]:
-    return endpoint.address.version, int(endpoint.address), endpoint.port

@@ -14,8 +14,9 @@ from leadapron.assess.catalogue import catalogue_version
 from leadapron.errors import InputError
 from leadapron.model import Finding, Method, Pin, Run, Stage, Unknown
 from leadapron.net.resolve import resolve
-from leadapron.pipeline import FULL_ANSWERS, FULL_SECONDS, Audit
+from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Control, Options, Progress
+from leadapron.pipeline_terms import FULL_ANSWERS, FULL_SECONDS
 from leadapron.scope.audit_log import AuditLog
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import Scope, load_scope

@@ -94,8 +94,8 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def instance(study: int, series: int = 0, number: int = 0) -> Dataset:
-    """A tiny secondary capture of a made-up patient. Every tenth study has no date."""
+def instance(study: int, series: int = 0, number: int = 0, *, is_dated: bool | None = None) -> Dataset:
+    """A tiny secondary capture of a made-up patient. Every tenth study has no date, unless it is said of all."""
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2"
@@ -104,7 +104,10 @@ def instance(study: int, series: int = 0, number: int = 0) -> Dataset:
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = f"2.25.11.{study + 1}", f"2.25.12.{study + 1}.{series + 1}"
     day = dt.date(2006, 1, 1) + dt.timedelta(days=study * 37 % 7000)
-    dataset.StudyDate, dataset.StudyTime = f"{day:%Y%m%d}" if study % 10 else "", "101010"
+    dataset.StudyDate, dataset.StudyTime = (
+        f"{day:%Y%m%d}" if (study % 10 if is_dated is None else is_dated) else "",
+        "101010",
+    )
     dataset.PatientName, dataset.PatientID = f"SYNTHETIC^{study}", f"SYNTHETIC-{study}"
     dataset.PatientBirthDate, dataset.PatientSex, dataset.ReferringPhysicianName = "", "O", ""
     dataset.AccessionNumber, dataset.StudyID, dataset.Modality = f"A{study}", "1", "OT"

@@ -43,11 +43,15 @@ def values(service: dict[str, Any]) -> dict[str, tuple[int, str] | None]:
 def test_an_open_orthanc_with_2000_studies_is_counted_exactly(inside: Namespace, tmp_path: Path) -> None:
     require("Orthanc")
     port, http_port = free_ports(2)
-    files = [as_file(instance(study, 0, number)) for study in range(2000) for number in range(1 + study % 2)]
+    files = [
+        as_file(instance(study, 0, number, is_dated=True)) for study in range(2000) for number in range(1 + study % 2)
+    ]
 
     with orthanc(inside, tmp_path, port, http_port, DicomAlwaysAllowFind=True):
         load_orthanc(inside, http_port, files)
         report = audit(inside, tmp_path, port)
+        load_orthanc(inside, http_port, [as_file(instance(study, is_dated=False)) for study in range(2000, 2003)])
+        (with_undated,) = audit(inside, tmp_path, port)["services"]
 
     (service,) = report["services"]
     assert service["access"] == {
@@ -64,6 +68,7 @@ def test_an_open_orthanc_with_2000_studies_is_counted_exactly(inside: Namespace,
         "images": (3000, "exact"),
         "worklist": None,
     }
+    assert values(with_undated)["studies"] == (2003, "exact")
     assert service["toolkit"].startswith("OFFIS DCMTK 3.")
     assert {finding["control"] for finding in report["findings"]} >= {"LA-01", "LA-07", "LA-08", "LA-11", "LA-15"}
 
@@ -89,7 +94,7 @@ def test_an_orthanc_that_checks_called_titles_is_opened_by_the_title_of_its_owne
     port, http_port = free_ports(2)
 
     with orthanc(inside, tmp_path, port, http_port, DicomAlwaysAllowFind=True, DicomCheckCalledAet=True):
-        load_orthanc(inside, http_port, [as_file(instance(study)) for study in range(30)])
+        load_orthanc(inside, http_port, [as_file(instance(study)) for study in range(31)])
         closed = audit(inside, tmp_path, port)
         opened = audit(inside, tmp_path, port, titles=("WRONG", "ORTHANC"))
 
@@ -97,8 +102,24 @@ def test_an_orthanc_that_checks_called_titles_is_opened_by_the_title_of_its_owne
     (service,) = opened["services"]
     assert service["resource"] == "ORTHANC"
     assert service["product"]["name"] == "Orthanc"
-    assert values(service)["studies"] == (30, "exact")
+    assert values(service)["studies"] == (31, "exact")
     assert "LA-07" not in {finding["control"] for finding in opened["findings"]}
+
+
+def test_a_number_at_which_products_stop_is_a_bound_where_studies_have_no_date(
+    inside: Namespace, tmp_path: Path
+) -> None:
+    """Ranges of dates do not find such studies again: nobody can tell 250 of 250 from 250 of 300."""
+    require("Orthanc")
+    port, http_port = free_ports(2)
+
+    with orthanc(inside, tmp_path, port, http_port, DicomAlwaysAllowFind=True):
+        load_orthanc(inside, http_port, [as_file(instance(study)) for study in range(250)])
+        report = audit(inside, tmp_path, port)
+
+    (service,) = report["services"]
+    assert values(service)["studies"] == (250, "bound")
+    assert {"stage": "count", "reason": "limit"}.items() <= report["unknowns"][0].items()
 
 
 def test_a_capped_orthanc_gives_a_bound_and_never_a_wrong_exact(inside: Namespace, tmp_path: Path) -> None:
@@ -182,7 +203,7 @@ def test_a_dcmqrscp_larger_than_the_query_budget_is_estimated(inside: Namespace,
     configuration.write_text(DCMQRSCP.format(port=port, folder=tmp_path))
 
     with inside.serving(port, "dcmqrscp", "-c", configuration, log=tmp_path / "dcmqrscp.log"):
-        images = store(inside, tmp_path, port, "OPENA", range(30))
+        images = store(inside, tmp_path, port, "OPENA", range(31))
         report = audit(inside, tmp_path, port, titles=("OPENA",))
 
     (service,) = report["services"]

@@ -15,7 +15,7 @@ from leadapron.report.messages import LANGUAGES, messages
 EN, IT = messages("en"), messages("it")
 SOURCE = Path(str(resources.files("leadapron")))
 PLACES = {
-    ("pipeline.py", "_without_hello"),
+    ("pipeline_evidence.py", "_without_hello"),
     ("pipeline_sweep.py", "unknowns"),
     ("discover/middlebox.py", "middleboxes"),
     ("discover/middlebox.py", "_text"),

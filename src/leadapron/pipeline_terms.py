@@ -1,0 +1,54 @@
+"""What the scope allows at an endpoint, and what its owner told us, as the protocols hear it."""
+
+from __future__ import annotations
+
+from leadapron.identify.match import default_titles
+from leadapron.model import Depth, Endpoint, Owner, Run
+from leadapron.pipeline_control import Options
+from leadapron.protocols.base import Terms
+from leadapron.scope.decision import Permit
+from leadapron.scope.gate import Gate, in_force
+from leadapron.scope.grant import Grant, Scope
+
+FULL_ANSWERS, FULL_SECONDS = 5_000_000, 3600.0
+"""What `Options.full` lifts the budget of a service to."""
+
+
+class ScopeTerms:
+    """Of one run."""
+
+    def __init__(self, scope: Scope, gate: Gate, run: Run, options: Options) -> None:
+        self._scope, self._gate, self._run, self._options = scope, gate, run, options
+        self._grants = {grant.id: grant for grant in scope.grants}
+
+    def at(self, endpoint: Endpoint) -> Terms:
+        """What the scope allows at an endpoint right now.
+
+        When it is nothing, what it allowed: by that is judged what was measured, and no job passes the gate.
+        """
+        permit = self._gate.decide(endpoint.address, endpoint.port, Depth.TALK)
+        if isinstance(permit, Permit):
+            return self._of(endpoint, self._grants[permit.grant], permit.depth)
+        rule = self._gate.policy.rule(endpoint.address)
+        grant = in_force(rule, self._run.started_at) or next(iter(rule.grants), None)
+        if grant is None:
+            return Terms(depth=Depth.CENSUS, owner=Owner(grant=""), calling_aet=self._scope.contact.calling_aet)
+        return self._of(endpoint, grant, rule.depth(grant))
+
+    def _of(self, endpoint: Endpoint, grant: Grant, depth: Depth) -> Terms:
+        budget = self._scope.budget
+        return Terms(
+            depth=Depth(depth),
+            owner=_owner(grant, endpoint),
+            calling_aet=self._scope.contact.calling_aet,
+            called_aets=grant.called_aets + (default_titles() if grant.well_known_titles else ()),
+            associations=budget.associations,
+            queries=budget.queries,
+            answers=FULL_ANSWERS if self._options.full else budget.answers,
+            seconds=FULL_SECONDS if self._options.full else budget.seconds,
+        )
+
+
+def _owner(grant: Grant, endpoint: Endpoint) -> Owner:
+    country = grant.country if endpoint.address.is_private else ""
+    return Owner(grant=grant.id, party=grant.party, country=country)
