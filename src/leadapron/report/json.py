@@ -59,6 +59,7 @@ def _run(run: Run) -> dict[str, object]:
         "vantage": {"kind": run.vantage.kind.value, "name": run.vantage.name},
         "scope_sha256": run.scope_sha256,
         "audit_head": run.audit_head,
+        "catalogue": run.catalogue,
         "ports": list(run.ports),
         "method": None if run.method is None else dataclasses.asdict(run.method),
     }
