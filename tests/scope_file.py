@@ -14,6 +14,7 @@ def write_scope(
     depth: str = "count",
     called_aets: tuple[str, ...] = (),
     exclude: tuple[str, ...] = (),
+    cleartext_census: bool = False,
     extra: str = "",
 ) -> Path:
     """Write a scope of one grant that is valid today; `extra` is appended."""
@@ -45,6 +46,7 @@ depth = "{depth}"
 networks = {list(networks)}
 exclude = {list(exclude)}
 called_aets = {list(called_aets)}
+cleartext_census = {str(cleartext_census).lower()}
 
 [ports]
 dicom = {ports}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leadapron.identify.match import default_titles
-from leadapron.model import Depth, Endpoint, Owner, Run
+from leadapron.model import Depth, Endpoint, Owner, Run, VantageKind
 from leadapron.pipeline_control import Options
 from leadapron.protocols.base import Terms
 from leadapron.scope.decision import Permit
@@ -41,6 +41,7 @@ class ScopeTerms:
             depth=Depth(depth),
             owner=_owner(grant, endpoint),
             calling_aet=self._scope.contact.calling_aet,
+            census=grant.cleartext_census or self._scope.vantage.kind is not VantageKind.INTERNET,
             called_aets=grant.called_aets + (default_titles() if grant.well_known_titles else ()),
             associations=budget.associations,
             queries=budget.queries,

@@ -65,6 +65,7 @@ def test_a_difference_from_the_truth_is_named_and_exits_with_3(
         "access": {"list": "refused"},
         "counts": {},
         "unknown": None,
+        "census": {},
     }
 
     url = sqlite_url(directory / "demo.db")

@@ -25,6 +25,7 @@ def report() -> Report:
             "access": dict(row["access"]),
             "counts": {"patients": None}
             | {name: {"kind": kind, "value": value, "low": value} for name, (value, kind) in row["counts"].items()},
+            "census": {"sampled": 25, "present": {name: high for name, (_, high) in row["census"].items()}},
         }
         for row in TRUTH
         if row["resource"] is not None
@@ -66,6 +67,9 @@ def test_the_truth_is_no_difference() -> None:
         (lambda r: service(r, "127.77.20.3")["counts"]["studies"].update(low=100), "studies are bound 101"),
         (lambda r: service(r, "127.77.20.9")["counts"].update(worklist=None), "worklist were not counted"),
         (lambda r: service(r, "127.77.20.9")["counts"].pop("worklist"), "worklist were not counted"),
+        (lambda r: service(r, "127.77.20.1").update(census=None), "no census was taken"),
+        (lambda r: service(r, "127.77.20.1")["census"]["present"].pop("PatientName"), "PatientName is populated in 0"),
+        (lambda r: service(r, "127.77.20.4")["census"]["present"].update(PatientAddress=7), "in truth in"),
         (lambda r: unknown(r, "127.77.20.12").update(reason="refused"), "no unknown at handshake with reason timeout"),
         (lambda r: unknown(r, "127.77.20.3:").update(endpoint="127.77.20.33:11112"), "127.77.20.3:11112"),
         (lambda r: unknown(r, "127.77.20.3:").update(endpoint="127.77.20.3:111"), "with reason limit"),

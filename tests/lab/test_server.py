@@ -304,7 +304,7 @@ def test_a_cancel_of_another_request_changes_nothing(port: int) -> None:
 
 
 def test_requests_without_end_are_not_held_without_end(port: int) -> None:
-    peer = Peer(port)
+    peer = Peer(port, "ENDLESS")
 
     def ask() -> None:
         with contextlib.suppress(ConnectionError):

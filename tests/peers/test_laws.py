@@ -333,7 +333,9 @@ def test_no_canary_of_a_patient_is_kept_logged_or_shown(inside: Namespace, tmp_p
         files.append(as_file(dataset))
     own = tmp_path / "own"
     own.mkdir()
-    scope = write_scope(own / "scope.toml", networks=["127.0.0.1/32"], ports=[port])
+    scope = write_scope(
+        own / "scope.toml", networks=["127.0.0.1/32"], ports=[port], depth="census", cleartext_census=True
+    )
 
     with orthanc(inside, tmp_path, port, http_port, DicomAlwaysAllowFind=True):
         load_orthanc(inside, http_port, files)
@@ -345,7 +347,9 @@ def test_no_canary_of_a_patient_is_kept_logged_or_shown(inside: Namespace, tmp_p
         results.append(leadapron(inside, own, "show", debug=True))
 
     assert [result.returncode for result in results] == [1, 0, 0, 0, 0], [result.stderr for result in results]
-    assert json.loads((own / "report.json").read_text())["totals"]["exposed_services"] == 1
+    report = json.loads((own / "report.json").read_text())
+    assert report["totals"]["exposed_services"] == 1
+    assert report["services"][0]["census"]["present"].items() >= {"PatientName": 25, "PatientComments": 25}.items()
     written = {str(path): path.read_bytes() for path in own.rglob("*") if path.is_file()}
     written |= {f"output {place}": (r.stdout + r.stderr).encode() for place, r in enumerate(results)}
     assert len(written) > 8

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from real_servers import Namespace, as_file, free_ports, instance, load_orthanc, namespace, orthanc, require
 
+from leadapron.protocols.dicom.attributes import attributes
 from scope_file import write_scope
 
 pytestmark = pytest.mark.peer
@@ -24,11 +26,9 @@ def inside() -> Iterator[Namespace]:
         yield made
 
 
-def audit(
-    inside: Namespace, folder: Path, port: int, *, titles: tuple[str, ...] = (), extra: str = ""
-) -> dict[str, Any]:
+def audit(inside: Namespace, folder: Path, port: int, *, titles: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
     """One audit of 127.0.0.1:port, as its JSON report."""
-    scope = write_scope(folder / "scope.toml", networks=["127.0.0.1/32"], ports=[port], called_aets=titles, extra=extra)
+    scope = write_scope(folder / "scope.toml", networks=["127.0.0.1/32"], ports=[port], called_aets=titles, **more)
     command = [sys.executable, "-m", "leadapron", "audit", scope, "--store", f"sqlite:///{folder}/s.db", "--json"]
     result = inside.run(*command, "--quiet", env={**os.environ, "LEADAPRON_DATA": str(folder / "data")})
     assert result.returncode in (0, 1), result.stderr
@@ -71,6 +71,47 @@ def test_an_open_orthanc_with_2000_studies_is_counted_exactly(inside: Namespace,
     assert values(with_undated)["studies"] == (2003, "exact")
     assert service["toolkit"].startswith("OFFIS DCMTK 3.")
     assert {finding["control"] for finding in report["findings"]} >= {"LA-01", "LA-07", "LA-08", "LA-11", "LA-15"}
+
+
+FILLED = {
+    "PatientAddress": 2,
+    "PatientTelephoneNumbers": 3,
+    "ReferringPhysicianName": 1,
+    "InstitutionName": 4,
+    "StudyDescription": 5,
+    "PatientComments": 20,
+    "OperatorsName": 6,
+    "DeviceSerialNumber": 7,
+}
+"""Every how many studies have the attribute."""
+
+
+def test_the_census_of_an_orthanc_equals_what_was_loaded_for_every_attribute(inside: Namespace, tmp_path: Path) -> None:
+    """Of 23 studies every one is in the sample, so that there is one truth."""
+    require("Orthanc")
+    port, http_port = free_ports(2)
+    datasets = [instance(study) for study in range(23)]
+    for number, dataset in enumerate(datasets):
+        for keyword, every in FILLED.items():
+            setattr(dataset, keyword, "" if number % every else "SYNTHETIC")
+    wanted = {attribute.keyword for attribute in attributes().values()}
+    truth = Counter(
+        element.keyword
+        for dataset in datasets
+        for element in dataset
+        if element.keyword in wanted and str(element.value or "").strip()
+    )
+
+    with orthanc(inside, tmp_path, port, http_port, DicomAlwaysAllowFind=True):
+        load_orthanc(inside, http_port, list(map(as_file, datasets)))
+        withheld = audit(inside, tmp_path, port, depth="census")
+        report = audit(inside, tmp_path, port, depth="census", cleartext_census=True)
+
+    assert withheld["services"][0]["census"] is None
+    (service,) = report["services"]
+    assert service["census"] == {"sampled": 23, "present": dict(sorted(truth.items()))}
+    assert set(FILLED) <= set(truth)
+    assert values(service)["studies"] == (23, "exact")
 
 
 def test_a_default_orthanc_accepts_everything_and_refuses_the_query(inside: Namespace, tmp_path: Path) -> None:

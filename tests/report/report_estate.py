@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from leadapron.assess.judge import judge
 from leadapron.model import (
     Access,
+    Census,
     Count,
     CountKind,
     Counts,
@@ -125,6 +126,10 @@ def estate() -> list[Observation]:
             counts=Counts(studies=Count.exact(3890), series=Count.exact(11_204), images=Count.exact(412_730)),
             product=Product(name="Orthanc", version="1.12.4", confidence="source", toolkit="DCMTK 3.6.8"),
             facts=OPEN | {"find_answers": 3890, "find_capped": False},
+            census=Census(
+                sampled=25,
+                present={"PatientName": 25, "PatientID": 24, "PatientAddress": 11, "ReferringPhysicianName": 19},
+            ),
         ),
         exposed(
             "198.18.0.41",
@@ -151,7 +156,7 @@ def estate() -> list[Observation]:
                 ),
             ),
             product=Product(toolkit="pynetdicom 3.0.1"),
-            facts=OPEN | {"find_answers": 220, "find_capped": False},
+            facts=OPEN | {"find_answers": 220, "find_capped": False, "census_withheld": True},
         ),
         exposed(
             "198.18.0.77",

@@ -20,6 +20,7 @@ from leadapron.model import (
     VantageKind,
     Verdict,
 )
+from leadapron.protocols.dicom.attributes import GROUPS
 from leadapron.protocols.dicom.negotiation import CONTEXTS
 from leadapron.report.messages import LANGUAGES, messages
 from leadapron.report.tlp import TLP
@@ -67,6 +68,7 @@ def test_each_text_has_the_same_placeholders(language: str) -> None:
         ("method", Method.__dataclass_fields__),
         ("count", Counts.__dataclass_fields__),
         ("context", CONTEXTS),
+        ("census", GROUPS),
     ],
 )
 def test_each_member_of_a_closed_set_has_a_text(prefix: str, names: object) -> None:
@@ -84,7 +86,7 @@ def test_each_text_that_a_module_names_exists_and_none_is_left_over() -> None:
     )
     families = {"severity", "finding_status", "kind", "source", "stage", "reason", "vantage", "anyone", "run_status"}
     families |= {"verdict_word", "verdict", "month", "tlp", "method", "count", "context", "can", "access", "status"}
-    families |= {"evidence", "counted", "listing", "reached", "stranger", "why", "place"}
+    families |= {"census", "evidence", "counted", "listing", "reached", "stranger", "why", "place"}
     leftover = {
         key
         for key in EN.texts

@@ -45,7 +45,7 @@ def test_a_count_shows_what_it_is(count: Count | None, long: str, short: str) ->
         (Count.exact(1), "exact; counted by us, answer by answer"),
         (bound(1, source=CountSource.CLAIMED), "a lower bound; the server's own number"),
         (bound(1, 2), "bounds; counted by us, answer by answer"),
-        (ESTIMATE, "an estimate, 95 % interval 900 to 1,500; projected from a sample"),
+        (ESTIMATE, "an estimate, nominal 95 % interval 900 to 1,500; projected from a sample"),
     ],
 )
 def test_a_count_says_how_it_is_known(count: Count, text: str) -> None:

@@ -11,7 +11,9 @@ from leadapron.protocols.dicom.wire import elements
 
 STUDY_DATE, STUDY_TIME = 0x00080020, 0x00080030
 ACCESSION, LEVEL, MODALITIES = 0x00080050, 0x00080052, 0x00080061
-PATIENT_NAME, PATIENT_ID = 0x00100010, 0x00100020
+PATIENT_NAME, PATIENT_ID, BIRTH_DATE, SEX = 0x00100010, 0x00100020, 0x00100030, 0x00100040
+ADDRESS, TELEPHONE, COMMENTS = 0x00101040, 0x00102154, 0x00104000
+INSTITUTION, REFERRER, DESCRIPTION = 0x00080080, 0x00080090, 0x00081030
 STUDY_UID, SERIES_UID, INSTANCE_UID = 0x0020000D, 0x0020000E, 0x00080018
 STUDY_SERIES, STUDY_IMAGES, SERIES_IMAGES = 0x00201206, 0x00201208, 0x00201209
 
@@ -23,6 +25,14 @@ VRS = {
     MODALITIES: b"CS",
     PATIENT_NAME: b"PN",
     PATIENT_ID: b"LO",
+    BIRTH_DATE: b"DA",
+    SEX: b"CS",
+    ADDRESS: b"LO",
+    TELEPHONE: b"SH",
+    COMMENTS: b"LT",
+    INSTITUTION: b"LO",
+    REFERRER: b"PN",
+    DESCRIPTION: b"LO",
     STUDY_UID: b"UI",
     SERIES_UID: b"UI",
     INSTANCE_UID: b"UI",
@@ -35,6 +45,17 @@ LEVELS = (b"STUDY", b"SERIES", b"IMAGE")
 MAX_SEED = 999_999_999
 """A seed is a component of every UID."""
 _UNDATED = 0.03
+FILLED = {
+    BIRTH_DATE: (0.95, b"19700101"),
+    SEX: (0.99, b"O"),
+    ADDRESS: (0.4, b"SYNTHETIC Street 1"),
+    TELEPHONE: (0.25, b"SYNTHETIC-0000"),
+    COMMENTS: (0.05, b"SYNTHETIC comment"),
+    INSTITUTION: (0.9, b"SYNTHETIC Hospital"),
+    REFERRER: (0.8, b"SYNTHETIC^Referrer"),
+    DESCRIPTION: (0.85, b"SYNTHETIC study"),
+}
+"""How often a study has an attribute, and what is in it then."""
 _FIRST_DAY = dt.date(2005, 1, 1)
 _DAYS = 7600
 
@@ -108,6 +129,7 @@ def _study(chance: random.Random, seed: int, number: int, largest: int) -> Study
         PATIENT_ID: f"SYNTHETIC-{number:06}".encode(),
         STUDY_UID: f"2.25.{seed}.{number + 1}".encode(),
     }
+    values |= {tag: value if chance.random() < share else b"" for tag, (share, value) in FILLED.items()}
     return Study(values=values, series=tuple(chance.randint(1, largest) for _ in range(chance.randint(1, 3))))
 
 

@@ -33,6 +33,13 @@ def _service(expected: Mapping[str, Any], service: Mapping[str, Any]) -> Iterato
     for name, verdict in expected["access"].items():
         if service["access"][name] != verdict:
             yield f"{name} is {service['access'][name]}, in truth {verdict}"
+    present = (service["census"] or {}).get("present", {})
+    for keyword, (low, high) in expected["census"].items():
+        if service["census"] is None:
+            yield "no census was taken"
+            break
+        if not low <= present.get(keyword, 0) <= high:
+            yield f"{keyword} is populated in {present.get(keyword, 0)} records, in truth in {low} to {high}"
     for name, (value, kind) in expected["counts"].items():
         count = service["counts"].get(name)
         if count is None:

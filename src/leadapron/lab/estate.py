@@ -13,8 +13,8 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from leadapron.lab import odd
+from leadapron.lab.archive import ADDRESS, BIRTH_DATE, COMMENTS, PATIENT_NAME, REFERRER, Archive, made_up
 from leadapron.lab.archive import MAX_SEED as MAX_ARCHIVE_SEED
-from leadapron.lab.archive import Archive, made_up
 from leadapron.lab.odd import Serve
 from leadapron.lab.server import QUERY, RETRIEVE, STORE, WORKLIST, Behaviour, OnFind, Server
 
@@ -24,6 +24,15 @@ TITLE = "DEMOPACS"
 ANY = "ANY-SCP"
 
 DCM4CHE = ("1.2.40.0.13.1.3", b"dcm4che-5.31.0")
+CENSUS = 25
+"""Records of a sample."""
+CENSUS_ATTRIBUTES = {
+    "PatientName": PATIENT_NAME,
+    "PatientBirthDate": BIRTH_DATE,
+    "PatientAddress": ADDRESS,
+    "ReferringPhysicianName": REFERRER,
+    "PatientComments": COMMENTS,
+}
 ARCHIVES = 5
 """Each has a seed of its own, one after the other."""
 MAX_SEED = MAX_ARCHIVE_SEED - ARCHIVES + 1
@@ -40,6 +49,8 @@ class Truth:
     access: dict[str, str] = field(default_factory=dict)
     counts: dict[str, tuple[int, str]] = field(default_factory=dict)
     unknown: tuple[str, str] | None = None
+    census: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """by attribute: in at least and at most how many records of a sample of `CENSUS` it is populated"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +64,30 @@ class Host:
     """what a DICOM server was asked, by kind"""
 
 
+def _census(archive: Archive) -> dict[str, tuple[int, int]]:
+    """What any sample of an archive has to show: all of it where it is small, else what every record has."""
+    size = len(archive.studies)
+    sampled, missed = min(size, CENSUS), max(0, size - CENSUS)
+    filled = {
+        keyword: sum(bool(study.values[tag]) for study in archive.studies) for keyword, tag in CENSUS_ATTRIBUTES.items()
+    }
+    return {keyword: (max(0, count - missed), min(count, sampled)) for keyword, count in filled.items()}
+
+
 def _archive(
     number: int, what: str, behaviour: Behaviour, access: str, counts: dict[str, tuple[int, str]], title: str = ANY
 ) -> Host:
     """`access`: the verdicts on talk, list, read and write, separated by spaces."""
     verdicts = dict(zip(("talk", "list", "read", "write"), access.split(), strict=True))
     inexact = ("count", "limit") if any(kind == "bound" for _, kind in counts.values()) else None
-    truth = Truth(resource=title, access={"reach": "proven", **verdicts}, counts=counts, unknown=inexact)
+    shown = behaviour.archives.get(title, behaviour.archives.get("")) if verdicts["list"] == "proven" else None
+    truth = Truth(
+        resource=title,
+        access={"reach": "proven", **verdicts},
+        counts=counts,
+        unknown=inexact,
+        census=_census(shown) if shown is not None else {},
+    )
     server = Server(behaviour)
     return Host(number=number, what=what, serve=server.serve, truth=truth, asked=server.asked)
 
@@ -176,6 +204,7 @@ def truth(estate: list[Host], port: int) -> list[dict[str, Any]]:
             "access": host.truth.access,
             "counts": {name: list(count) for name, count in host.truth.counts.items()},
             "unknown": list(host.truth.unknown) if host.truth.unknown else None,
+            "census": {keyword: list(bounds) for keyword, bounds in host.truth.census.items()},
         }
         for host in estate
     ]
@@ -206,7 +235,8 @@ reference = "DEMO"
 valid_from = {today}
 valid_until = {until}
 country = "DE"
-depth = "count"
+depth = "census"
+cleartext_census = true
 networks = ["{NETWORK}"]
 exclude = ["{NETWORK[63]}"]
 called_aets = ["{TITLE}"]

@@ -41,6 +41,8 @@ class Terms:
     calling_aet: str
     called_aets: tuple[str, ...] = ()
     """titles to try where a stranger's is rejected: the owner's, then well-known ones where the grant says so"""
+    census: bool = False
+    """whether a census may be taken where `depth` goes so far: its answers are patient data on the wire"""
     associations: int = 12
     queries: int = 40
     answers: int = 20_000

@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import types
 import typing
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -23,6 +24,8 @@ def dump(value: object) -> Any:
         return value.value
     if isinstance(value, tuple):
         return [dump(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): dump(item) for key, item in value.items()}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"a {type(value).__name__} is no part of a result")
@@ -43,6 +46,8 @@ def _load_field(hint: Any, value: Any) -> Any:
     if typing.get_origin(hint) is tuple:
         inner = typing.get_args(hint)[0]
         return tuple(_load_field(inner, item) for item in value)
+    if typing.get_origin(hint) is Mapping:
+        return dict(value)
     if dataclasses.is_dataclass(hint):
         return load(hint, value)  # type: ignore[arg-type]  # is_dataclass narrows to an instance
     if isinstance(hint, type) and issubclass(hint, enum.Enum):

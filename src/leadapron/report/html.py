@@ -88,6 +88,7 @@ def _words(t: Messages) -> dict[str, Any]:
         words.capabilities,
         words.accesses,
         words.contexts,
+        words.census,
         words.evidence,
         words.control_text,
         words.standing,

@@ -18,6 +18,7 @@ from leadapron.model import (
     Service,
     Verdict,
 )
+from leadapron.protocols.dicom.attributes import GROUPS, groups
 from leadapron.report import stored
 from leadapron.report.inert import plain
 from leadapron.report.messages import Messages
@@ -137,6 +138,16 @@ def contexts(t: Messages, observation: Observation) -> list[str]:
     return [t(key) for key in known] + [
         plain(key.removeprefix("context.")) for key in sorted(accepted.difference(known))
     ]
+
+
+def census(t: Messages, observation: Observation) -> list[tuple[str, int, list[tuple[str, int]]]]:
+    """What a census found, by group: its name, how many records have any of it at least, and (keyword, records), most
+    first. Groups of which nothing is populated are left out."""
+    taken = observation.census
+    found: dict[str, list[tuple[str, int]]] = {group: [] for group in GROUPS}
+    for keyword, count in sorted((taken.present if taken else {}).items(), key=lambda one: (-one[1], one[0])):
+        found.setdefault(groups().get(keyword, GROUPS[-1]), []).append((plain(keyword), count))
+    return [(t(f"census.{group}"), rows[0][1], rows) for group, rows in found.items() if rows]
 
 
 def evidence(t: Messages, finding: Finding) -> list[tuple[str, str]]:

@@ -62,7 +62,8 @@ STUDY = Level(name="STUDY", unique=0x0020000D, images=0x00201208, series=0x00201
 SERIES = Level(name="SERIES", unique=0x0020000E, images=0x00201209, series=0)
 IMAGE = Level(name="IMAGE", unique=0x00080018, images=0, series=0)
 PATIENT = Level(name="PATIENT", unique=0x00100020, images=0x00201204, series=0x00201202, studies=0x00201200)
-WORKLIST = Level(name="", unique=0, images=0, series=0)
+WORKLIST = CENSUS = Level(name="", unique=0, images=0, series=0)
+"""Nothing of an answer is read for the tally."""
 
 
 class End(enum.StrEnum):
@@ -272,14 +273,18 @@ class Answers:
         tally = self.tally
         if tally.answers >= MAX_ANSWERS:
             raise WireError("too many answers", limit=True)
-        if not self._level.unique:
-            deque(elements.walk(buffer, explicit=self._explicit, start=start, end=stop), maxlen=0)
-        elif self._explicit or not self._quick(buffer, start, stop):
-            self._strict(buffer, start, stop)
+        self._read(buffer, start, stop)
         self.answers += 1  # what cannot be read is no answer
         tally.answers += 1
         if not self.answers % LOOP_WINDOW and self._level.unique:
             tally.looping |= len(set(tally.hashes[-LOOP_WINDOW:])) <= LOOP_WINDOW // 16
+
+    def _read(self, buffer: bytes, start: int, stop: int) -> None:
+        """What is made of one answer."""
+        if not self._level.unique:
+            deque(elements.walk(buffer, explicit=self._explicit, start=start, end=stop), maxlen=0)
+        elif self._explicit or not self._quick(buffer, start, stop):
+            self._strict(buffer, start, stop)
 
     def _quick(self, buffer: bytes, start: int, stop: int) -> bool:
         """From the unique key on, element by element; False unless that ends exactly at the end of the data set."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from leadapron.model import Count, CountKind, Reason, Stage
 from leadapron.protocols.dicom import answers, identifiers, splitting, tally
-from leadapron.protocols.dicom.answers import Tally
+from leadapron.protocols.dicom.answers import Answers, Tally
 from leadapron.protocols.dicom.exchange import Exchange, Steps
 from leadapron.protocols.dicom.found import Answer, Found, Reply, may_be_a_cap, without_answers, without_end
 from leadapron.protocols.dicom.identifiers import Narrowing
@@ -62,6 +64,11 @@ class Counting:
             return (yield from self._second_look(first))
         return (yield from self._whole(first))
 
+    @property
+    def kept(self) -> Mapping[int, bytes]:
+        """Raw UIDs of a uniform sample of the studies, by keyed hash. They die with the job."""
+        return self._tally.kept
+
     def interrupted(self, reason: Reason) -> Found:
         """What was learned when the association ended in the middle."""
         if self._found is not None:
@@ -75,7 +82,10 @@ class Counting:
     def _find(self, identifier: bytes) -> Steps[Reply]:
         level = answers.STUDY if self._by_study else answers.PATIENT
         reply: Reply = yield from self._exchange.find(
-            self._context_id, self._sop_class, identifier, level, self._tally, keep=self._by_study
+            self._context_id,
+            self._sop_class,
+            identifier,
+            partial(Answers, level=level, tally=self._tally, keep=self._by_study),
         )
         self._most = max(self._most, reply.answers)
         self._status = reply.status

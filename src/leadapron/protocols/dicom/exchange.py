@@ -5,13 +5,13 @@ Every method that waits is a generator which yields the bytes to send and is res
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import TypeVar
 
 from leadapron.errors import WireError
 from leadapron.model import Reason
 from leadapron.net.conversation import LastWords, Lost, Question
-from leadapron.protocols.dicom.answers import Answers, End, Level, Tally
+from leadapron.protocols.dicom.answers import Answers, End
 from leadapron.protocols.dicom.found import Reply
 from leadapron.protocols.dicom.wire import association as wire
 from leadapron.protocols.dicom.wire import dimse
@@ -76,24 +76,20 @@ class Exchange:
         return answer.status
 
     def find(
-        self, context_id: int, sop_class: str, identifier: bytes, level: Level, into: Tally, *, keep: bool = False
+        self, context_id: int, sop_class: str, identifier: bytes, read: Callable[..., Answers], *, enough: int = 0
     ) -> Steps[Reply]:
-        """One C-FIND. Returns once a final status came; raises Over when the peer ends the association instead."""
+        """One C-FIND, whose answers an object of `read` takes. `enough` > 0: cancelled behind so many answers.
+
+        Returns once a final status came; raises Over when the peer ends the association instead.
+        """
         self._expect_silence()
         self.queries += 1
         message_id = self._next_id()
         request = dimse.find_request(message_id, sop_class)
         self._out += self._association.send_message(context_id, request, identifier)
-        found = Answers(
-            context_id=context_id,
-            message_id=message_id,
-            level=level,
-            explicit=self._association.is_explicit(context_id),
-            tally=into,
-            keep=keep,
-        )
-        before = self.answers
-        cut = yield from self._drain(found, context_id, message_id, before)
+        found = read(context_id=context_id, message_id=message_id, explicit=self._association.is_explicit(context_id))
+        most = min(self.max_answers, self.answers + enough) if enough else self.max_answers
+        cut = yield from self._drain(found, context_id, message_id, most)
         self._association.receive_data(found.rest)
         if found.end is End.FOREIGN:
             event = yield from self._event()
@@ -108,15 +104,15 @@ class Exchange:
         if event is not wire.NEED_DATA or self._association.take_buffer():
             raise WireError("an answer before its question")
 
-    def _drain(self, found: Answers, context_id: int, message_id: int, before: int) -> Steps[Reason | None]:
-        """Take answers to their end; cancel those past the budget, abort who does not mind that.
+    def _drain(self, found: Answers, context_id: int, message_id: int, most: int) -> Steps[Reason | None]:
+        """Take answers to their end; cancel those past `most` of the association, abort who does not mind that.
 
         Returns why the query was cancelled, None where it was not.
         """
         cut: Reason | None = None
-        cancelled_at = 0
+        cancelled_at, before = 0, self.answers
         while found.end is None:
-            if cut is None and (cut := self._excess(found, self.max_answers)) is not None:
+            if cut is None and (cut := self._excess(found, most)) is not None:
                 self._out += self._association.send_message(context_id, dimse.cancel_request(message_id))
                 cancelled_at = found.answers
             elif cut is not None and found.answers > cancelled_at + MAX_DRAIN:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from leadapron.protocols.dicom.wire import elements
@@ -72,6 +73,13 @@ def studies(narrowing: Narrowing | None = None) -> bytes:
         if narrowing.accession:
             keys[_ACCESSION] = f"{narrowing.accession}*".encode()
     return elements.encode([(_LEVEL, b"STUDY"), *keys.items()])
+
+
+def census(level: bytes, study_uids: bytes, attributes: Iterable[int]) -> bytes:
+    """The attributes of a census, universal, of studies by a list of their UIDs; b"" for all of them."""
+    keys = dict.fromkeys(attributes, b"")
+    unique = {_STUDY: study_uids} if level == b"STUDY" else {}
+    return elements.encode([(_LEVEL, level), *{**keys, **unique}.items()])
 
 
 def patients(unique: bytes = b"") -> bytes:

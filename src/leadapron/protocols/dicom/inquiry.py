@@ -8,6 +8,7 @@ and enum members. The rules are those of the verdict table in `docs/dicom.md`.
     counting    the studies, series and images of an information model; worklist: its entries
     splitting   the pieces of a query that a server caps
     sampling    series and images below studies that claim no numbers
+    census      which attributes are populated, in a sample of the studies
     found       what an answer means
 """
 
@@ -20,6 +21,8 @@ from leadapron import settings
 from leadapron.errors import WireError
 from leadapron.model import Completed, Depth, Endpoint, Failed, Reason, Stage
 from leadapron.net.conversation import Conversation, Limits, Lost
+from leadapron.protocols.dicom.census import QUERIES as CENSUS_QUERIES
+from leadapron.protocols.dicom.census import SAMPLE, Censused, Taking
 from leadapron.protocols.dicom.counting import SOP_CLASS, Counting, Model
 from leadapron.protocols.dicom.exchange import Exchange, Over, Steps
 from leadapron.protocols.dicom.found import Answer, Found
@@ -45,6 +48,7 @@ class InquiryResult:
     echo_status: int = -1
     model: Found | None = None
     worklist: Found | None = None
+    census: Censused | None = None
     queries: int = 0
     answers: int = 0
     """pending ones, to all queries"""
@@ -66,6 +70,8 @@ class Inquiry:
     model: Model
     ask_echo: bool
     ask_worklist: bool
+    take_census: bool = False
+    """behind a count of studies, of a sample of them"""
     narrow: bool = True
     """False: one query only, to reproduce an abort"""
     queries: int
@@ -97,11 +103,14 @@ class Inquiry:
 class _Asker:
     def __init__(self, job: Inquiry) -> None:
         self.job = job
-        self.exchange = Exchange(queries=job.queries, answers=job.answers)
+        kept_back = (CENSUS_QUERIES, 2 * SAMPLE) if job.take_census else (0, 0)
+        self.exchange = Exchange(queries=job.queries - kept_back[0], answers=job.answers - kept_back[1])
         self.stage = Stage.HANDSHAKE
         self.echo_status = -1
         self.counting = Counting(self.exchange, job.model, _MODEL, today=job.today, narrow=job.narrow)
         self.listing = Worklist(self.exchange, _WORKLIST)
+        self.taking = Taking(self.exchange, _MODEL, SOP_CLASS.get(job.model, ""), job.model is Model.STUDY_ROOT)
+        self.census: Censused | None = None
         self.model: Found | None = None
         self.worklist: Found | None = None
         self.asking = 0
@@ -138,10 +147,13 @@ class _Asker:
             self.model = self.counting.interrupted(ended.reason)
         elif ended is not None and self.asking == _WORKLIST and self.worklist is None:
             self.worklist = self.listing.interrupted(ended.reason)
+        elif ended is not None and self.stage is Stage.CENSUS and self.census is None:
+            self.census = self.taking.interrupted(ended.reason)
         return InquiryResult(
             echo_status=self.echo_status,
             model=self.model,
             worklist=self.worklist,
+            census=self.census,
             queries=self.exchange.queries,
             answers=self.exchange.answers,
             ended=ended,
@@ -155,6 +167,7 @@ class _Asker:
         if self.exchange.has(_MODEL):
             self.asking = _MODEL
             self.model = yield from self.counting.run()
+            yield from self._census(self.model)
         elif self.job.model is not Model.NONE:
             self.model = Found(answer=Answer.REFUSED)
         if self.exchange.has(_WORKLIST):
@@ -162,6 +175,14 @@ class _Asker:
             self.worklist = yield from self.listing.run()
         elif self.job.ask_worklist:
             self.worklist = Found(answer=Answer.REFUSED)
+
+    def _census(self, model: Found) -> Steps[None]:
+        """Of an archive that showed studies. What was kept back of the budget for it is free now, also for the rest."""
+        self.exchange.max_queries, self.exchange.max_answers = self.job.queries, self.job.answers
+        if self.job.take_census and model.answer is Answer.PROVEN:
+            self.asking, self.stage = 0, Stage.CENSUS
+            self.census = yield from self.taking.run(self.counting.kept)
+            self.stage = Stage.LIST
 
 
 def _rejected(answer: AssociateRJ) -> Completed[InquiryResult]:

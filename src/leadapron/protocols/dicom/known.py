@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from leadapron.model import Attempt, Completed, Failed, Reason, Stage
+from leadapron.model import Attempt, Census, Completed, Failed, Reason, Stage
 from leadapron.protocols.dicom.counting import Model
 from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.inquiry import InquiryResult
@@ -147,6 +147,18 @@ class Known:
         answers = self.found(part)
         aborts = [found for found in answers if found.answer is Answer.ABORTED]
         return 1 < len(aborts) == len(answers) and any(ask.echo_status == 0 for ask in self.asks)
+
+    @property
+    def census(self) -> Census | None:
+        """The largest that was taken."""
+        taken = [ask.census for ask in self.asks if ask.census is not None and ask.census.sampled]
+        best = max(taken, key=lambda census: census.sampled, default=None)
+        return None if best is None else Census(sampled=best.sampled, present=best.present)
+
+    @property
+    def why_no_census(self) -> Reason | None:
+        """Why one that was begun is none, or smaller than it might be."""
+        return next((ask.census.why for ask in self.asks if ask.census is not None and ask.census.why), None)
 
     @property
     def was_lost(self) -> bool:

@@ -118,6 +118,7 @@ def _next_question(known: Known, case: Case) -> Inquiry | None:
         ask_echo=echo,
         ask_worklist=worklist,
         narrow=not known.found("model"),
+        take_census=terms.census and terms.depth >= Depth.CENSUS and not known.found("model"),
         queries=queries,
         answers=answers,
         today=terms.today,

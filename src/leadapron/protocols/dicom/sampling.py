@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from leadapron.model import Count, Reason
 from leadapron.protocols.dicom import answers, identifiers, tally
-from leadapron.protocols.dicom.answers import Level, Tally
+from leadapron.protocols.dicom.answers import Answers, Level, Tally
 from leadapron.protocols.dicom.exchange import Exchange, Steps
 from leadapron.protocols.dicom.found import Reply, may_be_a_cap
 
@@ -117,7 +118,10 @@ class Sampling:
 
     def _find(self, identifier: bytes, level: Level, into: Tally) -> Steps[bool]:
         reply: Reply = yield from self._exchange.find(
-            self._context_id, self._sop_class, identifier, level, into, keep=level is answers.SERIES
+            self._context_id,
+            self._sop_class,
+            identifier,
+            partial(Answers, level=level, tally=into, keep=level is answers.SERIES),
         )
         if reply.cut is Reason.BUDGET:
             return False

@@ -17,7 +17,7 @@ from leadapron.model import (
     Stage,
     Verdict,
 )
-from leadapron.protocols.base import Case
+from leadapron.protocols.base import Case, Terms
 from leadapron.protocols.dicom.counting import Model
 from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.known import (
@@ -89,9 +89,10 @@ def _observe(
             images=model.images if model else None,
             worklist=worklist.worklist if worklist else None,
         ),
+        census=known.census,
         product=hello.product if hello.outcome is Outcome.ACCEPTED else Product(),
         owner=case.terms.owner,
-        facts=_facts(known, enforced, associations),
+        facts=_facts(known, case.terms, enforced, associations),
         unknowns=tuple(dict.fromkeys(unknowns)),
     )
 
@@ -124,6 +125,8 @@ def _listed(known: Known, case: Case, unsettled: list[Failed], associations: int
         verdict, why = _part(known, part, is_spent=associations >= case.terms.associations)
         verdicts.add(verdict)
         unknowns += [why] if why is not None else []
+    if (uncounted := _why_no_census(known, case.terms)) is not None:
+        unknowns.append(Failed(stage=Stage.CENSUS, reason=uncounted))
     if Verdict.PROVEN in verdicts:
         return Verdict.PROVEN, unknowns
     return (Verdict.UNKNOWN if Verdict.UNKNOWN in verdicts else Verdict.REFUSED), unknowns
@@ -149,6 +152,16 @@ def _part(known: Known, part: str, *, is_spent: bool) -> tuple[Verdict, Failed |
     return Verdict.UNKNOWN, Failed(stage=Stage.LIST, reason=found.why or Reason.PROTOCOL)
 
 
+def _why_no_census(known: Known, terms: Terms) -> Reason | None:
+    """Why a census that was to be taken is none, or smaller than it might be."""
+    model = known.settled("model")
+    is_due = terms.census and terms.depth >= Depth.CENSUS and model is not None and model.answer is Answer.PROVEN
+    if not is_due or known.why_no_census is not None or known.census is not None:
+        return known.why_no_census if is_due else None
+    end = known.last.ended if known.last is not None else None
+    return end.reason if end is not None else Reason.BUDGET
+
+
 def _why_nothing(known: Known, *, is_spent: bool) -> Failed:
     """Why a query was not even asked. Where nothing was, and nothing forbade it, the run ended before."""
     if known.failed is not None:
@@ -158,7 +171,7 @@ def _why_nothing(known: Known, *, is_spent: bool) -> Failed:
     return Failed(stage=Stage.LIST, reason=Reason.BUDGET if known.asks or is_spent else Reason.STOPPED)
 
 
-def _facts(known: Known, enforced: Mapping[str, bool], associations: int) -> dict[str, int | bool]:
+def _facts(known: Known, terms: Terms, enforced: Mapping[str, bool], associations: int) -> dict[str, int | bool]:
     hello = known.hello
     facts: dict[str, int | bool] = {
         "associated": hello.outcome is Outcome.ACCEPTED,
@@ -170,6 +183,8 @@ def _facts(known: Known, enforced: Mapping[str, bool], associations: int) -> dic
     if hello.outcome is Outcome.ACCEPTED:
         facts |= {f"context.{name}": name in hello.accepted for name in CONTEXTS}
         facts["service_classes"] = sum(any(name in hello.accepted for name in names) for names in _CLASSES.values())
+    if terms.depth >= Depth.CENSUS and not terms.census:
+        facts["census_withheld"] = True
     if known.health:
         facts["answers_afterwards"] = is_there(known.health[-1])
     return facts | _facts_of_answers(known.settled("model"), known.settled("worklist"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from leadapron.model import Count, Reason
 from leadapron.protocols.dicom import answers, identifiers, tally
-from leadapron.protocols.dicom.answers import Tally
+from leadapron.protocols.dicom.answers import Answers, Tally
 from leadapron.protocols.dicom.exchange import Exchange, Steps
 from leadapron.protocols.dicom.found import Answer, Found, Reply, without_answers, without_end
 from leadapron.protocols.dicom.wire import uids
@@ -46,6 +48,9 @@ class Worklist:
 
     def _find(self, identifier: bytes) -> Steps[Reply]:
         reply: Reply = yield from self._exchange.find(
-            self._context_id, uids.MODALITY_WORKLIST_FIND, identifier, answers.WORKLIST, self._tally
+            self._context_id,
+            uids.MODALITY_WORKLIST_FIND,
+            identifier,
+            partial(Answers, level=answers.WORKLIST, tally=self._tally),
         )
         return reply
