@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from leadapron.assess.genuineness import weigh
 from leadapron.discover.middlebox import middleboxes
-from leadapron.model import Attempt, Depth, Endpoint, Failed, Observation, Reason, Stage, Unknown
+from leadapron.model import (
+    Address,
+    Attempt,
+    CountKind,
+    Depth,
+    Endpoint,
+    Failed,
+    Observation,
+    Reason,
+    Stage,
+    Unknown,
+)
 from leadapron.pipeline_terms import ScopeTerms
 from leadapron.protocols.base import Case, Payload, Protocol
 from leadapron.scope.grant import Scope
@@ -58,7 +71,7 @@ class Evidence:
             Unknown(endpoint=place, stage=stage, reason=reason, count=count)
             for (place, stage, reason), count in sorted(failed.items())
         ]
-        return observations, unknowns
+        return [replace(seen, genuineness=weigh(seen)) for seen in with_twins(observations)], unknowns
 
     def _without_hello(
         self, cases: Mapping[Endpoint, object], hits: Iterable[Endpoint]
@@ -83,6 +96,26 @@ class Evidence:
             for endpoint, jobs in self.left_out.items()
             for why in jobs.values()
         )
+
+
+def with_twins(observations: Sequence[Observation]) -> list[Observation]:
+    """Each with the fact `twins`: on how many addresses, its own included, the same product shows the same content."""
+
+    def content(seen: Observation) -> tuple[object, ...] | None:
+        studies, images = seen.counts.studies, seen.counts.images
+        if studies is None or images is None or not studies.value or studies.kind is not CountKind.EXACT:
+            return None
+        contexts = tuple(sorted(name for name, value in seen.facts.items() if name.startswith("context.") and value))
+        return seen.product, contexts, studies.value, images.value
+
+    hosts: defaultdict[object, set[Address]] = defaultdict(set)
+    for seen in observations:
+        if (shown := content(seen)) is not None:
+            hosts[shown].add(seen.service.endpoint.address)
+    return [
+        replace(seen, facts={**seen.facts, "twins": len(hosts[shown])}) if (shown := content(seen)) else seen
+        for seen in observations
+    ]
 
 
 def ended_by_us(attempt: Attempt[object]) -> Failed | None:

@@ -81,7 +81,7 @@ def test_no_page_without_a_control() -> None:
         (b'about = "service"', b'about = "mood"'),
         (b'internet = "high"', b'internet = "dire"'),
         (b'internet = "high"', b'moon = "high"'),
-        (b'raised_by = ["volume"]', b'raised_by = ["mood"]'),
+        (b'raised_by = ["volume", "identified"]', b'raised_by = ["mood"]'),
         (b'"studies.low"', b'"stories.low"'),
         (b"[text.en]", b"[text.de]"),
         (b"[mappings]", b"[mappings"),

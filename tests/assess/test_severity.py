@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -10,11 +11,13 @@ from leadapron.assess.catalogue import catalogue
 from leadapron.assess.severity import STEPS, VOLUME, rate
 from leadapron.model import (
     Access,
+    Census,
     Count,
     CountKind,
     Counts,
     CountSource,
     Endpoint,
+    Genuineness,
     Observation,
     Owner,
     Service,
@@ -48,7 +51,7 @@ def test_the_page_has_the_bases_and_steps_of_the_catalogue() -> None:
 
 
 def test_the_page_has_every_step_and_threshold() -> None:
-    steps = re.findall(r"^\| (list|volume) \| ", PAGE, re.MULTILINE)
+    steps = re.findall(r"^\| (list|volume|identified) \| ", PAGE, re.MULTILINE)
     assert steps == list(STEPS)
     names = {"worklist": "worklist entries"}
     for name, least in VOLUME.items():
@@ -76,6 +79,25 @@ def test_severity_by_vantage_access_and_volume(
     control: str, vantage: str, observation: Observation, expected: str
 ) -> None:
     assert rate(catalogue()[control], observation, VantageKind(vantage)) is Severity(expected)
+
+
+def test_names_raise_and_records_of_nobody_lower() -> None:
+    named = replace(seen(), census=Census(sampled=25, present={"PatientName": 13}))
+    assert rate(catalogue()["LA-11"], named, VantageKind.OFFICE) is Severity.HIGH
+    few = replace(seen(), census=Census(sampled=25, present={"PatientName": 12}))
+    assert rate(catalogue()["LA-11"], few, VantageKind.OFFICE) is Severity.MEDIUM
+    large = replace(named, counts=Counts(studies=Count.exact(10**6)))
+    for verdict, expected in {
+        "patients": "critical",
+        "unknown": "critical",
+        "deidentified": "medium",
+        "test": "low",
+        "public-sample": "low",
+        "honeypot": "low",
+    }.items():
+        judged = replace(large, genuineness=Genuineness(verdict=verdict, score=1.0))
+        assert rate(catalogue()["LA-11"], judged, VantageKind.INTERNET) is Severity(expected)
+        assert rate(catalogue()["LA-07"], judged, VantageKind.INTERNET) is Severity.MEDIUM
 
 
 def test_a_guess_never_raises() -> None:

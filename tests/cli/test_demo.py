@@ -66,6 +66,7 @@ def test_a_difference_from_the_truth_is_named_and_exits_with_3(
         "counts": {},
         "unknown": None,
         "census": {},
+        "genuineness": "patients",
     }
 
     url = sqlite_url(directory / "demo.db")

@@ -6,6 +6,8 @@ from importlib import resources
 
 import pytest
 
+from leadapron.assess.genuineness import SIGNALS
+from leadapron.assess.severity import NOBODYS
 from leadapron.errors import InputError
 from leadapron.model import (
     CountKind,
@@ -69,6 +71,9 @@ def test_each_text_has_the_same_placeholders(language: str) -> None:
         ("count", Counts.__dataclass_fields__),
         ("context", CONTEXTS),
         ("census", GROUPS),
+        ("signal", SIGNALS),
+        ("genuineness", ["patients", *NOBODYS, "unknown"]),
+        ("genuineness_short", NOBODYS),
     ],
 )
 def test_each_member_of_a_closed_set_has_a_text(prefix: str, names: object) -> None:
@@ -86,7 +91,19 @@ def test_each_text_that_a_module_names_exists_and_none_is_left_over() -> None:
     )
     families = {"severity", "finding_status", "kind", "source", "stage", "reason", "vantage", "anyone", "run_status"}
     families |= {"verdict_word", "verdict", "month", "tlp", "method", "count", "context", "can", "access", "status"}
-    families |= {"census", "evidence", "counted", "listing", "reached", "stranger", "why", "place"}
+    families |= {
+        "census",
+        "genuineness",
+        "genuineness_short",
+        "signal",
+        "evidence",
+        "counted",
+        "listing",
+        "reached",
+        "stranger",
+        "why",
+        "place",
+    }
     leftover = {
         key
         for key in EN.texts

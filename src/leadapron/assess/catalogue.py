@@ -157,7 +157,7 @@ class _ControlFile(_Part):
     refuted: _Condition
     evidence: Annotated[list[str], Field(min_length=1)]
     severity: Annotated[dict[_Vantage, _Severity], Field(min_length=1)]
-    raised_by: list[Literal["list", "volume"]]
+    raised_by: list[Literal["list", "volume", "identified"]]
     mappings: _Mappings
     anchors: Annotated[list[str], Field(min_length=1)]
     text: dict[Literal["en", "it"], _Text]

@@ -22,8 +22,17 @@ def is_large(observation: Observation) -> bool:
     )
 
 
-STEPS = {"list": is_listed, "volume": is_large}
+def is_identified(observation: Observation) -> bool:
+    """Step `identified`: a stranger got a list, and half of its records at least have a patient's name."""
+    census = observation.census
+    return census is not None and is_listed(observation) and 2 * census.present.get("PatientName", 0) >= census.sampled
+
+
+STEPS = {"list": is_listed, "volume": is_large, "identified": is_identified}
 """Each raises by one, where the control names it in `raised_by`."""
+
+NOBODYS = {"deidentified": 1, "test": 2, "public-sample": 2, "honeypot": 2}
+"""By verdict on genuineness: so much lower is a control that volume raises, and no step raises any."""
 
 
 def rate(control: Control, observation: Observation, vantage: VantageKind) -> Severity | None:
@@ -31,6 +40,9 @@ def rate(control: Control, observation: Observation, vantage: VantageKind) -> Se
     base = control.base.get(vantage)
     if base is None:
         return None
-    steps = sum(STEPS[name](observation) for name in control.raised_by)
     by_rank = sorted(Severity, key=lambda severity: severity.rank)
+    nobodys = NOBODYS.get(observation.genuineness.verdict) if observation.genuineness is not None else None
+    if nobodys is not None:
+        return by_rank[max(base.rank - nobodys * ("volume" in control.raised_by), Severity.INFO.rank)]
+    steps = sum(STEPS[name](observation) for name in control.raised_by)
     return by_rank[min(base.rank + steps, Severity.CRITICAL.rank)]

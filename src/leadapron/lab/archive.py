@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import enum
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ ACCESSION, LEVEL, MODALITIES = 0x00080050, 0x00080052, 0x00080061
 PATIENT_NAME, PATIENT_ID, BIRTH_DATE, SEX = 0x00100010, 0x00100020, 0x00100030, 0x00100040
 ADDRESS, TELEPHONE, COMMENTS = 0x00101040, 0x00102154, 0x00104000
 INSTITUTION, REFERRER, DESCRIPTION = 0x00080080, 0x00080090, 0x00081030
+IDENTITY_REMOVED = 0x00120062
 STUDY_UID, SERIES_UID, INSTANCE_UID = 0x0020000D, 0x0020000E, 0x00080018
 STUDY_SERIES, STUDY_IMAGES, SERIES_IMAGES = 0x00201206, 0x00201208, 0x00201209
 
@@ -33,6 +35,7 @@ VRS = {
     INSTITUTION: b"LO",
     REFERRER: b"PN",
     DESCRIPTION: b"LO",
+    IDENTITY_REMOVED: b"CS",
     STUDY_UID: b"UI",
     SERIES_UID: b"UI",
     INSTANCE_UID: b"UI",
@@ -44,9 +47,28 @@ LEVELS = (b"STUDY", b"SERIES", b"IMAGE")
 """Of the Study Root information model (PS3.4 section C.6.2.1)."""
 MAX_SEED = 999_999_999
 """A seed is a component of every UID."""
+_FIRST = ("Bra", "Cante", "Dor", "Elmi", "Fosca", "Grandi", "Lumi", "Morva", "Pella", "Vasti")
+_LAST = ("velli", "lmar", "ndo", "roni", "scone", "tier", "wald")
+FAMILIES = tuple(first + last for first in _FIRST for last in _LAST)
+GIVEN = ("Ada", "Bruno", "Clio", "Dario", "Elke", "Franz", "Gaia", "Hugo", "Ines", "Jan", "Kira", "Leo", "Mara", "Nils")
+"""Syllables that make names of nobody."""
+
+
+class Persona(enum.Enum):
+    """Whose records an archive plays. Each says of itself that it is made up."""
+
+    PHANTOMS = enum.auto()
+    """`SYNTHETIC^Patient000001`: what a tool has to take for a test"""
+    PATIENTS = enum.auto()
+    """`Bravelli-MadeUp^Ada`: as various as those of a hospital"""
+    DEIDENTIFIED = enum.auto()
+    """`ANON-000001`, and PatientIdentityRemoved says so"""
+    BAIT = enum.auto()
+    """`Guest-MadeUp^Ada01`: counted up, all born on one day"""
+
+
 _UNDATED = 0.03
 FILLED = {
-    BIRTH_DATE: (0.95, b"19700101"),
     SEX: (0.99, b"O"),
     ADDRESS: (0.4, b"SYNTHETIC Street 1"),
     TELEPHONE: (0.25, b"SYNTHETIC-0000"),
@@ -108,29 +130,58 @@ class Archive:
         return {STUDY_SERIES: str(len(study.series)).encode(), STUDY_IMAGES: str(study.images).encode()}
 
 
-def made_up(seed: int, count: int, *, claims: bool = True, largest: int = 60) -> Archive:
-    """`count` studies of synthetic patients, the same for the same seed (0 to `MAX_SEED`).
+def made_up(
+    seed: int, count: int, *, claims: bool = True, largest: int = 60, persona: Persona = Persona.PHANTOMS
+) -> Archive:
+    """`count` studies of made-up patients, the same for the same seed (0 to `MAX_SEED`).
 
     Series have 1 to `largest` images. Raises ValueError for another seed: its UIDs would be none.
     """
     if not 0 <= seed <= MAX_SEED:
         raise ValueError(f"a seed is a number from 0 to {MAX_SEED}")
     chance = random.Random(seed)  # noqa: S311 - made-up data
-    return Archive(studies=tuple(_study(chance, seed, number, largest) for number in range(count)), claims=claims)
+    return Archive(
+        studies=tuple(_study(chance, seed, number, largest, persona) for number in range(count)), claims=claims
+    )
 
 
-def _study(chance: random.Random, seed: int, number: int, largest: int) -> Study:
+def _study(chance: random.Random, seed: int, number: int, largest: int, persona: Persona) -> Study:
     day = _FIRST_DAY + dt.timedelta(days=chance.randrange(_DAYS))
     values = {
         STUDY_DATE: b"" if chance.random() < _UNDATED else f"{day:%Y%m%d}".encode(),
         ACCESSION: f"SYN{seed % 1000:03}{number:06}".encode(),
         MODALITIES: chance.choice((b"CT", b"MR", b"CR", b"US", b"MG", b"CT\\SR")),
-        PATIENT_NAME: f"SYNTHETIC^Patient{number:06}".encode(),
-        PATIENT_ID: f"SYNTHETIC-{number:06}".encode(),
         STUDY_UID: f"2.25.{seed}.{number + 1}".encode(),
     }
+    values |= _person(chance, number, persona)
     values |= {tag: value if chance.random() < share else b"" for tag, (share, value) in FILLED.items()}
     return Study(values=values, series=tuple(chance.randint(1, largest) for _ in range(chance.randint(1, 3))))
+
+
+def _person(chance: random.Random, number: int, persona: Persona) -> dict[int, bytes]:
+    if persona is Persona.PATIENTS:
+        name = f"{chance.choice(FAMILIES)}-MadeUp^{chance.choice(GIVEN)}"
+        born = dt.date(1925, 1, 1) + dt.timedelta(days=chance.randrange(33_000))
+        return {
+            PATIENT_NAME: name.encode(),
+            PATIENT_ID: f"MU{number:07}".encode(),
+            BIRTH_DATE: f"{born:%Y%m%d}".encode(),
+        }
+    if persona is Persona.DEIDENTIFIED:
+        return {
+            PATIENT_NAME: f"ANON-{number:06}".encode(),
+            PATIENT_ID: f"ANON-{number:06}".encode(),
+            BIRTH_DATE: b"",
+            IDENTITY_REMOVED: b"YES",
+        }
+    if persona is Persona.BAIT:
+        name = f"Guest-MadeUp^Ada{number:02}".encode()
+        return {PATIENT_NAME: name, PATIENT_ID: f"MU{number:07}".encode(), BIRTH_DATE: b"19800101"}
+    return {
+        PATIENT_NAME: f"SYNTHETIC^Patient{number:06}".encode(),
+        PATIENT_ID: f"SYNTHETIC-{number:06}".encode(),
+        BIRTH_DATE: b"19700101",
+    }
 
 
 def _series(study: Study, keys: Keys, *, claims: bool) -> Iterator[tuple[dict[int, bytes], int]]:

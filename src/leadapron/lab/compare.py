@@ -33,6 +33,9 @@ def _service(expected: Mapping[str, Any], service: Mapping[str, Any]) -> Iterato
     for name, verdict in expected["access"].items():
         if service["access"][name] != verdict:
             yield f"{name} is {service['access'][name]}, in truth {verdict}"
+    verdict = (service["genuineness"] or {}).get("verdict")
+    if verdict != expected["genuineness"]:
+        yield f"genuineness is {verdict}, in truth {expected['genuineness']}"
     present = (service["census"] or {}).get("present", {})
     for keyword, (low, high) in expected["census"].items():
         if service["census"] is None:

@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from leadapron.lab import odd
-from leadapron.lab.archive import ADDRESS, BIRTH_DATE, COMMENTS, PATIENT_NAME, REFERRER, Archive, made_up
+from leadapron.lab.archive import ADDRESS, BIRTH_DATE, COMMENTS, PATIENT_NAME, REFERRER, Archive, Persona, made_up
 from leadapron.lab.archive import MAX_SEED as MAX_ARCHIVE_SEED
 from leadapron.lab.odd import Serve
 from leadapron.lab.server import QUERY, RETRIEVE, STORE, WORKLIST, Behaviour, OnFind, Server
@@ -33,7 +33,9 @@ CENSUS_ATTRIBUTES = {
     "ReferringPhysicianName": REFERRER,
     "PatientComments": COMMENTS,
 }
-ARCHIVES = 5
+DICOMPOT = ("1.2.826.0.1.3680043.9.7133.1.1", b"GODICOM_1_1")
+"""What the honeypot shows of itself: an unmodified go-netdicom."""
+ARCHIVES = 8
 """Each has a seed of its own, one after the other."""
 MAX_SEED = MAX_ARCHIVE_SEED - ARCHIVES + 1
 MIDDLEBOX = range(40, 60)
@@ -49,6 +51,7 @@ class Truth:
     access: dict[str, str] = field(default_factory=dict)
     counts: dict[str, tuple[int, str]] = field(default_factory=dict)
     unknown: tuple[str, str] | None = None
+    genuineness: str | None = None
     census: dict[str, tuple[int, int]] = field(default_factory=dict)
     """by attribute: in at least and at most how many records of a sample of `CENSUS` it is populated"""
 
@@ -75,9 +78,15 @@ def _census(archive: Archive) -> dict[str, tuple[int, int]]:
 
 
 def _archive(
-    number: int, what: str, behaviour: Behaviour, access: str, counts: dict[str, tuple[int, str]], title: str = ANY
+    number: int,
+    what: str,
+    behaviour: Behaviour,
+    access: str,
+    counts: dict[str, tuple[int, str]],
+    title: str = ANY,
+    genuineness: str = "patients",
 ) -> Host:
-    """`access`: the verdicts on talk, list, read and write, separated by spaces."""
+    """`access`: the verdicts on talk, list, read and write, separated by spaces. `genuineness`: of what is listed."""
     verdicts = dict(zip(("talk", "list", "read", "write"), access.split(), strict=True))
     inexact = ("count", "limit") if any(kind == "bound" for _, kind in counts.values()) else None
     shown = behaviour.archives.get(title, behaviour.archives.get("")) if verdicts["list"] == "proven" else None
@@ -87,6 +96,7 @@ def _archive(
         counts=counts,
         unknown=inexact,
         census=_census(shown) if shown is not None else {},
+        genuineness=(genuineness if shown is not None else "unknown") if verdicts["list"] == "proven" else None,
     )
     server = Server(behaviour)
     return Host(number=number, what=what, serve=server.serve, truth=truth, asked=server.asked)
@@ -101,16 +111,18 @@ def hosts(seed: int) -> Iterator[Host]:
     """The estate, one server after the other. Raises ValueError for a seed that is not from 0 to `MAX_SEED`."""
     if not 0 <= seed <= MAX_SEED:
         raise ValueError(f"a seed is a number from 0 to {MAX_SEED}")
-    large = made_up(seed, 2503)
+    large = made_up(seed, 2503, persona=Persona.PATIENTS)
     yield from _open(seed, large)
     yield from _closed()
     yield from _faults(large)
+    yield from _nobodys(seed)
 
 
 def _open(seed: int, large: Archive) -> Iterator[Host]:
     """Archives that show what they hold, one of them behind a title that its owner told us."""
-    other, capped = made_up(seed + 1, 1204), made_up(seed + 2, 700)
-    small, locked = made_up(seed + 3, 6, claims=False, largest=9), made_up(seed + 4, 304)
+    other, capped = made_up(seed + 1, 1204, persona=Persona.PATIENTS), made_up(seed + 2, 700, persona=Persona.PATIENTS)
+    small = made_up(seed + 3, 6, claims=False, largest=9, persona=Persona.PATIENTS)
+    locked = made_up(seed + 4, 304, persona=Persona.PATIENTS)
     open_to_all = "proven proven offered offered"
     yield _archive(1, "open archive", Behaviour(archives={"": large}), open_to_all, _exact(large))
     yield _archive(
@@ -174,10 +186,47 @@ def _closed() -> Iterator[Host]:
     yield _archive(10, "receiver of images", Behaviour(accepts=STORE), "proven refused refused offered", {})
 
 
+def _nobodys(seed: int) -> Iterator[Host]:
+    """Open archives that show no patient who could be harmed."""
+    open_to_all = "proven proven offered offered"
+    phantoms, research = made_up(seed + 5, 43), made_up(seed + 6, 214, persona=Persona.DEIDENTIFIED)
+    bait = made_up(seed + 7, 13, persona=Persona.BAIT)
+    yield _archive(
+        14, "archive of phantoms", Behaviour(archives={"": phantoms}), open_to_all, _exact(phantoms), genuineness="test"
+    )
+    yield _archive(
+        15,
+        "archive for research, de-identified",
+        Behaviour(archives={"": research}),
+        open_to_all,
+        _exact(research),
+        genuineness="deidentified",
+    )
+    yield _archive(
+        16,
+        "decoy",
+        Behaviour(
+            archives={"": bait},
+            takes_anything=True,
+            implementation_class_uid=DICOMPOT[0],
+            implementation_version_name=DICOMPOT[1],
+        ),
+        open_to_all,
+        _exact(bait),
+        genuineness="honeypot",
+    )
+
+
 def _faults(archive: Archive) -> Iterator[Host]:
     dying = Behaviour(archives={"": archive}, on_find=OnFind.DIE, limit=512, accepts=QUERY | RETRIEVE)
     access = {"reach": "proven", "talk": "proven", "list": "proven", "read": "offered", "write": "refused"}
-    truth = Truth(resource=ANY, access=access, counts={"studies": (1, "bound")}, unknown=("count", "reset"))
+    truth = Truth(
+        resource=ANY,
+        access=access,
+        counts={"studies": (1, "bound")},
+        unknown=("count", "reset"),
+        genuineness="unknown",
+    )
     server = Server(dying)
     yield Host(number=11, what="archive that dies in the middle", serve=server.serve, truth=truth, asked=server.asked)
     silence = Truth(resource=None, unknown=("handshake", "timeout"))
@@ -204,6 +253,7 @@ def truth(estate: list[Host], port: int) -> list[dict[str, Any]]:
             "access": host.truth.access,
             "counts": {name: list(count) for name, count in host.truth.counts.items()},
             "unknown": list(host.truth.unknown) if host.truth.unknown else None,
+            "genuineness": host.truth.genuineness,
             "census": {keyword: list(bounds) for keyword, bounds in host.truth.census.items()},
         }
         for host in estate

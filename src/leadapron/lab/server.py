@@ -61,6 +61,8 @@ class Behaviour:
     accepts: frozenset[str] = QUERY | RETRIEVE | STORE
     called: frozenset[str] | None = None
     calling: frozenset[str] | None = None
+    takes_anything: bool = False
+    """accepts every abstract syntax, known or not"""
     on_find: OnFind = OnFind.ANSWER
     limit: int = 0
     worklist: int = 0
@@ -137,7 +139,8 @@ class _Session:
         return self.association.accept(answer)
 
     def settle(self, context: ProposedContext) -> ContextResult:
-        if context.abstract_syntax not in self.behaviour.accepts | {uids.VERIFICATION}:
+        known = self.behaviour.accepts | {uids.VERIFICATION}
+        if context.abstract_syntax not in known and not self.behaviour.takes_anything:
             return ContextResult(id=context.id, result=ABSTRACT_SYNTAX_NOT_SUPPORTED)
         spoken = [syntax for syntax in context.transfer_syntaxes if syntax in TRANSFER_SYNTAXES]
         if not spoken:

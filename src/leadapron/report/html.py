@@ -89,6 +89,8 @@ def _words(t: Messages) -> dict[str, Any]:
         words.accesses,
         words.contexts,
         words.census,
+        words.genuineness,
+        words.nobodys,
         words.evidence,
         words.control_text,
         words.standing,

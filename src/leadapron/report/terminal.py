@@ -240,6 +240,7 @@ def _about(item: ServiceView, t: Messages, *parts: str) -> str:
     known = (
         plain(item.service.endpoint.name),
         words.title(t, observation),
+        words.nobodys(t, observation),
         words.product(t, observation.product),
         *parts,
     )

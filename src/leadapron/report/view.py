@@ -51,7 +51,8 @@ class Totals:
     """Counts are sums over exposed services, as reported: one archive behind two doors counts twice.
 
     `services` leaves middleboxes out. `servers` are distinct endpoints: two titles on one port are two services of one.
-    `unique_images` and `genuine_images` stay None until archives are told apart and judged.
+    `unique_images` stays None until archives are told apart. `genuine_images` are those of services that show patients;
+    where some are not judged it is a bound, and None where none is.
     """
 
     endpoints_tried: int
@@ -237,6 +238,7 @@ def _totals(run: Run, observations: Sequence[Observation], active: Sequence[Find
         studies=_sum(exposed, "studies"),
         images=_sum(exposed, "images"),
         worklist=total([item.counts.worklist for item in exposed if item.counts.worklist is not None]),
+        genuine_images=_genuine(exposed),
         countries=_countries(exposed),
         findings={severity: sum(finding.severity is severity for finding in active) for severity in Severity},
     )
@@ -266,6 +268,17 @@ def _weakest(verdicts: set[Verdict]) -> Verdict:
 def _sum(exposed: Iterable[Observation], name: str) -> Count | None:
     """Over archives: a server that only serves a worklist has no studies to miss in the sum."""
     return total([getattr(item.counts, name) for item in exposed if not _only_worklist(item)])
+
+
+def _genuine(exposed: Sequence[Observation]) -> Count | None:
+    verdicts = ["unknown" if item.genuineness is None else item.genuineness.verdict for item in exposed]
+    if set(verdicts) <= {"unknown"}:
+        return None
+    patients = [item for item, verdict in zip(exposed, verdicts, strict=True) if verdict == "patients"]
+    counted = _sum(patients, "images") if patients else Count.exact(0)
+    if counted is None or "unknown" not in verdicts:
+        return counted
+    return Count.at_least(counted.low, counted.source)
 
 
 def _only_worklist(observation: Observation) -> bool:

@@ -150,6 +150,28 @@ def census(t: Messages, observation: Observation) -> list[tuple[str, int, list[t
     return [(t(f"census.{group}"), rows[0][1], rows) for group, rows in found.items() if rows]
 
 
+def genuineness(t: Messages, observation: Observation) -> tuple[str, str]:
+    """Whose records a service shows, and by which signals; "" for what is not known."""
+    judged = observation.genuineness
+    if judged is None:
+        return "", ""
+    spoke = ", ".join(_named(t, "signal", signal) for signal in judged.signals)
+    return _named(t, "genuineness", judged.verdict), t("genuineness.because", signals=spoke) if spoke else ""
+
+
+def _named(t: Messages, family: str, name: str) -> str:
+    """The text for a name of a set that grows; the name itself where there is none yet."""
+    key = f"{family}.{name}"
+    return t(key) if key in t.texts else plain(name)
+
+
+def nobodys(t: Messages, observation: Observation) -> str:
+    """In two words whose records these are, where they are not those of patients; else ""."""
+    verdict = observation.genuineness.verdict if observation.genuineness is not None else ""
+    key = f"genuineness_short.{verdict}"
+    return t(key) if key in t.texts else ""
+
+
 def evidence(t: Messages, finding: Finding) -> list[tuple[str, str]]:
     """Pairs of what and how much."""
     return [(_fact(t, key), _value(t, value)) for key, value in finding.evidence.items()]

@@ -7,16 +7,18 @@ query, at most two, whatever the archive holds.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 from leadapron.model import Reason
-from leadapron.protocols.dicom import answers, identifiers
+from leadapron.protocols.dicom import answers, identifiers, signs
 from leadapron.protocols.dicom.answers import Answers, Tally
 from leadapron.protocols.dicom.attributes import attributes
 from leadapron.protocols.dicom.exchange import Exchange, Steps
 from leadapron.protocols.dicom.found import Reply
+from leadapron.protocols.dicom.signs import Signs
 from leadapron.protocols.dicom.wire import elements
 
 SAMPLE = 25
@@ -29,13 +31,14 @@ MAX_UIDS_LENGTH = 2_000
 _BLANK = b" \0"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Filled:
-    """What a census counts. Numbers only."""
+    """What a census counts."""
 
     records: int = 0
     present: dict[int, int] = field(default_factory=dict)
     """by tag"""
+    signs: Signs
 
 
 class CensusAnswers(Answers):
@@ -49,12 +52,16 @@ class CensusAnswers(Answers):
 
     def _read(self, buffer: bytes, start: int, stop: int) -> None:
         wanted, seen = attributes(), set()
+        telling: dict[int, bytes] = {}
         for tag, first, last in elements.walk(buffer, explicit=self._is_explicit, start=start, end=stop):
             if tag in wanted and buffer[first:last].strip(_BLANK):
                 seen.add(tag)
+            if tag in signs.TAGS:
+                telling[tag] = buffer[first:last]
         filled = self._filled
         if filled.records < SAMPLE:
             filled.records += 1
+            filled.signs.take(telling)
             for tag in seen:
                 filled.present[tag] = filled.present.get(tag, 0) + 1
 
@@ -68,15 +75,18 @@ class Censused:
 
     sampled: int = 0
     present: Mapping[str, int] = field(default_factory=dict)
+    signs: Mapping[str, int] = field(default_factory=dict)
+    """see `leadapron.protocols.dicom.signs`"""
     why: Reason | None = None
 
 
 class Taking:
     """One census, in the association in which studies were counted; of patients where there is only a patient root."""
 
-    def __init__(self, exchange: Exchange, context_id: int, sop_class: str, by_study: bool) -> None:
+    def __init__(self, exchange: Exchange, context_id: int, sop_class: str, by_study: bool, today: dt.date) -> None:
         self._exchange, self._context_id, self._sop_class = exchange, context_id, sop_class
         self._level = b"STUDY" if by_study else b"PATIENT"
+        self._today = today
         self._tries: list[Filled] = []
 
     def run(self, kept: Mapping[int, bytes]) -> Steps[Censused]:
@@ -98,19 +108,24 @@ class Taking:
 
     @property
     def _best(self) -> Filled:
-        return max(self._tries, key=lambda filled: filled.records, default=Filled())
+        return max(self._tries, key=lambda filled: filled.records, default=self._empty())
+
+    def _empty(self) -> Filled:
+        return Filled(signs=Signs(self._today))
 
     def _result(self, why: Reason | None) -> Censused:
         names, best = attributes(), self._best
         present = {names[tag].keyword: count for tag, count in sorted(best.present.items())}
-        return Censused(sampled=best.records, present=present, why=why)
+        return Censused(
+            sampled=best.records, present=present, signs=best.signs.numbers() if best.records else {}, why=why
+        )
 
     def _ask(self, uids: list[bytes]) -> Steps[Reply]:
-        self._tries.append(Filled())
+        self._tries.append(self._empty())
         reply: Reply = yield from self._exchange.find(
             self._context_id,
             self._sop_class,
-            identifiers.census(self._level, b"\\".join(uids), attributes()),
+            identifiers.census(self._level, b"\\".join(uids), {*attributes(), *signs.TAGS}),
             partial(CensusAnswers, filled=self._tries[-1]),
             enough=SAMPLE,
         )

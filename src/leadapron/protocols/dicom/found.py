@@ -82,7 +82,10 @@ def is_cap(status: int, seen: int) -> bool:
 
 def may_be_a_cap(answers: int) -> bool:
     """Whether so many answers are a number at which products stop without a word: 25, 64, 100, 256, 999, 2500 …"""
-    return _is_likely(answers) or any(near >= NEARLY and _is_likely(near) for near in (answers - 1, answers + 1))
+    return _is_likely(answers) or any(
+        _is_likely(near) and near >= NEARLY and (not near % NEARLY or not near & (near - 1))
+        for near in (answers - 1, answers + 1)
+    )
 
 
 def _is_likely(number: int) -> bool:

@@ -78,6 +78,7 @@ def studies(narrowing: Narrowing | None = None) -> bytes:
 def census(level: bytes, study_uids: bytes, attributes: Iterable[int]) -> bytes:
     """The attributes of a census, universal, of studies by a list of their UIDs; b"" for all of them."""
     keys = dict.fromkeys(attributes, b"")
+    keys.pop(_STUDY, None)
     unique = {_STUDY: study_uids} if level == b"STUDY" else {}
     return elements.encode([(_LEVEL, level), *{**keys, **unique}.items()])
 

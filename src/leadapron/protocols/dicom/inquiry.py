@@ -109,7 +109,9 @@ class _Asker:
         self.echo_status = -1
         self.counting = Counting(self.exchange, job.model, _MODEL, today=job.today, narrow=job.narrow)
         self.listing = Worklist(self.exchange, _WORKLIST)
-        self.taking = Taking(self.exchange, _MODEL, SOP_CLASS.get(job.model, ""), job.model is Model.STUDY_ROOT)
+        self.taking = Taking(
+            self.exchange, _MODEL, SOP_CLASS.get(job.model, ""), job.model is Model.STUDY_ROOT, job.today
+        )
         self.census: Censused | None = None
         self.model: Found | None = None
         self.worklist: Found | None = None

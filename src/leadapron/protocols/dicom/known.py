@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from leadapron.model import Attempt, Census, Completed, Failed, Reason, Stage
+from leadapron.protocols.dicom.census import Censused
 from leadapron.protocols.dicom.counting import Model
 from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.inquiry import InquiryResult
@@ -151,9 +152,18 @@ class Known:
     @property
     def census(self) -> Census | None:
         """The largest that was taken."""
-        taken = [ask.census for ask in self.asks if ask.census is not None and ask.census.sampled]
-        best = max(taken, key=lambda census: census.sampled, default=None)
+        best = self._largest
         return None if best is None else Census(sampled=best.sampled, present=best.present)
+
+    @property
+    def signs(self) -> Mapping[str, int]:
+        """Of the census that counts."""
+        return self._largest.signs if self._largest is not None else {}
+
+    @property
+    def _largest(self) -> Censused | None:
+        taken = [ask.census for ask in self.asks if ask.census is not None and ask.census.sampled]
+        return max(taken, key=lambda census: census.sampled, default=None)
 
     @property
     def why_no_census(self) -> Reason | None:

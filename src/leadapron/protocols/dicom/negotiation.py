@@ -36,6 +36,7 @@ CONTEXTS: dict[str, str] = {
     "mr_storage": uids.MR_IMAGE_STORAGE,
     "cr_storage": uids.CR_IMAGE_STORAGE,
     "sc_storage": uids.SECONDARY_CAPTURE_STORAGE,
+    "made_up": uids.MADE_UP,
 }
 """What is proposed, by the names that facts and reports use."""
 

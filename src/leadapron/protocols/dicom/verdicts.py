@@ -187,6 +187,7 @@ def _facts(known: Known, terms: Terms, enforced: Mapping[str, bool], association
         facts["census_withheld"] = True
     if known.health:
         facts["answers_afterwards"] = is_there(known.health[-1])
+    facts |= {f"sign.{name}": count for name, count in known.signs.items()}
     return facts | _facts_of_answers(known.settled("model"), known.settled("worklist"))
 
 
