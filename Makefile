@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test bench check peers lock clean
+.PHONY: demo test bench check peers lock country-data clean
 
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Lead Apron needs Python 3.11 or newer") if sys.version_info < (3, 11) else 0'
@@ -46,6 +46,11 @@ lock: $(VENV)/.develop
 	cd requirements && for set in runtime develop build; do ../$(BIN)/pip-compile --quiet --generate-hashes \
 	  --allow-unsafe --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header \
 	  --output-file $$set.txt $$set.in; done
+
+# The country database that ships (needs npm); its licence: src/leadapron/attribute/data/README.md
+country-data: $(VENV)/.develop
+	src/leadapron/attribute/data/refresh
+	$(BIN)/python -m pytest tests/attribute
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,12 +12,13 @@ import pytest
 from audits import Silent
 from leadapron import pipeline_run
 from leadapron.errors import InputError
-from leadapron.model import Address, Reason, Run, Stage, Unknown
+from leadapron.model import Address, Endpoint, Reason, Run, Stage, Unknown
 from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Options
 from leadapron.scope.audit_log import AuditLog
 from leadapron.scope.decision import Denial, Denied
 from leadapron.store.store import Store
+from mmdb_files import COUNTRIES, write_mmdb
 from scope_file import write_scope
 
 Answer = tuple[dict[str, tuple[Address, ...]], tuple[Unknown, ...]]
@@ -156,3 +157,31 @@ def test_a_run_names_the_catalogue_that_it_was_judged_by(tmp_path: Path, monkeyp
             named.append(store.run().catalogue)
 
     assert named == ["first", "second"]
+
+
+def test_a_run_names_the_sources_of_its_countries_also_when_it_goes_on_with_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEADAPRON_DATA", str(tmp_path / "data"))
+    asked: list[str] = []
+
+    def execute(audit: Audit) -> Run:
+        audited = audit.terms.at(Endpoint(address=ip_address("8.8.8.8"), port=104))
+        asked.append(audited.owner.country)
+        return audit.run_
+
+    monkeypatch.setattr(Audit, "execute", execute)
+    write_mmdb(tmp_path / "own.mmdb", COUNTRIES)
+    extra = '[attribution]\ncountry = "own.mmdb"\n'
+    scope = write_scope(tmp_path / "scope.toml", networks=["8.8.8.8/32"], ports=[104], extra=extra)
+    url = f"sqlite:///{tmp_path / 's.db'}"
+    named = []
+    for resume in (False, True):
+        if resume:
+            write_mmdb(tmp_path / "own.mmdb", {"8.8.8.0/24": {"country_code": "FR"}}, name="Newer")
+        pipeline_run.audit_scope(scope, url=url, resume=resume, options=Options(), progress=Silent())
+        with Store.open(url) as store:
+            named.append(store.run().data)
+
+    assert named == [{"country": "Test-Country, 2026-11-20"}, {"country": "Newer, 2026-11-20"}]
+    assert asked == ["CH", "FR"]

@@ -247,11 +247,13 @@ class Product:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """Who answers for a service: from the grant; country and AS from databases (or the grant, for private space)."""
+    """Who answers for a service: from the grant; place and AS from databases, the country of special-purpose space from
+    the grant."""
 
     grant: str
     party: str = ""
     country: str = ""
+    city: str = ""
     as_number: int | None = None
     as_name: str = ""
 
@@ -384,3 +386,5 @@ class Run:
     pins: tuple[Pin, ...] = ()
     catalogue: str = ""
     """SHA-256 of the controls that it was judged by; "": not known"""
+    data: Mapping[str, str] = field(default_factory=dict)
+    """name and date of each source of places (country, city, asn); empty: not known"""

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from leadapron import __version__
 from leadapron.assess.judge import judge, refuted
+from leadapron.attribute.place import Attribution
 from leadapron.discover.space import TargetSpace
 from leadapron.errors import RunStopped
 from leadapron.identify.match import match
@@ -79,6 +80,7 @@ class Audit:
         progress: Progress,
         options: Options,
         unresolved: Sequence[Unknown] = (),
+        attribution: Attribution | None = None,
     ) -> None:
         self.unresolved = unresolved
         self.scope, self.gate, self.store, self.run_ = scope, gate, store, run
@@ -89,7 +91,7 @@ class Audit:
         self._sweep: Sweep | None = None
         self._halted: dict[str, Endpoint] = {}
         """zones and hosts that are left alone, each with the service that stopped answering"""
-        self.terms = ScopeTerms(scope, gate, run, options)
+        self.terms = ScopeTerms(scope, gate, run, options, attribution or Attribution())
         self.evidence = Evidence(scope, self.protocol, self.terms)
 
     def execute(self) -> Run:

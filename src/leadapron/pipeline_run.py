@@ -11,6 +11,7 @@ from pathlib import Path
 
 from leadapron import __version__
 from leadapron.assess.catalogue import catalogue_version
+from leadapron.attribute.place import opened
 from leadapron.errors import InputError
 from leadapron.model import Finding, Method, Pin, Run, Stage, Unknown
 from leadapron.net.resolve import resolve
@@ -34,7 +35,7 @@ def audit_scope(
     Raises InputError (also ScopeErrors, StoreError) before anything is touched.
     """
     scope = load_scope(path)
-    with Store.open(url) as store:
+    with Store.open(url) as store, opened(scope.attribution) as attribution:
         method = _method(scope, options)
         run = _resumed(store, scope) if resume else _new(scope, method)
         directory = _directory(run)
@@ -47,6 +48,7 @@ def audit_scope(
             if not resume:  # only now: a run that cannot be logged leaves no trace of one
                 store.create_run(run, permutation_key=secrets.token_hex(16))
             store.update_method(run.id, method, catalogue_version())
+            store.update_data(run.id, attribution.sources)
             stop_file.unlink(missing_ok=True)  # only now: until the log is ours it may be meant for another process
             for pin in run.pins:
                 audit_log.write("name", name=pin.name, addresses=[str(address) for address in pin.addresses])
@@ -61,6 +63,7 @@ def audit_scope(
                 progress=progress,
                 options=options,
                 unresolved=unresolved,
+                attribution=attribution,
             )
             with _signals(control):
                 finished = audit.execute()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from leadapron.attribute.place import Attribution
 from leadapron.identify.match import default_titles
 from leadapron.model import Depth, Endpoint, Owner, Run, VantageKind
 from leadapron.pipeline_control import Options
@@ -9,6 +10,7 @@ from leadapron.protocols.base import Terms
 from leadapron.scope.decision import Permit
 from leadapron.scope.gate import Gate, in_force
 from leadapron.scope.grant import Grant, Scope
+from leadapron.scope.special import is_special, unmapped
 
 FULL_ANSWERS, FULL_SECONDS = 5_000_000, 3600.0
 """What `Options.full` lifts the budget of a service to."""
@@ -17,8 +19,9 @@ FULL_ANSWERS, FULL_SECONDS = 5_000_000, 3600.0
 class ScopeTerms:
     """Of one run."""
 
-    def __init__(self, scope: Scope, gate: Gate, run: Run, options: Options) -> None:
+    def __init__(self, scope: Scope, gate: Gate, run: Run, options: Options, attribution: Attribution) -> None:
         self._scope, self._gate, self._run, self._options = scope, gate, run, options
+        self._attribution = attribution
         self._grants = {grant.id: grant for grant in scope.grants}
 
     def at(self, endpoint: Endpoint) -> Terms:
@@ -39,7 +42,7 @@ class ScopeTerms:
         budget = self._scope.budget
         return Terms(
             depth=Depth(depth),
-            owner=_owner(grant, endpoint),
+            owner=_owner(grant, endpoint, self._attribution),
             calling_aet=self._scope.contact.calling_aet,
             census=grant.cleartext_census or self._scope.vantage.kind is not VantageKind.INTERNET,
             called_aets=grant.called_aets + (default_titles() if grant.well_known_titles else ()),
@@ -50,6 +53,16 @@ class ScopeTerms:
         )
 
 
-def _owner(grant: Grant, endpoint: Endpoint) -> Owner:
-    country = grant.country if endpoint.address.is_private else ""
-    return Owner(grant=grant.id, party=grant.party, country=country)
+def _owner(grant: Grant, endpoint: Endpoint, attribution: Attribution) -> Owner:
+    address = unmapped(endpoint.address)
+    if is_special(address):
+        return Owner(grant=grant.id, party=grant.party, country=grant.country)
+    place = attribution.at(address)
+    return Owner(
+        grant=grant.id,
+        party=grant.party,
+        country=place.country,
+        city=place.city,
+        as_number=place.as_number,
+        as_name=place.as_name,
+    )

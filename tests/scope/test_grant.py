@@ -12,9 +12,11 @@ from scope_samples import FILE, MINIMAL, TODAY
 
 from leadapron.errors import InputError, ScopeErrors
 from leadapron.model import Depth, VantageKind
-from leadapron.scope.grant import Budget, Pace, Ports, Scope, load_scope
+from leadapron.scope.grant import AttributionFiles, Budget, Pace, Ports, Scope, load_scope
+from leadapron.scope.mmdb import Kind
 from leadapron.scope.read import MAX_SIZE, parse_scope
 from leadapron.scope.window import Window
+from mmdb_files import CITIES, COUNTRIES, SYSTEMS, write_mmdb
 
 
 def load(folder: Path, text: str | bytes, today: dt.date = TODAY) -> Scope:
@@ -75,6 +77,36 @@ def test_a_document_is_recorded(tmp_path: Path) -> None:
     assert mistakes(tmp_path, MINIMAL + 'document = "lost.pdf"\n') == [
         (line("networks", MINIMAL) + 1, "grant[0].document", "'lost.pdf' cannot be read")
     ]
+
+
+def test_databases_lie_beside_the_scope_file(tmp_path: Path) -> None:
+    write_mmdb(tmp_path / "c.mmdb", CITIES)
+    text = MINIMAL + '[attribution]\ncountry = "c.mmdb"\ncity = "c.mmdb"\n'
+    files = load(tmp_path, text).attribution
+    assert files == AttributionFiles(country=tmp_path / "c.mmdb", city=tmp_path / "c.mmdb")
+    assert files.named() == {Kind.COUNTRY: tmp_path / "c.mmdb", Kind.CITY: tmp_path / "c.mmdb"}
+    assert load(tmp_path, MINIMAL).attribution == AttributionFiles()
+
+
+@pytest.mark.parametrize(
+    ("line_of_file", "problem"),
+    [
+        ('country = "lost.mmdb"', "'lost.mmdb' is no file"),
+        ('country = "."', "'.' is no file"),
+        ('country = "a.txt"', "'a.txt' is not an MMDB file"),
+        ('country = "asn.mmdb"', "'asn.mmdb' says nothing of countries"),
+        ('city = "country.mmdb"', "'country.mmdb' says nothing of cities"),
+        ('asn = "country.mmdb"', "'country.mmdb' says nothing of autonomous systems"),
+        ("asn = 7", "is not a string"),
+        ('state = "country.mmdb"', "is not a key of the scope file"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_a_mistake(tmp_path: Path, line_of_file: str, problem: str) -> None:
+    write_mmdb(tmp_path / "country.mmdb", COUNTRIES)
+    write_mmdb(tmp_path / "asn.mmdb", SYSTEMS)
+    (tmp_path / "a.txt").write_text("8.8.8.0/24 CH\n")
+    text = f"{MINIMAL}[attribution]\n{line_of_file}\n"
+    assert mistakes(tmp_path, text) == [(text.count("\n"), f"attribution.{line_of_file.split()[0]}", problem)]
 
 
 def test_names_and_endpoints_are_normalised(tmp_path: Path) -> None:

@@ -78,6 +78,11 @@ seconds = 60
 
 [infrastructure]  # our own endpoints, "HOST:PORT", never targets
 allow = []
+
+# [attribution]  # MMDB files, newer or richer than the country database that ships; relative to this file
+# country = "GeoLite2-Country.mmdb"
+# city = "GeoLite2-City.mmdb"
+# asn = "GeoLite2-ASN.mmdb"
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 from bisect import bisect_right
@@ -10,9 +11,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from leadapron.scope.file import GrantTable, ZoneTable
+from leadapron.scope.file import AttributionTable, GrantTable, ZoneTable
 from leadapron.scope.grant import Network
 from leadapron.scope.lines import Path as Place
+from leadapron.scope.mmdb import Database, Kind, NotADatabase
 from leadapron.scope.parse import Mistake
 from leadapron.scope.policy import merged, span
 
@@ -110,6 +112,31 @@ def _meeting(grants: Mapping[int, GrantTable]) -> Callable[[Network], bool]:
         return before > 0 and own[before - 1][1] >= first
 
     return meets
+
+
+_HELD = {Kind.COUNTRY: "countries", Kind.CITY: "cities", Kind.ASN: "autonomous systems"}
+
+
+def check_attribution(table: AttributionTable, base: Path) -> Iterator[Found]:
+    """`base` is the folder that the files are relative to."""
+    for kind in Kind:
+        if (name := getattr(table, kind.value)) and (mistake := _database_mistake(base / name, name, kind)):
+            yield Found(("attribution", kind.value), mistake)
+
+
+def _database_mistake(path: Path, name: str, kind: Kind) -> Mistake | None:
+    wanted = f"name an MMDB file of {_HELD[kind]}, relative to the scope file, or drop the key"
+    try:
+        if not path.is_file():
+            return Mistake(f"{name!r} is no file", wanted)
+        with contextlib.closing(Database.open(path)) as database:
+            if not database.holds(kind):
+                return Mistake(f"{name!r} says nothing of {_HELD[kind]}", wanted)
+    except OSError as error:
+        return Mistake(f"{name!r} cannot be read: {error.strerror}", wanted)
+    except NotADatabase as error:
+        return Mistake(f"{name!r} {error}", wanted)
+    return None
 
 
 def _is_readable(path: Path) -> bool:

@@ -115,6 +115,12 @@ class InfrastructureTable(_Table):
     allow: list[Annotated[tuple[str, int], BeforeValidator(parse.endpoint)]] = []
 
 
+class AttributionTable(_Table):
+    country: OptionalLine = ""
+    city: OptionalLine = ""
+    asn: OptionalLine = ""
+
+
 class ScopeFile(_Table):
     version: Literal[1]
     id: Identifier
@@ -126,6 +132,7 @@ class ScopeFile(_Table):
     pace: PaceTable = PaceTable()
     budget: BudgetTable = BudgetTable()
     infrastructure: InfrastructureTable = InfrastructureTable()
+    attribution: AttributionTable = AttributionTable()
 
 
 TABLES: dict[str, type[_Table]] = {
@@ -137,6 +144,7 @@ TABLES: dict[str, type[_Table]] = {
     "pace": PaceTable,
     "budget": BudgetTable,
     "infrastructure": InfrastructureTable,
+    "attribution": AttributionTable,
 }
 
 T = TypeVar("T", bound=_Table)

@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from leadapron.model import Depth, Vantage
+from leadapron.scope.mmdb import Kind
 from leadapron.scope.window import Window
 
 Network = IPv4Network | IPv6Network
@@ -98,6 +99,18 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttributionFiles:
+    """MMDB files of the operator, in place of the database that ships; each was sound when the scope was read."""
+
+    country: Path | None = None
+    city: Path | None = None
+    asn: Path | None = None
+
+    def named(self) -> dict[Kind, Path]:
+        return {kind: path for kind in Kind if (path := getattr(self, kind.value)) is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
     version: int
     id: str
@@ -110,6 +123,7 @@ class Scope:
     budget: Budget
     infrastructure: tuple[tuple[str, int], ...] = ()
     """our own endpoints: host (address in its canonical form, or lower-case name) and port"""
+    attribution: AttributionFiles = AttributionFiles()
     sha256: str
     """of the bytes of the file"""
     path: Path

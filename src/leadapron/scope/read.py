@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from leadapron.errors import ScopeError, ScopeErrors
 from leadapron.model import Vantage, VantageKind
-from leadapron.scope.checks import Found, check_grants, check_not_all_later, check_zones, digest_of
-from leadapron.scope.file import GrantTable, ScopeFile, ZoneTable, keys_at, sound
-from leadapron.scope.grant import Budget, Contact, Grant, Pace, Ports, Scope, Zone
+from leadapron.scope.checks import Found, check_attribution, check_grants, check_not_all_later, check_zones, digest_of
+from leadapron.scope.file import AttributionTable, GrantTable, ScopeFile, ZoneTable, keys_at, sound
+from leadapron.scope.grant import AttributionFiles, Budget, Contact, Grant, Pace, Ports, Scope, Zone
 from leadapron.scope.lines import Path as Place
 from leadapron.scope.lines import find_lines, line_of
 from leadapron.scope.parse import Mistake
@@ -88,6 +88,8 @@ def _check(raw: dict[str, Any], path: Path, today: dt.date) -> Iterator[Found]:
     if whole:
         yield from check_not_all_later(grants, today)
     yield from check_zones(zones, grants if whole else None)
+    for attribution in sound({"attribution": [raw.get("attribution")]}, "attribution", AttributionTable).values():
+        yield from check_attribution(attribution, path.parent)
 
 
 def _explain(error: ValidationError, raw: dict[str, Any]) -> Iterator[Found]:
@@ -156,6 +158,9 @@ def _scope(file: ScopeFile, path: Path, sha256: str) -> Scope:
         pace=Pace(**dict(file.pace)),
         budget=Budget(**dict(file.budget)),
         infrastructure=tuple(file.infrastructure.allow),
+        attribution=AttributionFiles(
+            **{kind: path.parent / name for kind, name in dict(file.attribution).items() if name}
+        ),
         sha256=sha256,
         path=path,
     )

@@ -75,3 +75,9 @@ def embedding(network: IPv4Network) -> tuple[IPv6Network, IPv6Network]:
         IPv6Network((_TRANSLATED | first, 96 + network.prefixlen)),
         IPv6Network((_SIX_TO_FOUR << 112 | first << 80, 16 + network.prefixlen)),
     )
+
+
+def is_special(address: Address) -> bool:
+    """Whether an address lies in one of the blocks: it stands for no place on the public internet."""
+    blocks = SPECIAL4 if isinstance(address, IPv4Address) else SPECIAL6
+    return any(address in block for block, _ in blocks)

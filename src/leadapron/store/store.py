@@ -71,6 +71,10 @@ class Store:
         """A run that goes on may do so under another budget, and another catalogue: the report names the last."""
         self._change_run(run_id, method=codec.dump(method), catalogue=catalogue)
 
+    def update_data(self, run_id: str, data: Mapping[str, str]) -> None:
+        """Of a run that goes on, all owners are told by the sources of its last process."""
+        self._change_run(run_id, data=dict(data))
+
     def update_totals(self, run_id: str, endpoints_tried: int, endpoints_reached: int) -> None:
         self._change_run(run_id, endpoints_tried=endpoints_tried, endpoints_reached=endpoints_reached)
 
