@@ -35,7 +35,7 @@ from leadapron.model import (
 from leadapron.report.view import View, build_view
 
 STARTED = dt.datetime(2026, 11, 23, 17, 52, tzinfo=dt.UTC)
-OWN = Owner(grant="own-estate-2026", country="DE")
+OWN = Owner(grant="own-estate-2026", country="DE", city="Mainz", as_number=64500, as_name="Example Net")
 PARTNER = Owner(grant="teleradiology-2026", party="Example Teleradiology", country="IT")
 FINDS = {f"context.{name}": True for name in ("verification", "study_find", "patient_find")}
 OPEN = {
@@ -72,6 +72,7 @@ RUN = Run(
     endpoints_reached=39,
     ports=(104, 2762, 4242, 11112),
     method=METHOD,
+    data={"country": "Test-Country, 2026-11-20", "city": "Test-City, 2026-11-21", "asn": "Test-ASN, 2026-11-22"},
 )
 
 

@@ -22,6 +22,8 @@ def test_one_row_per_service(view: View) -> None:
     assert (first["address"], first["port"], first["exposed"]) == ("198.18.0.12", "4242", "true")
     assert (first["studies_low"], first["studies_kind"], first["worklist_low"]) == ("3890", "exact", "")
     assert first["findings"].split()[0] == "LA-11"
+    place = tuple(first[column] for column in ("country", "city", "as_number", "as_name"))
+    assert place == ("DE", "Mainz", "64500", "Example Net")
     assert sum(int(row["studies_low"] or 0) for row in rows if row["exposed"] == "true") == 4210
 
 

@@ -51,7 +51,7 @@ def hostile_view(text: str) -> View:
         "resource": text,
         "name": text,
         "product": Product(name=text, version=text, confidence=text, toolkit=text),
-        "owner": Owner(grant=text, party=text, country=text, as_name=text),
+        "owner": Owner(grant=text, party=text, country=text, city=text, as_number=64500, as_name=text),
         "tls": {text: text},
         "genuineness": Genuineness(verdict=text, score=0.5, signals=(text,)),
     }
@@ -81,6 +81,7 @@ def hostile_view(text: str) -> View:
         version=text,
         why=text,
         audit_head=text,
+        data={"country": text, text: text},
     )
     unknowns = [*UNKNOWNS, dataclasses.replace(UNKNOWNS[0], endpoint=text)]
     assert all(isinstance(unknown, Unknown) for unknown in unknowns)

@@ -133,11 +133,22 @@ def test_the_page_says_what_was_seen(view: View) -> None:
         "198.18.0.64/28 port 104",
         "4 of 65,535: 104, 2762, 4242, 11112",
         "At most 20,000 answers read from one service.",
+        "Country: DE City: Mainz Network: AS64500 Example Net",
+        "Countries from Test-Country, 2026-11-20",
+        "Cities from Test-City, 2026-11-21",
+        "Networks from Test-ASN, 2026-11-22",
         view.run.scope_sha256,
         view.run.audit_head,
         DEFAULT_TLP,
     ):
         assert expected in text
+
+
+@pytest.mark.parametrize("data", [{}, {"moon": "Test-Moon, 2026-11-20"}])
+def test_sources_that_are_not_known_leave_no_row(viewed: Callable[..., View], data: dict[str, str]) -> None:
+    text = render_html(viewed(data=data))
+    assert "Countries from" not in text
+    assert "Test-Moon" not in text
 
 
 def test_a_run_that_saw_nothing_does_not_look_like_a_clean_one(viewed: Callable[..., View]) -> None:

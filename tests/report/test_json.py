@@ -72,9 +72,18 @@ def test_the_report_has_the_shape_of_the_schema(view: View) -> None:
         "source": "sampled",
     }
     assert document["totals"]["unique_images"] is None
+    assert document["run"]["data"]["country"] == "Test-Country, 2026-11-20"
     first = document["services"][0]
     assert first["endpoint"] == {"address": "198.18.0.12", "port": 4242, "name": "pacs.hospital.example"}
     assert first["counts"]["studies"]["value"] == 3890
+    assert first["owner"] == {
+        "grant": "own-estate-2026",
+        "party": "",
+        "country": "DE",
+        "city": "Mainz",
+        "as_number": 64500,
+        "as_name": "Example Net",
+    }
     assert first["counts"]["worklist"] is None
     assert first["access"]["list"] == "proven"
     assert document["findings"][0]["control"] == "LA-11"

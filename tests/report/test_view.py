@@ -19,6 +19,7 @@ from leadapron.model import (
     Endpoint,
     Failed,
     FindingStatus,
+    Owner,
     Reason,
     RunStatus,
     Severity,
@@ -99,6 +100,30 @@ def test_totals_count_exposed_services_only(view: View) -> None:
     assert totals.unique_images is None
     assert totals.genuine_images is None
     assert {country: part.services for country, part in totals.countries.items()} == {"DE": 2, "IT": 2}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["", "DE", "IT"]),
+            st.sampled_from([None, bound(7), bound(3, 9), Count.exact(5), Count.exact(0), ESTIMATE]),
+            st.booleans(),
+        ),
+        max_size=12,
+    )
+)
+def test_countries_add_up_to_the_totals(services: list[tuple[str, Count | None, bool]]) -> None:
+    observations = [
+        (exposed if is_exposed else seen)(
+            f"198.18.0.{number}", owner=Owner(grant="g", country=country), counts=Counts(images=images)
+        )
+        for number, (country, images, is_exposed) in enumerate(services)
+    ]
+    totals = build_view(RUN, observations, [], []).totals
+    parts = list(totals.countries.values())
+    assert list(totals.countries) == sorted({country for country, _, is_exposed in services if is_exposed})
+    assert sum(part.services for part in parts) == totals.exposed_services
+    assert total([part.images for part in parts]) == totals.images
 
 
 def test_a_worklist_server_is_no_hole_in_the_sum_of_images() -> None:

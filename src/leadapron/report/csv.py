@@ -55,6 +55,9 @@ def _service(view: ServiceView) -> Row:
         "grant": owner.grant,
         "party": owner.party,
         "country": owner.country,
+        "city": owner.city,
+        "as_number": owner.as_number,
+        "as_name": owner.as_name,
         "middlebox": observation.middlebox,
     }
     row |= {access: getattr(observation.access, access).value for access in _ACCESSES}
@@ -94,7 +97,8 @@ ROWS: Mapping[str, tuple[tuple[str, ...], Callable[[View], Iterable[Row]]]] = {
             *("name", "protocol", "resource", "exposed", "severity", "findings"),
             *_ACCESSES,
             *(f"{count}_{part}" for count in _COUNTS for part in ("low", "high", "kind", "source")),
-            *("product", "product_version", "toolkit", "grant", "party", "country", "middlebox"),
+            *("product", "product_version", "toolkit", "grant", "party", "country"),
+            *("city", "as_number", "as_name", "middlebox"),
         ),
         _services,
     ),

@@ -46,6 +46,7 @@ def render_html(view: View, language: str = "en", tlp: str = DEFAULT_TLP) -> str
         status=words.status(t, view.run),
         ports=words.ports(t, view.run),
         pace=words.pace(t, view.run.method),
+        sources=words.sources(t, view.run),
         not_looked=words.not_looked(t, view.run),
         tlp=marking,
         tlp_colour=marking.removeprefix("TLP:").split("+")[0].lower(),

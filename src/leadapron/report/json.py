@@ -60,6 +60,7 @@ def _run(run: Run) -> dict[str, object]:
         "scope_sha256": run.scope_sha256,
         "audit_head": run.audit_head,
         "catalogue": run.catalogue,
+        "data": _sorted(run.data),
         "ports": list(run.ports),
         "method": None if run.method is None else dataclasses.asdict(run.method),
     }
@@ -113,6 +114,7 @@ def _service(observation: Observation) -> dict[str, object]:
             "grant": observation.owner.grant,
             "party": observation.owner.party,
             "country": observation.owner.country,
+            "city": observation.owner.city,
             "as_number": observation.owner.as_number,
             "as_name": observation.owner.as_name,
         },

@@ -35,6 +35,8 @@ _MAPPING_NAMES = {
     "iso_27002": "ISO/IEC 27002:2022",
 }
 
+_SOURCES = {"country": "report.source_country", "city": "report.source_city", "asn": "report.source_asn"}
+
 
 def counted(t: Messages, name: str, count: Count | None) -> str:
     """`4,210 studies`. Empty where nothing is known, also where all that is known is "at least none"."""
@@ -245,6 +247,11 @@ def ports(t: Messages, run: Run) -> str:
     if not run.ports:
         return t("number.unknown")
     return t("method.ports", tried=t.number(len(run.ports)), all=t.number(65_535), ports=shown)
+
+
+def sources(t: Messages, run: Run) -> list[tuple[str, str]]:
+    """What countries and the like are taken from, each with its date; none where that is not known."""
+    return [(t(_SOURCES[kind]), plain(source)) for kind, source in run.data.items() if kind in _SOURCES]
 
 
 def not_looked(t: Messages, run: Run) -> list[str]:
