@@ -175,8 +175,8 @@ def _person(chance: random.Random, number: int, persona: Persona) -> dict[int, b
             IDENTITY_REMOVED: b"YES",
         }
     if persona is Persona.BAIT:
-        name = f"Guest-MadeUp^Ada{number:02}".encode()
-        return {PATIENT_NAME: name, PATIENT_ID: f"MU{number:07}".encode(), BIRTH_DATE: b"19800101"}
+        guest = f"Guest-MadeUp^Ada{number:02}".encode()
+        return {PATIENT_NAME: guest, PATIENT_ID: f"MU{number:07}".encode(), BIRTH_DATE: b"19800101"}
     return {
         PATIENT_NAME: f"SYNTHETIC^Patient{number:06}".encode(),
         PATIENT_ID: f"SYNTHETIC-{number:06}".encode(),
