@@ -25,7 +25,14 @@ MAX_MESSAGES = 16
 MAX_ALERTS = 8
 
 Message = ServerHello | Certificate | CertificateRequest | ServerHelloDone | OtherMessage | Alert
-_UNREAD = frozenset({HandshakeType.HELLO_REQUEST, HandshakeType.SERVER_KEY_EXCHANGE, HandshakeType.CERTIFICATE_STATUS})
+_UNREAD = frozenset(
+    {
+        HandshakeType.HELLO_REQUEST,
+        HandshakeType.NEW_SESSION_TICKET,
+        HandshakeType.SERVER_KEY_EXCHANGE,
+        HandshakeType.CERTIFICATE_STATUS,
+    }
+)
 
 
 class ServerFlight:

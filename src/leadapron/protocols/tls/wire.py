@@ -358,7 +358,7 @@ class ServerHelloDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherMessage:
-    """A message that is allowed here and that we do not read: ServerKeyExchange, CertificateStatus, HelloRequest."""
+    """A message that is allowed here and that we do not read: a key exchange, a ticket, an OCSP answer."""
 
     kind: HandshakeType
 
