@@ -86,7 +86,7 @@ class _Shaker:
             if self.version == Version.TLS_1_3:
                 demanded = yield from self._behind_finished()
         except Broken as broken:
-            attempt = self._ended(broken.alert in _DEMANDS, Reason.TLS, _detail(broken))
+            attempt = self._ended(broken.alert in _DEMANDS, Reason.TLS, broken.detail)
         except Lost as lost:
             return self._ended(lost.reason is Reason.RESET, lost.reason, "")
         except WireError as error:
@@ -148,7 +148,3 @@ class _Shaker:
         except WireError as error:
             return Failed(stage=Stage.TLS, reason=Reason.PROTOCOL, detail=error.rule)
         return Completed(result=Handshake(version=self.version, certificate=facts, client_certificate=demanded))
-
-
-def _detail(broken: Broken) -> str:
-    return f"alert {broken.alert}" if broken.alert else "the handshake broke"

@@ -16,6 +16,8 @@ MAX_HANDSHAKE = 1 << 18
 """Bytes that a peer may send before the handshake is done."""
 READ_SIZE = 1 << 16
 
+CLOSE_NOTIFY = ALERTS[0]
+
 _CIPHERS = "ALL:-aNULL:-eNULL:aNULL:eNULL:@SECLEVEL=0"
 """Whatever the peer has; without a certificate, and then without encryption, as a last resort."""
 _LEGACY_SERVER_CONNECT = 0x4
@@ -37,6 +39,11 @@ class Broken(Exception):  # noqa: N818 - control flow of a conversation
     def __init__(self, alert: str = "") -> None:
         self.alert = alert
         super().__init__(alert)
+
+    @property
+    def detail(self) -> str:
+        """For an engineer."""
+        return f"alert {self.alert}" if self.alert else "the session broke"
 
 
 def client_context(certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
@@ -91,7 +98,7 @@ class Session:
             if not pieces:
                 raise Broken(_alert(error)) from None
         if not pieces:
-            raise Broken("close_notify")
+            raise Broken(CLOSE_NOTIFY)
         return b"".join(pieces)
 
     def write(self, data: bytes) -> None:
