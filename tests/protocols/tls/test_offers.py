@@ -201,6 +201,16 @@ def test_a_hello_retry_request_is_a_choice() -> None:
     assert attempt == Completed(result=Negotiated(version=Version.TLS_1_3, suite=0x1301))
 
 
+@pytest.mark.parametrize("suite", [0x0005, 0x000A, 0x0003, 0x0018, 0x0001])
+def test_a_server_of_ssl_3_is_heard(suite: int) -> None:
+    """RC4, 3DES, export, anonymous, unencrypted: what no server of today still speaks."""
+    choice = ServerHello(version=Version.SSL_3_0, suite=suite).encode()
+    raw = Record(type=ContentType.HANDSHAKE, version=Version.SSL_3_0, fragment=choice).encode()
+    attempt, (hello, farewell) = converse(Offer(highest=Version.SSL_3_0, classes=OLDER), raw)
+    assert attempt == Completed(result=Negotiated(version=Version.SSL_3_0, suite=suite))
+    assert hello[:3] == farewell[:1].replace(b"\x15", b"\x16") + b"\x03\x00" == b"\x16" + farewell[1:3]
+
+
 @pytest.mark.parametrize("description", sorted(ALERTS))
 def test_an_alert_is_a_refusal(description: int) -> None:
     attempt, said = converse(FIRST, Alert(level=2, description=description).encode())
