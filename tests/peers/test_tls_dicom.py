@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import datetime as dt
-import os
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from real_servers import Namespace, as_file, free_ports, instance, load_orthanc, namespace, orthanc, require
-from tls_servers import WEAKEST, Maker, Pair, converse
+from tls_servers import WEAKEST, Maker, Pair, ask_offers, converse, within
 
 from leadapron.model import Attempt, Completed, Endpoint, Failed, Reason, Stage
 from leadapron.net.conversation import Conversation
 from leadapron.protocols.dicom.inquiry import Inquiry, InquiryResult, Model
 from leadapron.protocols.tls.handshake import ClientCertificate, Handshake, Handshaking
 from leadapron.protocols.tls.names import Version
-from leadapron.protocols.tls.offers import Asked, Probe, learn, next_offer
+from leadapron.protocols.tls.offers import learn
 from leadapron.protocols.tls.session import client_context
 from leadapron.protocols.tls.suites import Class
 from leadapron.protocols.tls.through import through
 
 pytestmark = pytest.mark.peer
-
-T = TypeVar("T")
-
-CLONE_NEWNET = 0x40000000
 
 
 @pytest.fixture(scope="module")
@@ -53,22 +45,6 @@ def pair(maker: Maker) -> Pair:
 @pytest.fixture(scope="module")
 def client(maker: Maker) -> Pair:
     return maker.make("auditor")
-
-
-def within(inside: Namespace, call: Callable[[], T]) -> T:
-    """The result of `call` in a thread that lives in the namespace."""
-    results: list[T] = []
-
-    def enter() -> None:
-        place = os.open(f"/run/netns/{inside.name}", os.O_RDONLY)
-        assert ctypes.CDLL(None, use_errno=True).setns(place, CLONE_NEWNET) == 0
-        os.close(place)
-        results.append(call())
-
-    thread = threading.Thread(target=enter)
-    thread.start()
-    thread.join()
-    return results[0]
 
 
 def at(port: int) -> Endpoint:
@@ -173,14 +149,7 @@ def storescp(inside: Namespace, folder: Path, pair: Pair, *options: str) -> Iter
 
 
 def accepted(inside: Namespace, port: int) -> tuple[frozenset[Version], frozenset[Class]]:
-    def ask() -> list[Asked]:
-        known: list[Asked] = []
-        while (offer := next_offer(known)) is not None:
-            probe = Probe(endpoint=at(port), offer=offer)
-            known.append(Asked(offer=offer, attempt=converse(probe.converse(), at(port))))
-        return known
-
-    found = learn(within(inside, ask))
+    found = learn(within(inside, lambda: ask_offers(at(port))))
     assert not found.open_versions
     assert not found.open_classes
     return found.versions, found.classes

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tls_servers import WEAKEST, Maker, Pair, converse, openssl, require_openssl, s_server
+from tls_servers import WEAKEST, Maker, Pair, ask_offers, openssl, require_openssl, s_server
 
 from leadapron.model import Completed, Endpoint
 from leadapron.protocols.tls.names import Version
-from leadapron.protocols.tls.offers import MAX_OFFERS, Asked, Probe, learn, next_offer
+from leadapron.protocols.tls.offers import Negotiated, learn
 from leadapron.protocols.tls.suites import Class, numbers_of, suites
 
 pytestmark = pytest.mark.peer
@@ -50,14 +50,6 @@ def rsa(maker: Maker) -> Pair:
     return maker.make("pacs")
 
 
-def ask(here: Endpoint) -> list[Asked]:
-    known: list[Asked] = []
-    while (offer := next_offer(known)) is not None:
-        known.append(Asked(offer=offer, attempt=converse(Probe(endpoint=here, offer=offer).converse(), here)))
-        assert len(known) <= MAX_OFFERS
-    return known
-
-
 def gets(here: Endpoint, *arguments: str) -> bool:
     """Whether OpenSSL's client completes a handshake."""
     client = openssl("s_client", "-connect", here, "-servername", here.name, *arguments, "-brief")
@@ -90,7 +82,7 @@ def oracle(here: Endpoint) -> tuple[set[Version], set[Class]]:
 @pytest.mark.parametrize("name", SERVERS)
 def test_versions_and_classes_are_those_that_openssl_gets(name: str, rsa: Pair, tmp_path: Path) -> None:
     with s_server(*rsa.arguments, *SERVERS[name], log=tmp_path / "log") as here:
-        found = learn(ask(here))
+        found = learn(ask_offers(here))
         assert (set(found.versions), set(found.classes)) == oracle(here)
     assert found.versions
     assert not found.open_versions
@@ -100,8 +92,8 @@ def test_versions_and_classes_are_those_that_openssl_gets(name: str, rsa: Pair, 
 def test_a_key_on_a_curve_is_offered_what_it_can_sign(maker: Maker, tmp_path: Path) -> None:
     pair = maker.make("curve", ("ec", "ec_paramgen_curve:P-256"))
     with s_server(*pair.arguments, log=tmp_path / "log") as here:
-        known = ask(here)
+        known = ask_offers(here)
         found = learn(known)
         assert (set(found.versions), set(found.classes)) == oracle(here)
     chosen = [each.attempt.result for each in known if isinstance(each.attempt, Completed)]
-    assert any("ECDSA" in suites()[each.suite].name for each in chosen if hasattr(each, "suite"))
+    assert any("ECDSA" in suites()[each.suite].name for each in chosen if isinstance(each, Negotiated))

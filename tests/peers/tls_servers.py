@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import datetime as dt
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from real_servers import Namespace
 
 from leadapron.model import Attempt, Endpoint
 from leadapron.net.conversation import Conversation, Limits
 from leadapron.net.dialer import Line, hold
+from leadapron.protocols.tls.offers import MAX_OFFERS, Asked, Probe, next_offer
 
 T = TypeVar("T")
 
 LIMITS = Limits(connect_timeout=5, idle_timeout=5, deadline=15)
+CLONE_NEWNET = 0x40000000
 WEAKEST = "ALL:COMPLEMENTOFALL:@SECLEVEL=0"
 
 
@@ -39,6 +45,31 @@ def openssl(*arguments: object, stdin: str = "") -> subprocess.CompletedProcess[
 def converse(conversation: Conversation[T], here: Endpoint, limits: Limits = LIMITS) -> Attempt[T]:
     """A conversation over a real connection, carried by the dialer."""
     return asyncio.run(hold(conversation, here, Line(limits), limits))
+
+
+def ask_offers(here: Endpoint) -> list[Asked]:
+    """The whole plan of offers, over real connections."""
+    known: list[Asked] = []
+    while (offer := next_offer(known)) is not None:
+        known.append(Asked(offer=offer, attempt=converse(Probe(endpoint=here, offer=offer).converse(), here)))
+        assert len(known) <= MAX_OFFERS
+    return known
+
+
+def within(inside: Namespace, call: Callable[[], T]) -> T:
+    """The result of `call` in a thread that lives in the namespace."""
+    results: list[T] = []
+
+    def enter() -> None:
+        place = os.open(f"/run/netns/{inside.name}", os.O_RDONLY)
+        assert ctypes.CDLL(None, use_errno=True).setns(place, CLONE_NEWNET) == 0
+        os.close(place)
+        results.append(call())
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    return results[0]
 
 
 @contextlib.contextmanager

@@ -53,7 +53,7 @@ class Handshaking:
     name: str
     endpoint: Endpoint
     now: dt.datetime
-    spki_key: bytes = b""
+    spki_key: bytes = field(default=b"", repr=False)
     limits: Limits = field(default_factory=lambda: Limits(idle_timeout=5.0, deadline=20.0, max_received=MAX_HANDSHAKE))
     depth: Depth = Depth.TALK
     delay: float = 0.0
