@@ -97,3 +97,14 @@ def test_a_key_on_a_curve_is_offered_what_it_can_sign(maker: Maker, tmp_path: Pa
         assert (set(found.versions), set(found.classes)) == oracle(here)
     chosen = [each.attempt.result for each in known if isinstance(each.attempt, Completed)]
     assert any("ECDSA" in suites()[each.suite].name for each in chosen if isinstance(each, Negotiated))
+
+
+@pytest.mark.parametrize("bits", [1024, 2048])
+def test_the_group_of_dhe_is_that_which_openssl_sees(bits: int, maker: Maker, tmp_path: Path) -> None:
+    """OpenSSL's server takes a group as long as its key."""
+    pair = maker.make(f"group{bits}", (f"rsa:{bits}",))
+    with s_server(*pair.arguments, "-tls1_2", "-cipher", "DHE:@SECLEVEL=0", log=tmp_path / "log") as here:
+        found = learn(ask_offers(here))
+        client = openssl("s_client", "-connect", here, "-cipher", WEAKEST)
+    assert found.prime_bits == bits
+    assert f"Server Temp Key: DH, {bits} bits" in client.stdout

@@ -18,14 +18,17 @@ from leadapron.protocols.tls.wire import (
     Record,
     ServerHello,
     ServerHelloDone,
+    ServerKeyExchange,
 )
 
 HELLO = ServerHello(version=Version.TLS_1_2, suite=0xC02F)
 CHAIN = Certificate(chain=(b"made-up certificate", b"another"))
 REQUEST = CertificateRequest(types=(1, 64), has_authorities=True)
-KEYS = b"\x0c\x00\x00\x02ab"
-MESSAGES = HELLO.encode() + CHAIN.encode() + KEYS + REQUEST.encode(Version.TLS_1_2) + ServerHelloDone().encode()
-WHOLE = [HELLO, CHAIN, OtherMessage(kind=HandshakeType.SERVER_KEY_EXCHANGE), REQUEST, ServerHelloDone()]
+KEYS = ServerKeyExchange(content=b"\x00\x02\x80\x01and more")
+MESSAGES = (
+    HELLO.encode() + CHAIN.encode() + KEYS.encode() + REQUEST.encode(Version.TLS_1_2) + ServerHelloDone().encode()
+)
+WHOLE = [HELLO, CHAIN, KEYS, REQUEST, ServerHelloDone()]
 
 
 def record(fragment: bytes, kind: ContentType = ContentType.HANDSHAKE) -> bytes:
@@ -112,3 +115,19 @@ def test_what_must_not_come(raw: bytes, is_limit: bool) -> None:
     with pytest.raises(WireError) as caught:
         read_all(raw)
     assert caught.value.limit is is_limit
+
+
+def test_a_ticket_is_passed_over() -> None:
+    ticket = b"\x04\x00\x00\x06\x00\x00\x00\x00\x00\x00"
+    assert read_all(record(HELLO.encode() + ticket)) == [HELLO, OtherMessage(kind=HandshakeType.NEW_SESSION_TICKET)]
+
+
+@pytest.mark.parametrize(("content", "bits"), [(b"\x00\x02\x80\x01", 16), (b"\x00\x03\x00\x01\x00rest", 9)])
+def test_the_prime_of_a_group_has_its_length(content: bytes, bits: int) -> None:
+    assert ServerKeyExchange(content=content).prime_bits() == bits
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\x00", b"\x00\x09short"])
+def test_a_group_without_a_prime_is_the_one_error(content: bytes) -> None:
+    with pytest.raises(WireError):
+        ServerKeyExchange(content=content).prime_bits()

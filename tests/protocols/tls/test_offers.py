@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -31,7 +32,16 @@ from leadapron.protocols.tls.offers import (
     offered,
 )
 from leadapron.protocols.tls.suites import Class, numbers_of, suites
-from leadapron.protocols.tls.wire import Alert, ClientHello, Record, RecordReader, ServerHello
+from leadapron.protocols.tls.wire import (
+    Alert,
+    Certificate,
+    ClientHello,
+    Record,
+    RecordReader,
+    ServerHello,
+    ServerHelloDone,
+    ServerKeyExchange,
+)
 
 FIRST = Offer(highest=Version.TLS_1_3, classes=ALL_CLASSES)
 HANG_UP = Failed(stage=Stage.TLS, reason=Reason.RESET)
@@ -145,9 +155,10 @@ def test_a_server_that_hangs_up_for_good_has_refused_nothing() -> None:
 
 def test_names_are_unique_and_say_what_is_offered() -> None:
     known = ask(Server(versions=frozenset(Version), classes=ALL_CLASSES))
-    names = [
-        Probe(endpoint=Endpoint(address=ip_address("127.0.0.1"), port=2762), offer=each.offer).name for each in known
-    ]
+    here = Endpoint(address=ip_address("127.0.0.1"), port=2762)
+    jobs = [Probe(endpoint=here, offer=each.offer) for each in known]
+    assert pickle.loads(pickle.dumps(jobs)) == jobs
+    names = [job.name for job in jobs]
     assert len(set(names)) == len(names)
     assert names[0].startswith("offer:tls_1_3:tls13+")
 
@@ -159,7 +170,8 @@ def converse(offer: Offer, *pieces: bytes | Reason) -> tuple[Attempt[Answer], li
     try:
         for piece in pieces:
             said.append(conversation.throw(Lost(piece)) if isinstance(piece, Reason) else conversation.send(piece))
-        said.append(conversation.throw(Lost(Reason.RESET)))
+        for _ in range(3):
+            said.append(conversation.throw(Lost(Reason.RESET)))
     except StopIteration as stop:
         return stop.value, said
     raise AssertionError("the conversation goes on")
@@ -206,9 +218,32 @@ def test_a_server_of_ssl_3_is_heard(suite: int) -> None:
     """RC4, 3DES, export, anonymous, unencrypted: what no server of today still speaks."""
     choice = ServerHello(version=Version.SSL_3_0, suite=suite).encode()
     raw = Record(type=ContentType.HANDSHAKE, version=Version.SSL_3_0, fragment=choice).encode()
-    attempt, (hello, farewell) = converse(Offer(highest=Version.SSL_3_0, classes=OLDER), raw)
+    attempt, (hello, *_, farewell) = converse(Offer(highest=Version.SSL_3_0, classes=OLDER), raw)
     assert attempt == Completed(result=Negotiated(version=Version.SSL_3_0, suite=suite))
     assert hello[:3] == farewell[:1].replace(b"\x15", b"\x16") + b"\x03\x00" == b"\x16" + farewell[1:3]
+
+
+DHE = handshake(ServerHello(version=Version.TLS_1_2, suite=0x009E).encode())
+GROUP = handshake(ServerKeyExchange(content=b"\x00\x80\x80" + bytes(127)).encode())
+
+
+@pytest.mark.parametrize(
+    ("rest", "bits"),
+    [
+        ((GROUP,), 1024),
+        ((handshake(Certificate(chain=(b"made-up",)).encode()), GROUP[:9], GROUP[9:]), 1024),
+        ((handshake(ServerHelloDone().encode()),), 0),
+        ((b"garbage",), 0),
+        ((handshake(b"\x0c\x00\x00\x00"),), 0),
+        ((Reason.TIMEOUT,), 0),
+        ((), 0),
+    ],
+)
+def test_the_group_of_dhe_is_read_where_the_server_says_it(rest: tuple[bytes | Reason, ...], bits: int) -> None:
+    attempt, _ = converse(FIRST, DHE, *rest)
+    chosen = Negotiated(version=Version.TLS_1_2, suite=0x009E, prime_bits=bits)
+    assert attempt == Completed(result=chosen)
+    assert learn([Asked(offer=FIRST, attempt=attempt)]).prime_bits == bits
 
 
 @pytest.mark.parametrize("description", sorted(ALERTS))

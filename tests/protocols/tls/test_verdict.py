@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -84,6 +85,13 @@ def test_classes(of: Class, bcp195: bool, aead_only: bool) -> None:
     assert found[f"tls.class.{of.name.lower()}"] is True
 
 
+@pytest.mark.parametrize(("bits", "weak", "bcp195"), [(1024, True, False), (2048, False, True), (0, None, True)])
+def test_groups(bits: int, weak: bool | None, bcp195: bool) -> None:
+    found = verdict(dataclasses.replace(accepted(classes=STRONG | {Class.AEAD_DHE}), prime_bits=bits))
+    assert (found.get("tls.weak_group"), found["tls.bcp195"]) == (weak, bcp195)
+    assert found.get("tls.prime_bits", 0) == bits
+
+
 @given(st.frozensets(st.sampled_from(Version)), st.frozensets(st.sampled_from(Class)))
 def test_what_is_open_never_makes_a_verdict_good(versions: frozenset[Version], classes: frozenset[Class]) -> None:
     """Facts that some answers gave are never taken back by further answers."""
@@ -147,6 +155,6 @@ def test_without_a_certificate_there_is_one_fact_about_it() -> None:
 
 
 def test_the_page_explains_each_fact_and_no_other() -> None:
-    every = verdict(accepted(), handshake(name_matches=True), clear_twin=True)
+    every = verdict(dataclasses.replace(accepted(), prime_bits=2048), handshake(name_matches=True), clear_twin=True)
     names = {re.sub(r"^tls\.(version|class)\..*", r"tls.\1.…", name) for name in every}
     assert names == set(re.findall(r"^\| `(tls\.[^`]+)` \|", PAGE, re.MULTILINE))

@@ -17,6 +17,7 @@ from leadapron.protocols.tls.wire import (
     RecordReader,
     ServerHello,
     ServerHelloDone,
+    ServerKeyExchange,
     decode_done,
 )
 
@@ -24,12 +25,11 @@ MAX_MESSAGES = 16
 """Messages of a server's first flight; the standard knows seven."""
 MAX_ALERTS = 8
 
-Message = ServerHello | Certificate | CertificateRequest | ServerHelloDone | OtherMessage | Alert
+Message = ServerHello | Certificate | ServerKeyExchange | CertificateRequest | ServerHelloDone | OtherMessage | Alert
 _UNREAD = frozenset(
     {
         HandshakeType.HELLO_REQUEST,
         HandshakeType.NEW_SESSION_TICKET,
-        HandshakeType.SERVER_KEY_EXCHANGE,
         HandshakeType.CERTIFICATE_STATUS,
     }
 )
@@ -106,6 +106,8 @@ class ServerFlight:
 def _decode(kind: int, body: bytes, version: Version) -> Message:
     if kind == HandshakeType.CERTIFICATE:
         return Certificate.decode(body)
+    if kind == HandshakeType.SERVER_KEY_EXCHANGE:
+        return ServerKeyExchange(content=body)
     if kind == HandshakeType.CERTIFICATE_REQUEST:
         return CertificateRequest.decode(body, version)
     if kind == HandshakeType.SERVER_HELLO_DONE:

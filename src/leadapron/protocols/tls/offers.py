@@ -7,8 +7,9 @@ the first refusal settles the rest. The plan is a pure function of the answers.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from leadapron.errors import WireError
@@ -24,7 +25,7 @@ from leadapron.protocols.tls.names import (
     Version,
 )
 from leadapron.protocols.tls.suites import Class, numbers_of, suites
-from leadapron.protocols.tls.wire import Alert, ClientHello, ServerHello
+from leadapron.protocols.tls.wire import Alert, ClientHello, ServerHello, ServerHelloDone, ServerKeyExchange
 
 MAX_OFFERS = 12
 """Connections that the questions of one service may take."""
@@ -73,10 +74,14 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Negotiated:
-    """What the server chose. `suite` is a number of `suites()`."""
+    """What the server chose. `suite` is a number of `suites()`.
+
+    `prime_bits`: of the group, where the suite is one of DHE and the server went on to say so; else 0.
+    """
 
     version: Version
     suite: int
+    prime_bits: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +110,8 @@ class Accepted:
     refused_versions: frozenset[Version] = frozenset()
     classes: frozenset[Class] = frozenset()
     refused_classes: frozenset[Class] = frozenset()
+    prime_bits: int = 0
+    """of the smallest group that was seen with DHE; 0: none was"""
 
     @property
     def open_versions(self) -> frozenset[Version]:
@@ -153,6 +160,7 @@ def _learn(answered: Sequence[Asked], hung_up: Sequence[Asked]) -> Accepted:
         refused_versions=refused_versions,
         classes=classes,
         refused_classes=refused_classes - classes,
+        prime_bits=min((found.prime_bits for _, found in chosen if found.prime_bits), default=0),
     )
 
 
@@ -257,6 +265,7 @@ def offered(offer: Offer, server_name: str = "") -> Conversation[Answer]:
         reason = Reason.LIMIT if error.limit else Reason.PROTOCOL
         return Failed(stage=Stage.TLS, reason=reason, detail=error.rule)
     if isinstance(answer, Negotiated):
+        answer = yield from _with_group(answer, flight, received)
         with contextlib.suppress(Lost):
             yield LastWords(_farewell(answer.version))
     return Completed(result=answer)
@@ -282,6 +291,25 @@ def _chosen(hello: ServerHello, offer: Offer) -> Negotiated:
     if (hello.version == Version.TLS_1_3) != (chosen.of is Class.TLS13):
         raise WireError("a cipher suite of another version")
     return Negotiated(version=hello.version, suite=hello.suite)
+
+
+def _with_group(answer: Negotiated, flight: ServerFlight, received: int) -> Generator[bytes, bytes, Negotiated]:
+    """With DHE, read on to where the server names its group. Whatever hinders that takes nothing from the answer."""
+    if answer.version == Version.TLS_1_3 or not suites()[answer.suite].name.startswith(("TLS_DHE_", "TLS_DH_anon_")):
+        return answer
+    try:
+        while received <= MAX_RECEIVED:
+            while (message := flight.next()) is not None:
+                if isinstance(message, ServerKeyExchange):
+                    return dataclasses.replace(answer, prime_bits=message.prime_bits())
+                if isinstance(message, ServerHelloDone | Alert):
+                    return answer
+            data = yield b""
+            received += len(data)
+            flight.feed(data)
+    except (Lost, WireError):
+        pass
+    return answer
 
 
 def _farewell(version: Version) -> bytes:

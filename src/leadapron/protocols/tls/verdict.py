@@ -20,6 +20,8 @@ OBSOLETE = frozenset({Version.SSL_3_0, Version.TLS_1_0, Version.TLS_1_1})
 NO_AEAD = ALL_CLASSES - {Class.TLS13, Class.AEAD_ECDHE, Class.AEAD_DHE}
 SOON = 30
 """Days that a certificate should still have."""
+LEAST_PRIME = 2048
+"""Bits of a group for DHE (RFC 9325 section 4.4)."""
 LEAST_BITS = {KeyType.RSA: 2048, KeyType.DSA: 2048, KeyType.EC: 256, KeyType.ED25519: 256, KeyType.ED448: 448}
 """RFC 9325 section 4.4 asks for 2048 bits and 224; PS3.15 section B.13 for 256 on curves."""
 
@@ -49,13 +51,16 @@ def _of_offers(accepted: Accepted) -> dict[str, int | bool | None]:
     weak = _any(WEAK, accepted.classes, accepted.refused_classes)
     no_secrecy = _any({Class.RSA_KX}, accepted.classes, accepted.refused_classes)
     no_aead = _any(NO_AEAD, accepted.classes, accepted.refused_classes)
+    weak_group = accepted.prime_bits < LEAST_PRIME if accepted.prime_bits else None
     facts: dict[str, int | bool | None] = {
         "tls.versions": None if accepted.open_versions else len(accepted.versions),
         "tls.obsolete_version": obsolete,
         "tls.weak_class": weak,
         "tls.no_forward_secrecy": no_secrecy,
         "tls.aead_only": None if no_aead is None or not accepted.versions else not no_aead,
-        "tls.bcp195": _meets(accepted, [obsolete, weak, no_secrecy]),
+        "tls.prime_bits": accepted.prime_bits or None,
+        "tls.weak_group": weak_group,
+        "tls.bcp195": _meets(accepted, [obsolete, weak, no_secrecy, bool(weak_group)]),
     }
     facts |= {f"tls.version.{each.name.lower()}": _is_in(each, accepted) for each in sorted(ALL_VERSIONS)}
     facts |= {
@@ -77,7 +82,7 @@ def _any(of: Iterable[object], accepted: frozenset[object], refused: frozenset[o
 
 
 def _meets(accepted: Accepted, breaches: list[bool | None]) -> bool | None:
-    """BCP 195: neither an obsolete version, nor a class that must not or should not be negotiated.
+    """BCP 195: neither an obsolete version, nor a class that must not or should not be negotiated, nor a short group.
 
     A server of TLS 1.3 alone meets it here, although B.12 has servers support TLS 1.2 too: that is no weakness.
     """

@@ -357,8 +357,25 @@ class ServerHelloDone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerKeyExchange:
+    """RFC 5246 section 7.4.3. What `content` holds depends on the cipher suite."""
+
+    content: bytes
+
+    kind: ClassVar[HandshakeType] = HandshakeType.SERVER_KEY_EXCHANGE
+
+    def encode(self) -> bytes:
+        """The message, without a record."""
+        return _message(self.kind, self.content)
+
+    def prime_bits(self) -> int:
+        """Length of the prime, where the suite is one of DHE (ServerDHParams). Raises WireError."""
+        return int.from_bytes(_Cursor(self.content).vector(2, least=1), "big").bit_length()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OtherMessage:
-    """A message that is allowed here and that we do not read: a key exchange, a ticket, an OCSP answer."""
+    """A message that is allowed here and that we do not read: a ticket, an OCSP answer."""
 
     kind: HandshakeType
 
