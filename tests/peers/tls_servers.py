@@ -51,7 +51,8 @@ def ask_offers(here: Endpoint) -> list[Asked]:
     """The whole plan of offers, over real connections."""
     known: list[Asked] = []
     while (offer := next_offer(known)) is not None:
-        known.append(Asked(offer=offer, attempt=converse(Probe(endpoint=here, offer=offer).converse(), here)))
+        probe = Probe(endpoint=here, number=len(known) + 1, offer=offer)
+        known.append(Asked(offer=offer, attempt=converse(probe.converse(), here)))
         assert len(known) <= MAX_OFFERS
     return known
 

@@ -28,8 +28,10 @@ from leadapron.protocols.tls.offers import (
     Probe,
     Refused,
     learn,
+    name_of,
     next_offer,
     offered,
+    resumed,
 )
 from leadapron.protocols.tls.suites import Class, numbers_of, suites
 from leadapron.protocols.tls.wire import (
@@ -153,14 +155,22 @@ def test_a_server_that_hangs_up_for_good_has_refused_nothing() -> None:
     assert found.open_classes >= WEAK
 
 
-def test_names_are_unique_and_say_what_is_offered() -> None:
-    known = ask(Server(versions=frozenset(Version), classes=ALL_CLASSES))
+@given(servers)
+def test_a_plan_goes_on_from_its_stored_attempts(server: Server) -> None:
+    """Each job has its name, also the one that asks again whether the server still answers."""
+    known = ask(server)
     here = Endpoint(address=ip_address("127.0.0.1"), port=2762)
-    jobs = [Probe(endpoint=here, offer=each.offer) for each in known]
+    jobs = [Probe(endpoint=here, number=place, offer=each.offer) for place, each in enumerate(known, 1)]
     assert pickle.loads(pickle.dumps(jobs)) == jobs
-    names = [job.name for job in jobs]
-    assert len(set(names)) == len(names)
-    assert names[0].startswith("offer:tls_1_3:tls13+")
+    attempts = {job.name: each.attempt for job, each in zip(jobs, known, strict=True)}
+    assert len(attempts) == len(known)
+    assert resumed(attempts) == known
+    del attempts[jobs[-1].name]
+    assert resumed(attempts) == known[:-1]
+
+
+def test_names_say_what_is_offered() -> None:
+    assert name_of(1, FIRST).startswith("offer:1:tls_1_3:tls13+")
 
 
 def converse(offer: Offer, *pieces: bytes | Reason) -> tuple[Attempt[Answer], list[bytes]]:

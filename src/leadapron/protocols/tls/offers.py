@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import secrets
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from leadapron.errors import WireError
@@ -50,7 +50,7 @@ class Offer:
 
     @property
     def name(self) -> str:
-        """Unique among the offers of one plan, the same in each run."""
+        """What is on offer, e.g. `tls_1_2:cbc+rsa-kx`."""
         return f"{self.highest.name.lower()}:{'+'.join(each for each in Class if each in self.classes)}"
 
     @property
@@ -215,6 +215,22 @@ def next_offer(known: Sequence[Asked]) -> Offer | None:
     return wanted
 
 
+def name_of(number: int, offer: Offer) -> str:
+    """The name of the job that makes this offer, the same in each run."""
+    return f"offer:{number}:{offer.name}"
+
+
+def resumed(attempts: Mapping[str, Attempt[Answer]]) -> list[Asked]:
+    """What was asked so far, in its order, by the names of the jobs."""
+    known: list[Asked] = []
+    while (offer := next_offer(known)) is not None:
+        attempt = attempts.get(name_of(len(known) + 1, offer))
+        if attempt is None:
+            break
+        known.append(Asked(offer=offer, attempt=attempt))
+    return known
+
+
 def _wanted(facts: Accepted) -> Iterator[Offer]:
     """The offers that would settle what is open, the most urgent first. Two refusals and no choice: there is none."""
     left = facts.open_versions
@@ -229,9 +245,10 @@ def _wanted(facts: Accepted) -> Iterator[Offer]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """The job: one offer."""
+    """The job: one offer. `number` is its place in the plan, from 1: the last one may repeat an earlier offer."""
 
     endpoint: Endpoint
+    number: int
     offer: Offer
     limits: Limits = field(default_factory=lambda: Limits(idle_timeout=8.0, deadline=15.0, max_received=MAX_RECEIVED))
     depth: Depth = Depth.TALK
@@ -239,7 +256,7 @@ class Probe:
 
     @property
     def name(self) -> str:
-        return f"offer:{self.offer.name}"
+        return name_of(self.number, self.offer)
 
     def converse(self) -> Conversation[Answer]:
         return (yield from offered(self.offer, self.endpoint.name))

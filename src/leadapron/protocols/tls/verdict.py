@@ -21,9 +21,9 @@ NO_AEAD = ALL_CLASSES - {Class.TLS13, Class.AEAD_ECDHE, Class.AEAD_DHE}
 SOON = 30
 """Days that a certificate should still have."""
 LEAST_PRIME = 2048
-"""Bits of a group for DHE (RFC 9325 section 4.4)."""
+"""Bits of a group for DHE (PS3.15 section B.13)."""
 LEAST_BITS = {KeyType.RSA: 2048, KeyType.DSA: 2048, KeyType.EC: 256, KeyType.ED25519: 256, KeyType.ED448: 448}
-"""RFC 9325 section 4.4 asks for 2048 bits and 224; PS3.15 section B.13 for 256 on curves."""
+"""Bits of a public key: RFC 9325 asks for 2048, PS3.15 section B.13 for 256 on curves."""
 
 
 def verdict(accepted: Accepted, handshake: Handshake | None = None, *, clear_twin: bool | None = None) -> Facts:
