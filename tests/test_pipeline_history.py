@@ -119,12 +119,12 @@ def test_a_server_that_begins_to_check_callers_closes_what_strangers_got_and_is_
     assert set(first) >= {"LA-01", "LA-07", "LA-08", "LA-10", "LA-11", "LA-13", "LA-14"}
 
     estate.server.behaviour = KNOWS_CALLERS
-    assert estate.audit() == dict.fromkeys(first, CLOSED) | {"LA-01": STANDS}
+    assert estate.audit() == dict.fromkeys(first, CLOSED) | {"LA-01": STANDS, "LA-36": GONE}
 
-    assert estate.audit() == dict.fromkeys(first, CLOSED) | {"LA-01": STANDS}
+    assert estate.audit() == dict.fromkeys(first, CLOSED) | {"LA-01": STANDS, "LA-36": GONE}
 
     estate.server.behaviour = OPEN
-    assert estate.audit() == dict.fromkeys(first, AGAIN) | {"LA-01": STANDS}
+    assert estate.audit() == dict.fromkeys(first, AGAIN) | {"LA-01": STANDS, "LA-36": STANDS}
 
     assert estate.audit() == dict.fromkeys(first, STANDS)
 
@@ -134,7 +134,7 @@ def test_a_server_that_begins_to_check_the_title_called_says_nothing_about_calle
 
     estate.server.behaviour = KNOWS_ITSELF
 
-    assert estate.audit() == dict.fromkeys(first, CLOSED) | {"LA-01": STANDS, "LA-08": GONE}
+    assert estate.audit() == dict.fromkeys(first, CLOSED) | {"LA-01": STANDS, "LA-08": GONE, "LA-36": GONE}
 
 
 def test_a_port_that_refuses_closes_that_it_is_reachable_and_nothing_else(

@@ -18,6 +18,7 @@ from leadapron.model import (
     FindingStatus,
     Observation,
     Owner,
+    Product,
     Service,
     Severity,
     VantageKind,
@@ -41,6 +42,10 @@ def seen(
     )
 
 
+def says(toolkit: str, **parts: object) -> Observation:
+    return dataclasses.replace(seen(), product=Product(toolkit=toolkit, **parts))  # type: ignore[arg-type]
+
+
 def broken(observation: Observation, vantage: VantageKind = VantageKind.INTERNET) -> set[str]:
     return {finding.control for finding in judge(observation, vantage)}
 
@@ -62,6 +67,9 @@ def broken(observation: Observation, vantage: VantageKind = VantageKind.INTERNET
         ("LA-15", seen(find_answers=500, find_capped=False), seen(find_answers=499, find_capped=False)),
         ("LA-15", seen(find_answers=500, find_capped=False), seen(find_answers=500, find_capped=True)),
         ("LA-15", seen(find_answers=500, find_capped=False), seen(find_answers=500)),
+        ("LA-36", says("OFFIS DCMTK 3.6.7"), says("OFFIS DCMTK 3.7.1")),
+        ("LA-36", says("OFFIS DCMTK 3.6.7"), says("OFFIS DCMTK")),
+        ("LA-36", says("", name="Orthanc", version="1.5.7"), says("", candidates=("Orthanc",), version="1.5.7")),
     ],
 )
 def test_a_control_is_broken_by_positive_evidence_only(
@@ -102,6 +110,10 @@ def test_being_reachable_is_a_finding_from_the_internet_only(kind: VantageKind) 
         ("LA-15", seen(find_answers=100, find_capped=True), True),
         ("LA-15", seen(find_answers=100, find_capped=False), False),
         ("LA-15", seen(Verdict.REFUSED), True),
+        ("LA-36", says("OFFIS DCMTK 3.7.1"), True),
+        ("LA-36", says("OFFIS DCMTK"), False),
+        ("LA-36", says("pynetdicom 3.0.1"), False),
+        ("LA-36", seen(reach=Verdict.REFUSED), False),
         ("LA-99", seen(Verdict.REFUSED), False),
     ],
 )
@@ -143,6 +155,13 @@ def test_a_finding_carries_key_severity_evidence_and_remedy() -> None:
     assert finding.first_seen is None
 
 
+def test_a_finding_by_version_says_that_it_is_inferred_and_names_the_records() -> None:
+    (finding,) = judge(says("OFFIS DCMTK 3.7.0"), VantageKind.INTERNET)
+    assert finding.control == "LA-36"
+    assert finding.severity is Severity.MEDIUM
+    assert finding.evidence == {"version_inferred": True, "cves": "CVE-2026-50254, CVE-2026-35505"}
+
+
 def test_findings_come_worst_first() -> None:
     facts = {"associated": True, "called_title_enforced": False, "context.ct_storage": True, "service_classes": 4}
     findings = judge(dataclasses.replace(seen(Verdict.PROVEN), facts=facts), VantageKind.INTERNET)
@@ -166,6 +185,9 @@ OBSERVATIONS = st.builds(
         st.dictionaries(st.sampled_from(FACTS), st.booleans()),
         st.dictionaries(st.sampled_from(["service_classes", "find_answers"]), st.integers(0, 10**12)),
     ),
+    product=st.builds(
+        Product, toolkit=st.sampled_from(["", "OFFIS DCMTK 3.6.7", "OFFIS DCMTK 3.7.1", "dcm4che 2 2.0.28"])
+    ),
     middlebox=st.booleans(),
 )
 
@@ -177,5 +199,5 @@ def test_no_control_is_broken_and_refuted_at_once(observation: Observation, kind
     assert findings == judge(observation, kind)
     assert not any(refuted(finding.control, observation) for finding in findings)
     for finding in findings:
-        assert all(type(value) in (int, bool) for value in finding.evidence.values())
+        assert all(type(value) in (int, bool) for key, value in finding.evidence.items() if key != "cves")
         assert set(finding.evidence) <= set(catalogue()[finding.control].evidence)

@@ -10,7 +10,7 @@ import pytest
 
 from leadapron.assess.catalogue import catalogue
 from leadapron.assess.judge import refuted
-from leadapron.model import Attempt, Completed, Count, Depth, Endpoint, Observation, Owner
+from leadapron.model import Attempt, Completed, Count, Depth, Endpoint, Observation, Owner, Product
 from leadapron.pipeline_history import refusal
 from leadapron.protocols.base import Case, Terms
 from leadapron.protocols.dicom.found import Answer, Found
@@ -31,8 +31,9 @@ def concluded(**attempts: Attempt[Any]) -> Observation:
     return seen
 
 
-def accepted(*contexts: str) -> Attempt[Any]:
-    return Completed(result=Negotiated(outcome=Outcome.ACCEPTED, accepted=contexts))
+def accepted(*contexts: str, toolkit: str = "") -> Attempt[Any]:
+    product = Product(toolkit=toolkit)
+    return Completed(result=Negotiated(outcome=Outcome.ACCEPTED, accepted=contexts, product=product))
 
 
 def rejected(reason: int) -> Attempt[Any]:
@@ -50,6 +51,7 @@ SEEN = {
     "our calling title is rejected": concluded(hello=rejected(3)),
     "everybody is rejected": concluded(hello=rejected(1)),
     "nothing but C-ECHO is offered": concluded(hello=accepted("verification")),
+    "the version is not affected": concluded(hello=accepted("verification", toolkit="OFFIS DCMTK 3.99.0")),
     "answers are capped": concluded(hello=accepted("study_find"), ask=listed(capped=True)),
 }
 CLOSES = {
@@ -61,6 +63,7 @@ CLOSES = {
     "LA-13": set(SEEN) - {"the port refuses"},
     "LA-14": set(SEEN) - {"the port refuses"},
     "LA-15": set(SEEN) - {"the port refuses"},
+    "LA-36": {"the version is not affected"},
 }
 
 

@@ -17,7 +17,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from leadapron.assess.condition import AccessIs, AllOf, AnyOf, Condition, FactAtLeast, FactEquals, VantageIs
+from leadapron.assess.condition import AccessIs, AllOf, AnyOf, Condition, FactAtLeast, FactEquals, KnownCve, VantageIs
+from leadapron.assess.protocol_data import files, toml_files
 from leadapron.errors import InputError
 from leadapron.model import Counts, Depth, Severity, VantageKind, Verdict
 
@@ -117,6 +118,13 @@ class _VantageIs(_Part):
         return VantageIs(kinds=frozenset(map(VantageKind, self.vantage)))
 
 
+class _KnownCve(_Part):
+    known_cve: bool
+
+    def condition(self) -> Condition:
+        return KnownCve(known=self.known_cve)
+
+
 class _AllOf(_Part):
     all: Annotated[list[_Condition], Field(min_length=1)]
 
@@ -131,7 +139,7 @@ class _AnyOf(_Part):
         return AnyOf(conditions=tuple(part.condition() for part in self.any))
 
 
-_Condition = _FactEquals | _FactAtLeast | _AccessIs | _VantageIs | _AllOf | _AnyOf
+_Condition = _FactEquals | _FactAtLeast | _AccessIs | _VantageIs | _KnownCve | _AllOf | _AnyOf
 
 
 class _Mappings(_Part):
@@ -204,16 +212,8 @@ def parse_control(name: str, document: bytes) -> Control:
 
 
 def _files() -> Iterator[Traversable]:
-    yield from _toml(resources.files("leadapron.assess") / "controls")
-    for protocol in sorted(resources.files("leadapron.protocols").iterdir(), key=lambda entry: entry.name):
-        yield from _toml(protocol / "controls")
-
-
-def _toml(folder: Traversable) -> Iterator[Traversable]:
-    if folder.is_dir():
-        yield from sorted(
-            (file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name
-        )
+    yield from toml_files(resources.files("leadapron.assess") / "controls")
+    yield from files("controls")
 
 
 @functools.cache
@@ -232,6 +232,6 @@ def catalogue() -> Mapping[str, Control]:
 def catalogue_version() -> str:
     """SHA-256 over the files of the catalogue, in hexadecimal: what a run was judged by."""
     digest = hashlib.sha256()
-    for file in _files():
+    for file in (*_files(), *files("cves")):
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -1,13 +1,14 @@
 """The closed language in which controls say what breaks them and what refutes them.
 
-A condition looks at facts, the five accesses and the vantage. What is not known makes a leaf false, never true: neither
-a finding nor its refutation ever rests on an absence.
+A condition looks at facts, the five accesses, the vantage and the version that was stated. What is not known makes a leaf
+false, never true: neither a finding nor its refutation ever rests on an absence.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from leadapron.assess import cves
 from leadapron.model import Observation, VantageKind, Verdict
 
 
@@ -57,6 +58,17 @@ class VantageIs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownCve:
+    """The stated version is affected by a serious CVE; or (not `known`) the catalogue can judge it, and it is not."""
+
+    known: bool
+
+    def holds(self, observation: Observation, vantage: VantageKind | None) -> bool:  # noqa: ARG002
+        product = observation.product
+        return bool(cves.serious(product)) if self.known else cves.is_clear(product)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AllOf:
     conditions: tuple[Condition, ...]
 
@@ -72,4 +84,4 @@ class AnyOf:
         return any(condition.holds(observation, vantage) for condition in self.conditions)
 
 
-Condition = FactEquals | FactAtLeast | AccessIs | VantageIs | AllOf | AnyOf
+Condition = FactEquals | FactAtLeast | AccessIs | VantageIs | KnownCve | AllOf | AnyOf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from leadapron.assess import cves
 from leadapron.assess.catalogue import COUNT_FIELDS, Control, catalogue
 from leadapron.assess.keys import finding_key
 from leadapron.assess.severity import rate
@@ -39,20 +40,19 @@ def _finding(control: Control, observation: Observation, vantage: VantageKind) -
     severity = rate(control, observation, vantage)
     if severity is None:
         return None
-    text = control.text("en")
     return Finding(
         key=finding_key(vantage, observation.service, control.id),
         control=control.id,
-        title=text.title,
+        title=control.text("en").title,
         severity=severity,
         service=observation.service,
         evidence=_evidence(control, observation),
-        remedy=text.remedy,
+        remedy=control.text("en").remedy,
     )
 
 
 def _evidence(control: Control, observation: Observation) -> dict[str, int | bool | str]:
-    """Numbers and booleans only, in the control's order; what is not known is left out."""
+    """Numbers, booleans and names of our own catalogue, in the control's order; what is not known is left out."""
     evidence: dict[str, int | bool | str] = {}
     for key in control.evidence:
         value = _value(key, observation)
@@ -61,7 +61,9 @@ def _evidence(control: Control, observation: Observation) -> dict[str, int | boo
     return evidence
 
 
-def _value(key: str, observation: Observation) -> int | bool | None:
+def _value(key: str, observation: Observation) -> int | bool | str | None:
+    if key in cves.EVIDENCE:
+        return cves.evidence(observation.product).get(key)
     name, _, end = key.rpartition(".")
     if name in COUNT_FIELDS:
         count: Count | None = getattr(observation.counts, name)
