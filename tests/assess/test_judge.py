@@ -160,6 +160,15 @@ def test_a_finding_by_version_says_that_it_is_inferred_and_names_the_records() -
     assert finding.control == "LA-36"
     assert finding.severity is Severity.MEDIUM
     assert finding.evidence == {"version_inferred": True, "cves": "CVE-2026-50254, CVE-2026-35505"}
+    assert finding.remedy.startswith("OFFIS DCMTK: ")
+
+
+def test_a_remedy_begins_with_the_exact_steps_of_the_product() -> None:
+    observation = dataclasses.replace(seen(called_title_enforced=False), product=Product(name="Orthanc"))
+    (finding,) = judge(observation, VantageKind.INTERNET)
+    first, *rest = finding.remedy.splitlines()
+    assert first.startswith("Orthanc: Set DicomCheckCalledAet to true")
+    assert rest == catalogue()["LA-07"].text("en").remedy.splitlines()
 
 
 def test_findings_come_worst_first() -> None:

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import pytest
 from report_estate import RUN, closed, exposed, history, seen
 
+from leadapron.assess.catalogue import catalogue
 from leadapron.model import Count, Counts, RunStatus, Verdict
 from leadapron.report import words
 from leadapron.report.html import render_html
@@ -112,6 +113,15 @@ def test_what_is_closed_or_gone_stands_on_the_page_and_no_link_leads_nowhere(lan
         assert t(f"finding_status.{status}") in text
     for expected in ("198.18.0.90:104", "203.0.113.7:104", "LA-11", words.date(t, past[0].last_seen or RUN.started_at)):
         assert expected in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_steps_of_a_product_come_before_the_general_ones(view: View, language: str) -> None:
+    text = " ".join(Page(render_html(view, language)).texts)
+    (step,) = words.product_steps(messages(language), view, "LA-15")
+    general = catalogue()["LA-15"].text(language).remedy.splitlines()[0]
+    assert step.startswith("Orthanc: ")
+    assert 0 <= text.index(step) < text.index(general)
 
 
 def test_the_page_says_what_was_seen(view: View) -> None:

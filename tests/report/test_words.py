@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from report_estate import bound
+from report_estate import bound, exposed, make_view
 
 from leadapron.model import (
     Count,
@@ -16,7 +16,7 @@ from leadapron.model import (
     Stage,
 )
 from leadapron.report import words
-from leadapron.report.messages import messages
+from leadapron.report.messages import Messages, messages
 from leadapron.report.view import UnknownView, View
 
 EN, IT = messages("en"), messages("it")
@@ -91,6 +91,24 @@ def test_places_are_named_in_the_language_and_the_rest_counted(language: str, po
 )
 def test_a_tie_is_not_a_guess(product: Product, text: str) -> None:
     assert words.product(EN, product) == text
+
+
+@pytest.mark.parametrize(
+    ("t", "known", "perhaps"),
+    [
+        (EN, "Orthanc: Set DicomAlwaysAllowFind to", "If it is dcmqrscp: In every row"),
+        (IT, "Orthanc: Impostare DicomAlwaysAllowFind a", "Se è dcmqrscp: In ogni riga"),
+    ],
+)
+def test_the_steps_of_products_are_said_in_the_language_and_once(t: Messages, known: str, perhaps: str) -> None:
+    tie = Product(candidates=("DCMTK tools (dcmqrscp, storescp, wlmscpfs)", "Synapse"))
+    products = {"198.18.0.1": Product(name="Orthanc"), "198.18.0.2": Product(name="Orthanc"), "198.18.0.3": tie}
+    view = make_view([exposed(address, product=product) for address, product in products.items()])
+    steps = words.product_steps(t, view, "LA-11")
+    assert len(steps) == len(set(steps))
+    assert sum(step.startswith(known) for step in steps) == 1
+    assert sum(step.startswith(perhaps) for step in steps) == 1
+    assert words.product_steps(t, view, "LA-15") == []
 
 
 def test_what_was_not_looked_at_names_the_ports(view: View) -> None:

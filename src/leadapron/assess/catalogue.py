@@ -232,6 +232,6 @@ def catalogue() -> Mapping[str, Control]:
 def catalogue_version() -> str:
     """SHA-256 over the files of the catalogue, in hexadecimal: what a run was judged by."""
     digest = hashlib.sha256()
-    for file in (*_files(), *files("cves")):
+    for file in (*_files(), *files("cves"), *files("remedies")):
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from leadapron.assess import cves
 from leadapron.assess.catalogue import COUNT_FIELDS, Control, catalogue
 from leadapron.assess.keys import finding_key
+from leadapron.assess.remedies import remedy
 from leadapron.assess.severity import rate
 from leadapron.model import Count, Finding, Observation, VantageKind
 
@@ -47,7 +48,7 @@ def _finding(control: Control, observation: Observation, vantage: VantageKind) -
         severity=severity,
         service=observation.service,
         evidence=_evidence(control, observation),
-        remedy=control.text("en").remedy,
+        remedy=remedy(control, observation.product, "en"),
     )
 
 

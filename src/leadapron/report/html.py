@@ -94,6 +94,7 @@ def _words(t: Messages) -> dict[str, Any]:
         words.nobodys,
         words.evidence,
         words.control_text,
+        words.product_steps,
         words.standing,
         words.unknown,
         words.places,

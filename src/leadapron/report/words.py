@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+from leadapron.assess import remedies
 from leadapron.assess.catalogue import Mappings, Text, catalogue
 from leadapron.model import (
     Access,
@@ -22,7 +23,7 @@ from leadapron.protocols.dicom.attributes import GROUPS, groups
 from leadapron.report import stored
 from leadapron.report.inert import plain
 from leadapron.report.messages import Messages
-from leadapron.report.view import ACTIVE, UnknownView
+from leadapron.report.view import ACTIVE, UnknownView, View
 
 ACCESSES = ("list", "read", "write")
 """What a director asks about; `reach` and `talk` are true of everything that a report shows."""
@@ -195,6 +196,17 @@ def control_text(t: Messages, finding: Finding) -> Text:
     if control is None:
         return Text(title=finding.title, checked="", remedy=finding.remedy)
     return control.text(t.language)
+
+
+def product_steps(t: Messages, view: View, control: str) -> list[str]:
+    """The exact steps for the products behind the findings of a control, each once, those of the worst service first."""
+    products = [
+        item.observation.product
+        for item in view.services
+        if any(finding.control == control for finding in item.findings)
+    ]
+    steps = (step for product in products for step in remedies.product_steps(control, product, t.language))
+    return list(dict.fromkeys(steps))
 
 
 def standing(t: Messages, finding: Finding) -> str:
