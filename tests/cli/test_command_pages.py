@@ -16,6 +16,8 @@ from leadapron.cli import main
 PAGES = Path(__file__).parents[2] / "docs" / "commands"
 ROOT = typer.main.get_command(main.app)
 HELP = ("--help", "-h")
+GROUPS = (("scope",), ("vantage",))
+"""Words that call no command by themselves."""
 
 
 def commands(command: Any = ROOT, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -88,7 +90,7 @@ def test_each_page_is_of_a_command() -> None:
     assert {page.stem for page in PAGES.glob("*.md")} == {words[0] for words in COMMANDS if words} | {"leadapron"}
 
 
-@pytest.mark.parametrize("words", [words for words, command in COMMANDS.items() if words != ("scope",)], ids=" ".join)
+@pytest.mark.parametrize("words", [words for words, command in COMMANDS.items() if words not in GROUPS], ids=" ".join)
 def test_each_argument_and_option_has_its_row_and_no_row_is_of_another(words: tuple[str, ...]) -> None:
     expected = names(COMMANDS[words])
 
@@ -101,7 +103,7 @@ def test_each_argument_and_option_has_its_row_and_no_row_is_of_another(words: tu
     assert rows == expected
 
 
-@pytest.mark.parametrize("words", [words for words in COMMANDS if words not in ((), ("scope",))], ids=" ".join)
+@pytest.mark.parametrize("words", [words for words in COMMANDS if words not in ((), *GROUPS)], ids=" ".join)
 def test_the_usage_shows_each_long_option_and_argument(words: tuple[str, ...]) -> None:
     (usage,) = usages(section(words))
     shown = set(re.findall(r"--[a-z-]+", usage))
@@ -130,13 +132,14 @@ def test_each_example_parses(page: str, line: str) -> None:
 def test_there_are_examples_of_every_command() -> None:
     lines = [line for _, line in examples()]
     for words in COMMANDS:
-        if words not in ((), ("scope",)):
+        if words not in ((), *GROUPS):
             assert any(line.startswith(" ".join(("leadapron", *words))) for line in lines), words
 
 
 def test_the_table_of_commands_is_whole() -> None:
     page = section(())
     assert re.findall(r"^\| \[`leadapron (\w+)`\]\((\w+)\.md\)", page, re.MULTILINE) == [
-        (name, name) for name in ("demo", "init", "scope", "audit", "show", "report", "stop", "purge")
+        (name, name)
+        for name in ("demo", "init", "scope", "vantage", "listen", "audit", "show", "report", "stop", "purge")
     ]
     assert {words[0] for words in COMMANDS if words} == set(re.findall(r"\((\w+)\.md\)", page))

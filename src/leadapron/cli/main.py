@@ -17,12 +17,14 @@ from leadapron.cli import failure
 from leadapron.cli.audit import Ended, audit_command
 from leadapron.cli.demo import demo_command
 from leadapron.cli.init import init_command
+from leadapron.cli.listen import listen_command
 from leadapron.cli.output import broken_stdout, make_ready, say
 from leadapron.cli.purge import purge_command
 from leadapron.cli.report import report_command
 from leadapron.cli.scope import scope_app
 from leadapron.cli.show import show_command
 from leadapron.cli.stop import stop_command
+from leadapron.cli.vantage import vantage_app
 from leadapron.errors import LeadApronError
 from leadapron.settings import protect_process
 
@@ -44,6 +46,8 @@ app = typer.Typer(
 app.command("demo", help="Audit made-up servers on loopback, and compare with the truth.")(demo_command)
 app.command("init", help="Write a commented scope file, after asking.")(init_command)
 app.add_typer(scope_app, name="scope", help="Explain a scope file, or export it as firewall rules.")
+app.add_typer(vantage_app, name="vantage", help="Check from where we look.")
+app.command("listen", help="Answer a scanner elsewhere that checks its way out.")(listen_command)
 app.command("audit", help="Audit the DICOM servers of a scope.")(audit_command)
 app.command("show", help="Show a run in the terminal.")(show_command)
 app.command("report", help="Write the report of a run as HTML, JSON or CSV.")(report_command)

@@ -11,10 +11,12 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
+from leadapron.errors import InputError
 from leadapron.scope.file import AttributionTable, GrantTable, ZoneTable
 from leadapron.scope.grant import Network
 from leadapron.scope.lines import Path as Place
 from leadapron.scope.mmdb import Database, Kind, NotADatabase
+from leadapron.scope.our_listener import read_token
 from leadapron.scope.parse import Mistake
 from leadapron.scope.policy import merged, span
 
@@ -93,6 +95,18 @@ def check_zones(zones: Mapping[int, ZoneTable], grants: Mapping[int, GrantTable]
             if meets is not None and not meets(network):
                 mistake = Mistake(f"{network} lies outside all grants", "correct it, or remove it: it has no effect")
                 yield Found(("zone", index, "networks", item), mistake)
+
+
+def check_token_file(vantage: object, base: Path) -> Iterator[Found]:
+    """`vantage` is the table as it stands in the file; `base` is the folder that `token_file` is relative to."""
+    name = vantage.get("token_file") if isinstance(vantage, dict) else None
+    if not isinstance(name, str) or not name:
+        return
+    try:
+        read_token(base / name)
+    except InputError:
+        mistake = Mistake(f"{name!r} holds no token", "name a file with the 16 to 256 characters of `leadapron listen`")
+        yield Found(("vantage", "token_file"), mistake)
 
 
 def _meeting(grants: Mapping[int, GrantTable]) -> Callable[[Network], bool]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, ValidationError, model_validator
 
 from leadapron.model import Depth
 from leadapron.scope import parse
@@ -63,6 +63,17 @@ class ContactTable(_Table):
 class VantageTable(_Table):
     kind: Literal["internet", "partner-vpn", "office", "clinical"]
     name: Line
+    listener: Annotated[tuple[str, int], BeforeValidator(parse.endpoint)] | None = None
+    token_file: OptionalLine = ""
+    listener_ports: list[Port] = []
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.listener is None and (self.token_file or self.listener_ports):
+            raise parse.Mistake("names no listener", 'add `listener = "HOST:PORT"`, or remove what belongs to it')
+        if self.listener is not None and not self.token_file:
+            raise parse.Mistake("has a listener without a token", "name the file of its token in `token_file`")
+        return self
 
 
 class GrantTable(_Table):

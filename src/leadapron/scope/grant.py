@@ -12,6 +12,7 @@ from pathlib import Path
 
 from leadapron.model import Depth, Vantage
 from leadapron.scope.mmdb import Kind
+from leadapron.scope.our_listener import OurListener
 from leadapron.scope.window import Window
 
 Network = IPv4Network | IPv6Network
@@ -122,7 +123,8 @@ class Scope:
     pace: Pace
     budget: Budget
     infrastructure: tuple[tuple[str, int], ...] = ()
-    """our own endpoints: host (address in its canonical form, or lower-case name) and port"""
+    """our own endpoints: host (address in its canonical form, or lower-case name) and port; the listener's too"""
+    listener: OurListener | None = None
     attribution: AttributionFiles = AttributionFiles()
     sha256: str
     """of the bytes of the file"""

@@ -15,11 +15,20 @@ from pydantic import ValidationError
 
 from leadapron.errors import ScopeError, ScopeErrors
 from leadapron.model import Vantage, VantageKind
-from leadapron.scope.checks import Found, check_attribution, check_grants, check_not_all_later, check_zones, digest_of
-from leadapron.scope.file import AttributionTable, GrantTable, ScopeFile, ZoneTable, keys_at, sound
+from leadapron.scope.checks import (
+    Found,
+    check_attribution,
+    check_grants,
+    check_not_all_later,
+    check_token_file,
+    check_zones,
+    digest_of,
+)
+from leadapron.scope.file import AttributionTable, GrantTable, ScopeFile, VantageTable, ZoneTable, keys_at, sound
 from leadapron.scope.grant import AttributionFiles, Budget, Contact, Grant, Pace, Ports, Scope, Zone
 from leadapron.scope.lines import Path as Place
 from leadapron.scope.lines import find_lines, line_of
+from leadapron.scope.our_listener import OurListener
 from leadapron.scope.parse import Mistake
 
 MAX_SIZE = 1 << 20
@@ -88,6 +97,7 @@ def _check(raw: dict[str, Any], path: Path, today: dt.date) -> Iterator[Found]:
     if whole:
         yield from check_not_all_later(grants, today)
     yield from check_zones(zones, grants if whole else None)
+    yield from check_token_file(raw.get("vantage"), path.parent)
     for attribution in sound({"attribution": [raw.get("attribution")]}, "attribution", AttributionTable).values():
         yield from check_attribution(attribution, path.parent)
 
@@ -147,6 +157,8 @@ def _one(path: Path, line: int, problem: str, remedy: str) -> ScopeErrors:
 
 
 def _scope(file: ScopeFile, path: Path, sha256: str) -> Scope:
+    listener = _listener(file.vantage, path.parent)
+    ours = [(listener.host, port) for port in listener.ports] if listener else []
     return Scope(
         version=file.version,
         id=file.id,
@@ -157,13 +169,22 @@ def _scope(file: ScopeFile, path: Path, sha256: str) -> Scope:
         ports=Ports(dicom=tuple(dict.fromkeys(file.ports.dicom))),
         pace=Pace(**dict(file.pace)),
         budget=Budget(**dict(file.budget)),
-        infrastructure=tuple(file.infrastructure.allow),
+        infrastructure=tuple(dict.fromkeys([*file.infrastructure.allow, *ours])),
+        listener=listener,
         attribution=AttributionFiles(
             **{kind: path.parent / name for kind, name in dict(file.attribution).items() if name}
         ),
         sha256=sha256,
         path=path,
     )
+
+
+def _listener(table: VantageTable, base: Path) -> OurListener | None:
+    if table.listener is None:
+        return None
+    host, port = table.listener
+    ports = tuple(dict.fromkeys([port, *table.listener_ports]))
+    return OurListener(host=host, ports=ports, token_file=base / table.token_file)
 
 
 def _grant(table: GrantTable, base: Path) -> Grant:
