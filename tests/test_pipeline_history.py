@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from audits import Silent
+from leadapron import pipeline_vantage
 from leadapron.lab.archive import made_up
 from leadapron.lab.listen import free_port
 from leadapron.lab.server import Behaviour, Server
-from leadapron.model import Endpoint, FindingStatus, Run, RunStatus
+from leadapron.model import Endpoint, FindingStatus, Reason, Run, RunStatus
 from leadapron.net.target import Outcome
 from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Options
@@ -43,6 +44,8 @@ class Estate:
     def __init__(self, folder: Path, server: Server, endpoint: Endpoint) -> None:
         self.folder, self.server, self.endpoint = folder, server, endpoint
         self.url = f"sqlite:///{folder / 's.db'}"
+        self.vantage = ""
+        """keys to add to `[vantage]`"""
 
     def audit(self, *, ports: list[int] | None = None, depth: str = "count", resume: bool = False) -> Statuses:
         """The status of each finding after another audit, by control."""
@@ -59,6 +62,7 @@ class Estate:
             ports=ports or [self.endpoint.port],
             depth=depth,
         )
+        scope.write_text(scope.read_text().replace("[vantage]\n", f"[vantage]\n{self.vantage}", 1))
         options = Options(sweep_timeout=1.0, hello_timeout=2.0)
         run, findings = audit_scope(scope, url=self.url, resume=resume, options=options, progress=Silent())
         assert len({finding.key for finding in findings}) == len(findings)
@@ -95,6 +99,26 @@ def closing(tmp_path: Path) -> Iterator[tuple[Estate, contextlib.ExitStack]]:
     with contextlib.ExitStack() as stack:
         (endpoint,) = stack.enter_context(listening(server.serve))
         yield Estate(tmp_path, server, endpoint), stack
+
+
+def test_a_refusal_that_may_be_our_own_firewalls_closes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The listener falls away while the port of the finding refuses: who refused is not known."""
+    monkeypatch.setenv("LEADAPRON_DATA", str(tmp_path / "data"))
+    with closing(tmp_path) as (here, stack):
+        first = here.audit()
+        stack.close()
+        looks = iter([None, Reason.REFUSED])
+        monkeypatch.setattr(pipeline_vantage.WayOut, "_ask_port", lambda *_: next(looks))
+        (tmp_path / "token").write_text("a token of a test\n")
+        here.vantage = f'listener = "{here.endpoint.address}:443"\ntoken_file = "token"\n'
+
+        run, statuses = here.run()
+
+    assert (run.status, run.endpoints_tried) == (RunStatus.BLIND, 1)
+    assert first["LA-01"] is NEW
+    assert CLOSED not in statuses.values()
 
 
 def test_another_port_says_nothing_about_findings_on_this_one(estate: Estate) -> None:

@@ -47,6 +47,7 @@ from leadapron.pipeline_evidence import Evidence, ended_by_us
 from leadapron.pipeline_history import COVERS_NOTHING, Coverage, Refusals, refusals
 from leadapron.pipeline_sweep import NOT_ASKED, Sweep, Swept, chunk_size
 from leadapron.pipeline_terms import ScopeTerms
+from leadapron.pipeline_vantage import Seen, WayOut, answered_and_silent, judged, lost
 from leadapron.protocols.base import Case, Payload, Protocol, Terms
 from leadapron.protocols.registry import PROTOCOLS
 from leadapron.scope.audit_log import AuditLog
@@ -93,13 +94,17 @@ class Audit:
         """zones and hosts that are left alone, each with the service that stopped answering"""
         self.terms = ScopeTerms(scope, gate, run, options, attribution or Attribution())
         self.evidence = Evidence(scope, self.protocol, self.terms)
+        self.way_out = WayOut(scope.listener, gate.pins, audit_log)
 
     def execute(self) -> Run:
         """Run every stage. Returns the finished run; its status says whether it is complete."""
         try:
             self._stages()
+            self.way_out.end()
         except RunStopped as stopped:
             self.control.request(stopped.why)
+        finally:
+            self.way_out.close()
         return self.conclude()
 
     def _stages(self) -> None:
@@ -107,6 +112,7 @@ class Audit:
         self.audit_log.write("run", run=self.run_.id, scope_sha256=self.scope.sha256, version=__version__)
         for grant in self.scope.grants:
             self.audit_log.write("grant", id=grant.id, reference=grant.reference, document_sha256=grant.document_sha256)
+        self.way_out.begin(self.control.request)
         self.discover()
         if not self.control.should_stop():
             self.identify()
@@ -288,15 +294,20 @@ class Audit:
 
     def conclude(self) -> Run:
         """Observations, findings and unknowns from the stored attempts, and the status of the run."""
-        observations, unknowns = self.evidence.gather(self.store.attempts(self.run_.id), self.store.hits(self.run_.id))
+        hits = self.store.hits(self.run_.id)
+        observations, unknowns = self.evidence.gather(self.store.attempts(self.run_.id), hits)
         for observation in observations:
             self.store.record_observation(self.run_.id, observation)
         swept = self._swept()
+        blind = judged(self._seen(swept, hits, () if observations else unknowns))
+        if blind is not None:
+            place = f"way out of {self.run_.vantage.name}"
+            unknowns.append(Unknown(endpoint=place, stage=Stage.CONNECT, reason=blind[1]))
         self.store.record_unknowns(self.run_.id, [*self.unresolved, *unknowns, *swept.unknowns(self.scope.id)])
         findings: list[Finding] = []
         for observation in observations:
             findings += judge(observation, self.run_.vantage.kind)
-        self.store.update_totals(self.run_.id, swept.tried, len(self.store.hits(self.run_.id)))
+        self.store.update_totals(self.run_.id, swept.tried, len(hits))
         status, why = swept.status(stopped=self.control.why, is_left_out=self.evidence.is_left_out())
         if self._halted and status is RunStatus.INCOMPLETE:
             count = len(set(self._halted.values()))
@@ -304,10 +315,13 @@ class Audit:
                 RunStatus.INCOMPLETE,
                 f"services that we asked no longer answer: {count}; what is around them was left alone",
             )
+        if blind is not None:
+            status, why = blind[0]
+        refused = () if status is RunStatus.BLIND else refusals(self.store, self.run_, self.protocol.name)
         self.store.apply_findings(
             self.run_,
             findings,
-            {seen.service: seen for seen in (*observations, *refusals(self.store, self.run_, self.protocol.name))},
+            {seen.service: seen for seen in (*observations, *refused)},
             refuted=refuted,
             covered=Coverage(self.gate) if status is RunStatus.COMPLETE else COVERS_NOTHING,
         )
@@ -319,6 +333,16 @@ class Audit:
         head = self.audit_log.head
         self.store.finish_run(self.run_.id, status, why, finished, head)
         return self.store.run(self.run_.id)
+
+    def _seen(self, swept: Swept, hits: Sequence[Endpoint], unknowns: Sequence[Unknown]) -> Seen:
+        parts = [] if self._sweep is None or swept.left else self.store.outcomes_in_order(self.run_.id)
+        return Seen(
+            rounds=self.way_out.rounds,
+            tried=swept.tried,
+            answered_and_silent=answered_and_silent(parts),
+            reached=len(hits),
+            lost=lost(hits, unknowns),
+        )
 
     def _swept(self) -> Swept:
         outcomes = {Outcome(name): count for name, count in self.store.outcomes(self.run_.id).items()}

@@ -205,6 +205,12 @@ def test_nothing_reached_nothing_tried_and_nothing_seen_are_three_sentences(view
     assert sentence(viewed([], status=RunStatus.BLIND), EN).startswith("This run could see nothing")
 
 
+def test_a_run_that_went_blind_midway_says_so_before_what_it_saw(viewed: Callable[..., View]) -> None:
+    said = sentence(viewed(status=RunStatus.BLIND), EN)
+    assert said.startswith("This run could not see everything. 4 of 9 imaging servers let")
+    assert sentence(viewed(status=RunStatus.BLIND), IT).startswith("Questa verifica non ha potuto vedere tutto. ")
+
+
 def test_a_run_without_an_end_says_so_before_anything_else(viewed: Callable[..., View]) -> None:
     view = viewed([], status=RunStatus.RUNNING)
     assert sentence(view, EN) == (

@@ -152,6 +152,7 @@ def test_progress_is_merged_and_counted_once(store: Store) -> None:
 
     assert store.progress("run-1") == [(0, 30), (50, 60)]
     assert store.outcomes("run-1") == {"refused": 40}
+    assert store.outcomes_in_order("run-1") == [{"refused": 10}] * 4
     assert store.hits("run-1") == [ENDPOINT]
 
 
@@ -165,6 +166,7 @@ def test_a_chunk_done_in_part_says_what_waits_until_it_is_done(store: Store) -> 
     assert store.chunks_in_part("run-1") == [replace(part, hits=())]
     assert store.progress("run-1") == [(1000, 2200)]
     assert store.outcomes("run-1") == {"refused": 1250}
+    assert store.outcomes_in_order("run-1") == [{"refused": 50}, *[{"refused": 1}] * 1200]
     assert store.hits("run-1") == [ENDPOINT]
 
     store.record_chunks("run-1", [replace(part, outcomes={"refused": 101}, waiting=bytes(101))])

@@ -14,13 +14,15 @@ def sentence(view: View, t: Messages) -> str:
     """What is exposed; else what the servers did instead, else what was reached, else what was tried."""
     if view.run.status is RunStatus.RUNNING:
         return t("sentence.unfinished", said=_said(view, t))
+    if view.run.status is RunStatus.BLIND and view.totals.servers:
+        return t("sentence.blind_midway", said=_said(view, t))
     return _said(view, t)
 
 
 def _said(view: View, t: Messages) -> str:
     totals, run = view.totals, view.run
     tried = t.number(totals.endpoints_tried)
-    if run.status is RunStatus.BLIND:
+    if run.status is RunStatus.BLIND and not totals.servers:
         return t("sentence.blind", tried=tried)
     if totals.exposed_servers:
         return _exposed(view, t)

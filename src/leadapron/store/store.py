@@ -178,6 +178,13 @@ class Store:
                 total.update(outcomes)
         return dict(total)
 
+    def outcomes_in_order(self, run_id: str) -> list[dict[str, int]]:
+        """`outcomes` of each chunk of the sweep, in its order."""
+        chunks = tables.sweep_chunks
+        query = sa.select(chunks.c.outcomes).where(chunks.c.run_id == run_id).order_by(chunks.c.start)
+        with self._engine.connect() as connection:
+            return [dict(outcomes) for outcomes in connection.execute(query).scalars()]
+
     def hits(self, run_id: str) -> list[Endpoint]:
         """The endpoints that were reached, sorted."""
         query = sa.select(tables.endpoints).where(tables.endpoints.c.run_id == run_id)

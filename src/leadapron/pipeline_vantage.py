@@ -1,0 +1,194 @@
+"""Whether a run could see: a run whose way out was shut, or that was banned midway, is blind and not reassuring.
+
+Two kinds of evidence. Our listener (`[vantage] listener`) is asked for its proof before, during and after a run: against
+a firewall of our own that refuses everything, which looks like closed ports, nothing else helps. And the answers of the
+targets themselves: they come in an order that is drawn by lot, so that an end without a single answer is no accident.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from leadapron.errors import InputError, RunStopped
+from leadapron.model import Address, Endpoint, Reason, RunStatus, Stage, Unknown
+from leadapron.net.target import Outcome
+from leadapron.net.way_out import failure
+from leadapron.scope.audit_log import AuditLog
+from leadapron.scope.our_listener import OurListener, read_token
+from leadapron.scope.policy import Pins, hosts_of
+
+INTERVAL = 60.0
+"""Seconds between two looks at the listener while a run goes on."""
+CHANCE = 1e-6
+"""An end of a sweep without an answer is evidence where chance makes one so long in less than this share of the runs."""
+FEWEST_REACHED = 3
+"""Endpoints that were reached and then are not, every one: fewer may have been switched off."""
+
+Ask = Callable[[Sequence[Address], int, bytes], Reason | None]
+Judgement = tuple[RunStatus, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One look at the listener. `failed`: the ports without a proof."""
+
+    at: dt.datetime
+    failed: Mapping[int, Reason] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What tells whether a run could see."""
+
+    rounds: Sequence[Round] = ()
+    tried: int = 0
+    answered_and_silent: Sequence[tuple[int, int]] = ()
+    """of each part of the sweep, in its order; empty where parts were left out, which were not drawn by lot"""
+    reached: int = 0
+    """endpoints that accepted a connection in the sweep"""
+    lost: int = 0
+    """of those, the ones that could not be connected to a second time"""
+
+
+def judged(seen: Seen) -> tuple[Judgement, Reason] | None:
+    """The status of a run that could not see, and why; None where nothing speaks against it."""
+    for number, look in enumerate(seen.rounds):
+        if look.failed:
+            return _shut(seen.rounds[:number], look, seen.tried), next(iter(look.failed.values()))
+    if (fell := _fell_silent(seen.answered_and_silent)) is not None:
+        return fell, Reason.TIMEOUT
+    if seen.reached >= FEWEST_REACHED and seen.lost == seen.reached:
+        return (
+            RunStatus.BLIND,
+            f"none of {seen.reached} endpoints that were reached could be reached again: were we banned on the way?",
+        ), Reason.TIMEOUT
+    return None
+
+
+def _shut(before: Sequence[Round], look: Round, tried: int) -> Judgement:
+    """A run that goes on is only stopped by a way out that is shut before it: what it knows was seen."""
+    ports = ", ".join(map(str, look.failed))
+    if before:
+        return (
+            RunStatus.BLIND,
+            f"our listener answered at {_time(before[-1])}, and no longer at {_time(look)} on port {ports}",
+        )
+    if tried:
+        return (
+            RunStatus.STOPPED,
+            f"our listener cannot be reached on port {ports}, so that no further target was asked",
+        )
+    return (
+        RunStatus.BLIND,
+        f"our listener could not be reached on port {ports}, so that no target was asked: is our own way out blocked?",
+    )
+
+
+def _time(look: Round) -> str:
+    return f"{look.at.astimezone(dt.UTC):%H:%M:%S} UTC"
+
+
+def _fell_silent(parts: Sequence[tuple[int, int]]) -> Judgement | None:
+    """The sweep is a random order. That all of `answers` among `total` lie before the last `tail` has by chance the
+    probability C(total - tail, answers) / C(total, answers), whatever network it is."""
+    last = max((number for number, (answered, _) in enumerate(parts) if answered), default=-1)
+    answers, head = sum(answered for answered, _ in parts), sum(map(sum, parts[: last + 1]))
+    tail = sum(map(sum, parts[last + 1 :]))
+    if not answers or not tail or _log_choose(head, answers) - _log_choose(head + tail, answers) > math.log(CHANCE):
+        return None
+    return (
+        RunStatus.BLIND,
+        f"{answers} of the first {head} targets answered, and none of the last {tail}: were we banned on the way?",
+    )
+
+
+def _log_choose(total: int, chosen: int) -> float:
+    return math.lgamma(total + 1) - math.lgamma(chosen + 1) - math.lgamma(total - chosen + 1)
+
+
+def answered_and_silent(parts: Iterable[Mapping[str, int]]) -> list[tuple[int, int]]:
+    """Of the outcomes of each part of a sweep. A refusal is an answer, also one of a firewall."""
+    silent = (Outcome.TIMEOUT.value, Outcome.UNREACHABLE.value)
+    sums = ((sum(part.values()), sum(part.get(name, 0) for name in silent)) for part in parts)
+    return [(tried - quiet, quiet) for tried, quiet in sums]
+
+
+def lost(reached: Iterable[Endpoint], unknowns: Iterable[Unknown]) -> int:
+    """How many of the endpoints that were reached could not be connected to again."""
+    gone = {unknown.endpoint for unknown in unknowns if unknown.stage is Stage.CONNECT}
+    return sum(str(endpoint) in gone for endpoint in reached)
+
+
+class WayOut:
+    """Looks at the listener before, during and after what this process does of a run. Without one it knows nothing, and
+    never objects. It looks from a thread of its own: the wide stages must not wait for it."""
+
+    def __init__(
+        self,
+        listener: OurListener | None,
+        pins: Pins,
+        audit_log: AuditLog,
+        *,
+        ask: Ask = failure,
+        every: float = INTERVAL,
+    ) -> None:
+        self._listener, self._pins, self._log, self._ask, self._every = listener, pins, audit_log, ask, every
+        self._token = b""
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.rounds: list[Round] = []
+
+    def begin(self, on_lost: Callable[[str], object]) -> None:
+        """The look before, and from then on one each `INTERVAL`; `on_lost` is told why to stop. Raises RunStopped where
+        the way out is shut already."""
+        if self._listener is None:
+            return
+        try:
+            self._token = read_token(self._listener.token_file)
+        except InputError:
+            raise RunStopped("the token of the listener cannot be read") from None
+        if (why := self._look(self._listener)) is not None:
+            raise RunStopped(why)
+        self._thread = threading.Thread(target=self._watch, args=(self._listener, on_lost), daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """The look after, where none before it failed."""
+        self.close()
+        if self._listener is not None and self.rounds and not self.rounds[-1].failed:
+            self._look(self._listener)
+
+    def close(self) -> None:
+        """Look no more."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _watch(self, listener: OurListener, on_lost: Callable[[str], object]) -> None:
+        while not self._ended.wait(self._every):
+            try:
+                why = self._look(listener)
+            except RunStopped as stopped:  # the audit log: whoever writes to it next finds out too
+                why = stopped.why
+            if why is not None:
+                on_lost(why)
+                return
+
+    def _look(self, listener: OurListener) -> str | None:
+        """Why the run cannot see; None where it can. Where the scope no longer permits the listener, nothing is known:
+        that is no blocked way."""
+        addresses = hosts_of(listener.host, self._pins)
+        reasons = {port: self._ask_port(addresses, port) for port in listener.ports}
+        self._log.write("way_out", ports={str(port): reason or "proven" for port, reason in reasons.items()})
+        failed = {port: reason for port, reason in reasons.items() if reason not in (None, Reason.OUT_OF_SCOPE)}
+        self.rounds.append(Round(at=dt.datetime.now(dt.UTC), failed={port: why for port, why in failed.items() if why}))
+        found = judged(Seen(rounds=self.rounds))
+        return found[0][1] if found else None
+
+    def _ask_port(self, addresses: Sequence[Address], port: int) -> Reason | None:
+        return self._ask(addresses, port, self._token)
