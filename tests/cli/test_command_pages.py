@@ -140,6 +140,18 @@ def test_the_table_of_commands_is_whole() -> None:
     page = section(())
     assert re.findall(r"^\| \[`leadapron (\w+)`\]\((\w+)\.md\)", page, re.MULTILINE) == [
         (name, name)
-        for name in ("demo", "init", "scope", "vantage", "listen", "audit", "show", "report", "stop", "purge")
+        for name in (
+            "demo",
+            "init",
+            "scope",
+            "vantage",
+            "listen",
+            "announce",
+            "audit",
+            "show",
+            "report",
+            "stop",
+            "purge",
+        )
     ]
     assert {words[0] for words in COMMANDS if words} == set(re.findall(r"\((\w+)\.md\)", page))

@@ -14,6 +14,7 @@ import typer
 
 from leadapron import __version__
 from leadapron.cli import failure
+from leadapron.cli.announce import announce_command
 from leadapron.cli.audit import Ended, audit_command
 from leadapron.cli.demo import demo_command
 from leadapron.cli.init import init_command
@@ -48,6 +49,7 @@ app.command("init", help="Write a commented scope file, after asking.")(init_com
 app.add_typer(scope_app, name="scope", help="Explain a scope file, or export it as firewall rules.")
 app.add_typer(vantage_app, name="vantage", help="Check from where we look.")
 app.command("listen", help="Answer a scanner elsewhere that checks its way out.")(listen_command)
+app.command("announce", help="Write the note to those who will see an audit.")(announce_command)
 app.command("audit", help="Audit the DICOM servers of a scope.")(audit_command)
 app.command("show", help="Show a run in the terminal.")(show_command)
 app.command("report", help="Write the report of a run as HTML, JSON or CSV.")(report_command)
