@@ -36,6 +36,8 @@ calling_aet = {calling_aet}  # the one title that we ever call ourselves
 [vantage]
 kind = {vantage}  # internet | partner-vpn | office | clinical
 name = {vantage_name}
+# listener = "203.0.113.7:11112"  # where `leadapron listen` runs: proves that our way out works
+# token_file = "listener.token"
 
 [[grant]]
 id = {grant_id}
