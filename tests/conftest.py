@@ -1,6 +1,30 @@
-"""Settings of all tests."""
+"""Settings of all tests, and the databases that a store is tested on."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from postgres import Postgres, serving
 
 settings.register_profile("leadapron", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("leadapron")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One server for all tests of a worker."""
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A store that is not there yet, of each kind in turn; in a folder, or as an empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'private' / 's.db'}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.url(server.create())

@@ -24,6 +24,7 @@ from leadapron.scope.grant import Scope, load_scope
 from leadapron.scope.policy import nowhere
 from leadapron.scope.watch import ScopeWatch
 from leadapron.settings import data_directory, make_private_directory
+from leadapron.store.database import server_endpoint
 from leadapron.store.store import Store
 
 
@@ -35,6 +36,7 @@ def audit_scope(
     Raises InputError (also ScopeErrors, StoreError) before anything is touched.
     """
     scope = load_scope(path)
+    _check_store(scope, url)
     with Store.open(url) as store, opened(scope.attribution) as attribution:
         method = _method(scope, options)
         run = _resumed(store, scope) if resume else _new(scope, method)
@@ -127,6 +129,20 @@ def _check_infrastructure(scope: Scope, pins: Sequence[Pin]) -> None:
             f"{scope.path}: {unknown[0]} of [infrastructure] has no address, so that it cannot be told from a target; "
             "write its address, or see to it that it resolves"
         )
+
+
+def _check_store(scope: Scope, url: str) -> None:
+    """The server of the store is one of our own endpoints. Its driver connects below the audit hook, so this is the only
+    place that can say so. Raises InputError, StoreError."""
+    endpoint = server_endpoint(url)
+    if endpoint is None or endpoint in scope.infrastructure:
+        return
+    host, port = endpoint
+    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    raise InputError(
+        f'{scope.path}: the server of the store is not in [infrastructure]; add "{shown}" to its allow, '
+        "so that it is never a target"
+    )
 
 
 def _resumed(store: Store, scope: Scope) -> Run:

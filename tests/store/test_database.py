@@ -36,7 +36,19 @@ RUN = Run(
 def file(tmp_path: Path) -> Path:
     """A store of one run, closed."""
     path = tmp_path / "s.db"
-    with Store.open(sqlite_url(path)) as store:
+    fill(sqlite_url(path))
+    return path
+
+
+@pytest.fixture
+def filled(store_url: str) -> str:
+    """The same, of each kind in turn."""
+    fill(store_url)
+    return store_url
+
+
+def fill(url: str) -> None:
+    with Store.open(url) as store:
         store.create_run(RUN, "00")
         store.record_observation("run-1", Observation(service=SERVICE, access=Access(), owner=Owner(grant="g")))
         store.record_attempt("run-1", SERVICE.endpoint, "dicom", "hello", {"failed": {}})
@@ -44,7 +56,6 @@ def file(tmp_path: Path) -> Path:
         store.record_chunks(
             "run-1", [SweepChunk(start=0, stop=2, outcomes={}, hits=[SERVICE.endpoint], waiting=waiting)]
         )
-    return path
 
 
 def change(file: Path, statement: str) -> None:
@@ -116,6 +127,27 @@ def test_a_row_that_is_not_what_was_written_is_one_line(file: Path, statement: s
     assert is_one_line_without_sql(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "value", "read"),
+    [
+        ("runs", "data", [], Store.runs),
+        ("runs", "data", {}, Store.run),
+        ("observations", "data", {"service": {}}, lambda store: store.observations("run-1")),
+        ("attempts", "address", "here", lambda store: store.attempts("run-1")),
+        ("endpoints", "address", "here", lambda store: store.hits("run-1")),
+        ("sweep_chunks", "waiting", b"\0", lambda store: store.chunks_in_part("run-1")),
+    ],
+)
+def test_in_every_database_it_is_one_line(filled: str, table: str, column: str, value: object, read: Read) -> None:
+    with Store.open(filled) as store:
+        with store._engine.begin() as connection:
+            connection.execute(sa.update(tables.metadata.tables[table]).values({column: value}))
+        with pytest.raises(StoreError, match="a row of the store is not") as caught:
+            read(store)
+
+    assert is_one_line_without_sql(caught.value)
+
+
 def test_a_damaged_file_is_one_line(file: Path) -> None:
     size = file.stat().st_size
     with file.open("r+b") as content:
@@ -143,9 +175,9 @@ def test_damage_that_shows_only_later_is_one_line_with_what_to_do(file: Path) ->
     assert is_one_line_without_sql(caught.value)
 
 
-def test_a_mistake_of_ours_is_no_fault_of_the_store_and_shows_no_parameters(file: Path) -> None:
+def test_a_mistake_of_ours_is_no_fault_of_the_store_and_shows_no_parameters(filled: str) -> None:
     row = {"run_id": "none", "address": "secret", "port": 1, "name": ""}
-    with Store.open(sqlite_url(file)) as store, store._engine.connect() as connection:
+    with Store.open(filled) as store, store._engine.connect() as connection:
         insert = sa.insert(tables.endpoints)
         with pytest.raises(sa.exc.IntegrityError) as caught:
             connection.execute(insert, row)

@@ -41,17 +41,21 @@ RUN = Run(
 
 
 @pytest.fixture
-def old(tmp_path: Path) -> Iterator[sa.Engine]:
+def old(store_url: str) -> Iterator[sa.Engine]:
     """A store as revision 0002 made it, with one run."""
-    engine = sa.create_engine(f"sqlite:///{tmp_path / 's.db'}")
+    url = sa.make_url(store_url)
+    if url.get_backend_name() == "sqlite":
+        Path(url.database or "").parent.mkdir()
+    engine = sa.create_engine(url)
     with engine.begin() as connection, database._migrations() as directory:
         config = Config()
         config.set_main_option("script_location", str(directory))
         config.attributes["connection"] = connection
         command.upgrade(config, "0002")
+        insert = sa.text("INSERT INTO runs VALUES ('run-1', :at, null, 'complete', '', 'internet', '00', :data)")
         connection.execute(
-            sa.text("INSERT INTO runs VALUES ('run-1', :at, null, 'complete', '', 'internet', '00', :data)"),
-            {"at": BEGAN.isoformat(), "data": sa.JSON().bind_processor(connection.dialect)(codec.dump(RUN))},  # type: ignore[misc]
+            insert.bindparams(sa.bindparam("data", type_=sa.JSON())),
+            {"at": BEGAN.isoformat(), "data": codec.dump(RUN)},
         )
     yield engine
     engine.dispose()
@@ -80,7 +84,7 @@ def insert(engine: sa.Engine, *findings: Finding) -> None:
         connection.execute(sa.insert(table), [_finding_row(RUN, each) for each in findings])
 
 
-def test_findings_about_an_endpoint_become_one_under_the_key_of_today(old: sa.Engine, tmp_path: Path) -> None:
+def test_findings_about_an_endpoint_become_one_under_the_key_of_today(old: sa.Engine, store_url: str) -> None:
     other = finding("c", "LA-11", "PACS", Severity.HIGH, FindingStatus.OPEN)
     insert(
         old,
@@ -89,7 +93,7 @@ def test_findings_about_an_endpoint_become_one_under_the_key_of_today(old: sa.En
         other,
     )
 
-    with Store.open(f"sqlite:///{tmp_path / 's.db'}") as store:
+    with Store.open(store_url) as store:
         stands, kept = sorted(store.findings("run-1"), key=lambda each: each.control)
 
     assert kept == other

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -27,7 +28,7 @@ from sqlalchemy.exc import (
 )
 
 from leadapron.errors import StoreError
-from leadapron.store import codec, tables
+from leadapron.store import codec, server, tables
 from leadapron.store.codec import DAMAGED
 
 BACKENDS = ("sqlite", "postgresql")
@@ -51,10 +52,10 @@ def open_database(url: str, *, create: bool) -> sa.Engine:
     engine = _engine(parsed, frozen=file if is_frozen else None)
     try:
         with engine.begin() as connection:
-            _migrate(connection, is_frozen=is_frozen)
+            _migrate(connection, create=create, is_frozen=is_frozen)
     except (DBAPIError, sqlite3.Error) as error:
         engine.dispose()
-        raise StoreError(f"{_place(parsed)}: {_cause(error)}") from None
+        raise StoreError(f"{_place(parsed)}: {_cause(error, parsed)}") from None
     except StoreError:
         engine.dispose()
         raise
@@ -66,10 +67,10 @@ def _say_what_failed(context: sa.engine.ExceptionContext) -> None:
     """A full disk, a lock, a damaged file, a server that is gone: no fault of ours, and one line. Neither the statement
     nor its parameters are part of it."""
     error = context.sqlalchemy_exception
-    if not isinstance(error, DatabaseError | InterfaceError) or isinstance(error, _OUR_FAULT):
-        return
-    place = _place(context.engine.url) if context.engine is not None else "the store"
-    raise StoreError(f"{place}: {str(context.original_exception).splitlines()[0]}{_advice(error)}")
+    if context.is_pre_ping or not isinstance(error, DatabaseError | InterfaceError) or isinstance(error, _OUR_FAULT):
+        return  # a connection that was found lost is made again
+    url = context.engine.url if context.engine is not None else sa.URL.create("sqlite")
+    raise StoreError(f"{_place(url)}: {server.said(context.original_exception, url)}{_advice(error)}")
 
 
 def _advice(error: DBAPIError) -> str:
@@ -90,23 +91,35 @@ def _parse(url: str) -> sa.URL:
         raise StoreError(f"--store names a database in memory, of which nothing would be left; {EXAMPLE}")
     if backend == "sqlite" and (parsed.database or "").startswith("file:"):
         raise StoreError(f"--store names a file: URI, where a path is needed; {EXAMPLE}")
+    if backend == "postgresql":
+        server.check(parsed)
     return parsed
+
+
+def server_endpoint(url: str) -> tuple[str, int] | None:
+    """Where the server of this store listens (host as in a scope, port); None for a file and for a socket of this
+    machine. Raises StoreError."""
+    parsed = _parse(url)
+    return server.endpoint(parsed) if parsed.get_backend_name() == "postgresql" else None
 
 
 def _place(url: sa.URL) -> str:
     """For messages: without a password, and a file as its path."""
-    is_file = url.get_backend_name() == "sqlite" and url.database
-    return str(url.database) if is_file else url.render_as_string()
+    if url.get_backend_name() == "sqlite":
+        return url.database or "the store"
+    return server.place(url)
 
 
 def _engine(url: sa.URL, *, frozen: Path | None) -> sa.Engine:
     """`frozen`: the file, where it is only read."""
-    creator = {} if frozen is None else {"creator": lambda: _read_only(frozen)}
+    options: dict[str, Any] = {} if frozen is None else {"creator": lambda: _read_only(frozen)}
+    if url.get_backend_name() == "postgresql":
+        options = server.engine_options(url)
     try:
-        engine = sa.create_engine(url, hide_parameters=True, json_deserializer=codec.parse, **creator)
+        engine = sa.create_engine(url, hide_parameters=True, json_deserializer=codec.parse, **options)
     except (ImportError, SQLAlchemyError):
         raise StoreError(
-            f"{url.render_as_string()}: the Python driver for it is not installed; install it, or use sqlite"
+            f"{_place(url)}: its Python driver is not installed; install leadapron[postgres], or use sqlite"
         ) from None
     if frozen is None and url.get_backend_name() == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
@@ -157,8 +170,10 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _migrate(connection: sa.Connection, *, is_frozen: bool) -> None:
+def _migrate(connection: sa.Connection, *, create: bool, is_frozen: bool) -> None:
     """Bring the schema up to date. Raises StoreError when it is from a newer version, or of something else."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(server.MIGRATION_LOCK)))
     with _migrations() as directory:
         config = Config()
         config.set_main_option("script_location", str(directory))
@@ -170,6 +185,8 @@ def _migrate(connection: sa.Connection, *, is_frozen: bool) -> None:
         foreign = set(sa.inspect(connection).get_table_names()) - set(tables.metadata.tables) - {"alembic_version"}
         if current is None and foreign:
             raise StoreError("--store names the database of something else; give it one of its own")
+        if current is None and not create and connection.dialect.name == "postgresql":
+            raise StoreError(f"no store at {_place(connection.engine.url)}; `leadapron audit scope.toml` makes one")
         if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
             raise StoreError("the store was written by a newer version; update leadapron, or choose another --store")
         if is_frozen:
@@ -183,6 +200,6 @@ def _migrations() -> Iterator[Path]:
         yield directory
 
 
-def _cause(error: Exception) -> str:
-    text = str(getattr(error, "orig", error)).splitlines()[0]
+def _cause(error: Exception, url: sa.URL) -> str:
+    text = server.said(getattr(error, "orig", error), url)
     return f"the store cannot be opened ({text}); choose another with --store"

@@ -228,7 +228,7 @@ class Store:
         query = sa.select(tables.attempts).where(tables.attempts.c.run_id == run_id)
         found: defaultdict[tuple[Endpoint, str], dict[str, Payload]] = defaultdict(dict)
         with self._engine.connect() as connection:
-            for row in connection.execute(query):
+            for row in sorted(connection.execute(query), key=_attempt_order):
                 found[_endpoint(row), row.protocol][row.job] = row.payload
         return dict(found)
 
@@ -365,6 +365,11 @@ def _place(endpoint: Endpoint) -> dict[str, Any]:
 def _endpoint(row: Any) -> Endpoint:
     place = {"address": row.address, "port": row.port, "name": getattr(row, "name", "")}
     return codec.load(Endpoint, place)
+
+
+def _attempt_order(row: Any) -> tuple[str, int, str, str]:
+    """The same in every database, whatever its collation."""
+    return row.address, row.port, row.protocol, row.job
 
 
 def _order(endpoint: Endpoint) -> tuple[int, int, int]:

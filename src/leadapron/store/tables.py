@@ -29,6 +29,10 @@ metadata = MetaData(
 )
 
 
+_TIME = String(32).with_variant(String(32, collation="C"), "postgresql")
+"""ISO 8601 in UTC. It sorts as text, byte by byte: other collations look past the signs in it."""
+
+
 def _run(*, primary_key: bool = False, index: bool = False) -> Column[str]:
     key = ForeignKey("runs.id", ondelete="CASCADE")
     return Column("run_id", String(40), key, nullable=False, primary_key=primary_key, index=index)
@@ -38,7 +42,7 @@ runs = Table(
     "runs",
     metadata,
     Column("id", String(40), primary_key=True),
-    Column("started_at", String(32), nullable=False, index=True),
+    Column("started_at", _TIME, nullable=False, index=True),
     Column("finished_at", String(32)),
     Column("status", String(16), nullable=False),
     Column("scope_sha256", String(64), nullable=False),
