@@ -333,6 +333,34 @@ class Finding:
     last_seen: dt.datetime | None = None
 
 
+class DispositionKind(enum.StrEnum):
+    """What was decided about a finding."""
+
+    ACCEPTED = "accepted"
+    """the risk is carried"""
+    FALSE_POSITIVE = "false-positive"
+    PLANNED = "planned"
+    """the remedy has a date"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disposition:
+    """A decision of the operator about the finding `key`. It hides nothing. `owner` and `why` are the operator's texts."""
+
+    key: str
+    kind: DispositionKind
+    until: dt.date | None
+    """the last day, UTC, on which it holds"""
+    owner: str
+    why: str
+    recorded_at: dt.datetime
+    recorded_by: str
+    """the user of the machine"""
+
+    def is_expired(self, today: dt.date) -> bool:
+        return self.until is not None and today > self.until
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vantage:
     kind: VantageKind

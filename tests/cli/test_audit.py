@@ -77,6 +77,15 @@ def test_what_is_closed_or_was_not_seen_by_this_run_does_not_fail_it(status: Fin
     assert exit_code(this, [elsewhere], Severity.HIGH) == 0
 
 
+def test_what_is_excused_does_not_fail_it() -> None:
+    this = run(RunStatus.COMPLETE)
+    seen = [dataclasses.replace(finding(Severity.HIGH), key=key) for key in ("a", "b")]
+
+    assert exit_code(this, seen, Severity.HIGH, frozenset("ab")) == 0
+    assert exit_code(this, seen, Severity.HIGH, frozenset("a")) == 1
+    assert exit_code(run(RunStatus.STOPPED), seen, Severity.HIGH, frozenset("ab")) == 3
+
+
 def test_the_result_is_on_stdout_and_the_progress_on_stderr(scope: Path, tmp_path: Path) -> None:
     result = leadapron(tmp_path, "audit", scope)
 

@@ -14,6 +14,8 @@ from leadapron.model import (
     CountKind,
     Counts,
     CountSource,
+    Disposition,
+    DispositionKind,
     Endpoint,
     Failed,
     Finding,
@@ -32,7 +34,7 @@ from leadapron.model import (
     VantageKind,
     Verdict,
 )
-from leadapron.report.view import View, build_view
+from leadapron.report.view import Decision, View, build_view
 
 STARTED = dt.datetime(2026, 11, 23, 17, 52, tzinfo=dt.UTC)
 OWN = Owner(grant="own-estate-2026", country="DE", city="Mainz", as_number=64500, as_name="Example Net")
@@ -230,6 +232,22 @@ def history() -> list[Finding]:
         for finding in findings_of([observation])
         if finding.control == "LA-11"
     ]
+
+
+def decision(
+    key: str, kind: DispositionKind = DispositionKind.ACCEPTED, *, text: str = "CISO", is_expired: bool = False
+) -> Decision:
+    """About the finding of this key, until the day before the last of 2026; `text` as owner and reason."""
+    disposition = Disposition(
+        key=key,
+        kind=kind,
+        until=dt.date(2026, 12, 30),
+        owner=text,
+        why=text,
+        recorded_at=STARTED,
+        recorded_by=text,
+    )
+    return Decision(disposition=disposition, is_expired=is_expired)
 
 
 def make_view(observations: list[Observation] | None = None, **changes: object) -> View:

@@ -5,10 +5,10 @@ import io
 from collections.abc import Callable
 
 import pytest
-from report_estate import exposed
+from report_estate import RUN, decision, exposed, findings_of
 
 from leadapron.report.csv import ROWS, render_csv
-from leadapron.report.view import View
+from leadapron.report.view import View, build_view
 
 
 def read(text: str) -> list[dict[str, str]]:
@@ -33,6 +33,27 @@ def test_one_row_per_finding(view: View) -> None:
     assert rows[0]["control"] == "LA-11"
     assert rows[0]["evidence"].startswith("find_answers=3890; ")
     assert "\n" not in rows[0]["remedy"]
+
+
+def test_what_was_decided_has_columns_of_its_own() -> None:
+    observations = [exposed("198.18.0.1")]
+    findings = findings_of(observations)
+    first, second = findings[0].key, findings[1].key
+    decisions = {first: decision(first, text="=1+1")}
+
+    rows = {
+        row["key"]: row for row in read(render_csv(build_view(RUN, observations, findings, [], decisions), "findings"))
+    }
+
+    parts = ("kind", "until", "expired", "owner", "why")
+    assert [rows[first][f"disposition_{part}"] for part in parts] == [
+        "accepted",
+        "2026-12-30",
+        "false",
+        "'=1+1",
+        "'=1+1",
+    ]
+    assert [rows[second][f"disposition_{part}"] for part in parts] == [""] * len(parts)
 
 
 @pytest.mark.parametrize("kind", list(ROWS))

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_estate import RUN, UNKNOWNS, exposed, findings_of, seen
+from report_estate import RUN, UNKNOWNS, decision, exposed, findings_of, seen
 from rich.console import Console
 
 from leadapron.model import FindingStatus, Genuineness, Owner, Product, Unknown, Vantage, VantageKind
@@ -85,7 +85,8 @@ def hostile_view(text: str) -> View:
     )
     unknowns = [*UNKNOWNS, dataclasses.replace(UNKNOWNS[0], endpoint=text)]
     assert all(isinstance(unknown, Unknown) for unknown in unknowns)
-    return build_view(run, observations, findings, unknowns)
+    decisions = {finding.key: decision(finding.key, text=text) for finding in findings}
+    return build_view(run, observations, findings, unknowns, decisions)
 
 
 def shape(page: str) -> list[object]:

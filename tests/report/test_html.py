@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 
 import pytest
-from report_estate import RUN, closed, exposed, history, seen
+from report_estate import RUN, closed, decision, exposed, findings_of, history, seen
 
 from leadapron.assess.catalogue import catalogue
 from leadapron.model import Count, Counts, RunStatus, Verdict
@@ -122,6 +122,32 @@ def test_the_steps_of_a_product_come_before_the_general_ones(view: View, languag
     general = catalogue()["LA-15"].text(language).remedy.splitlines()[0]
     assert step.startswith("Orthanc: ")
     assert 0 <= text.index(step) < text.index(general)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("is_expired", [False, True])
+def test_what_was_decided_marks_the_finding_and_hides_nothing(language: str, is_expired: bool) -> None:
+    observations = [exposed("198.18.0.1")]
+    findings = findings_of(observations)
+    key = findings[0].key
+    decided = decision(key, text="CISO of Example Hospital", is_expired=is_expired)
+    page, plain_page = (
+        Page(render_html(build_view(RUN, observations, findings, [], decisions), language))
+        for decisions in ({key: decided}, {})
+    )
+    test_links_lead_to_places_of_the_page(page)
+    t, text = messages(language), " ".join(page.texts)
+    said = words.decision(t, decided)
+    assert text.count(said) == 3  # beside the place, with the exposure, and in the section
+    assert ("30 December 2026: expired" in said) == (is_expired and language == "en")
+    assert "CISO of Example Hospital" in text
+    assert "decisions" in [attributes.get("id") for _, attributes in page.elements]
+    assert "decisions" not in [attributes.get("id") for _, attributes in plain_page.elements]
+    assert {finding.key for finding in findings} <= set(text.split())
+    for finding in findings:
+        assert text.count(words.control_text(t, finding).title) >= " ".join(plain_page.texts).count(
+            words.control_text(t, finding).title
+        )
 
 
 def test_the_page_says_what_was_seen(view: View) -> None:

@@ -7,12 +7,22 @@ from typing import Any
 
 import jsonschema
 import pytest
-from report_estate import exposed
+from report_estate import RUN, decision, exposed, findings_of
 
-from leadapron.model import Census, Genuineness, Reason, RunStatus, Severity, Stage, VantageKind, Verdict
+from leadapron.model import (
+    Census,
+    DispositionKind,
+    Genuineness,
+    Reason,
+    RunStatus,
+    Severity,
+    Stage,
+    VantageKind,
+    Verdict,
+)
 from leadapron.report.json import SCHEMA, render_json, schema
 from leadapron.report.tlp import DEFAULT_TLP, TLP
-from leadapron.report.view import View
+from leadapron.report.view import View, build_view
 
 VALIDATOR = jsonschema.Draft202012Validator(schema())
 
@@ -49,6 +59,7 @@ def test_the_schema_leaves_no_object_open() -> None:
         (("unknown", "properties", "reason"), Reason),
         (("run", "properties", "vantage", "properties", "kind"), VantageKind),
         (("run", "properties", "tlp"), TLP),
+        (("disposition", "properties", "kind"), DispositionKind),
     ],
 )
 def test_the_schema_has_the_closed_sets_of_the_model(path: tuple[str, ...], members: Iterable[str]) -> None:
@@ -105,6 +116,19 @@ def test_every_optional_part_fits_the_schema(viewed: Callable[..., View]) -> Non
     service = read(viewed([full]))["services"][0]
     assert list(service["census"]["present"]) == ["PatientBirthDate", "PatientName"]
     assert service["tls"]["version"] == "1.3"
+
+
+@pytest.mark.parametrize("kind", DispositionKind)
+def test_a_finding_has_what_was_decided_about_it_or_null(kind: DispositionKind) -> None:
+    observations = [exposed("198.18.0.1")]
+    findings = findings_of(observations)
+    key = findings[-1].key
+    view = build_view(RUN, observations, findings, [], {key: decision(key, kind, is_expired=True)})
+
+    assert {finding["key"]: finding["disposition"] for finding in read(view)["findings"]} == {
+        **dict.fromkeys((finding.key for finding in findings), None),
+        key: {"kind": kind.value, "until": "2026-12-30", "expired": True, "owner": "CISO", "why": "CISO"},
+    }
 
 
 @pytest.mark.parametrize("status", list(RunStatus))

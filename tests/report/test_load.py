@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import json
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from report_estate import RUN, UNKNOWNS, exposed, findings_of
+from report_estate import RUN, UNKNOWNS, decision, exposed, findings_of
 
 from leadapron.errors import InputError, StoreError
 from leadapron.model import Endpoint, Reason, RunStatus, Stage, Unknown
@@ -102,6 +103,24 @@ def test_a_run_that_is_over_is_read_as_it_was_written(url: str, store: Store) ->
     assert [item.observation for item in view.services] == [observation]
     assert set(view.unknowns) == set(UNKNOWNS)
     assert len(view.findings) == len(findings_of([observation]))
+
+
+def test_decisions_stand_as_they_are_today(url: str, store: Store) -> None:
+    observation = exposed("198.18.0.1")
+    findings, today = findings_of([observation]), dt.datetime.now(dt.UTC).date()
+    store.create_run(RUN, permutation_key="00" * 16)
+    store.apply_findings(RUN, findings, {}, refuted=lambda *_: False, covered=lambda *_: True)
+    days = {findings[0].key: today, findings[1].key: today - dt.timedelta(days=1)}
+    for key, until in days.items():
+        store.record_disposition(dataclasses.replace(decision(key).disposition, until=until))
+
+    view = load_view(url, None)
+
+    assert {key: decided.is_expired for key, decided in view.decisions.items()} == dict(
+        zip(days, (False, True), strict=True)
+    )
+    assert view.excused == {findings[0].key}
+    assert len(view.findings) == len(findings)
 
 
 def test_no_run_and_no_store_are_errors(url: str, store: Store, tmp_path: Path) -> None:

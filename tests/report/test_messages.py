@@ -13,6 +13,7 @@ from leadapron.model import (
     CountKind,
     Counts,
     CountSource,
+    DispositionKind,
     FindingStatus,
     Method,
     Reason,
@@ -53,6 +54,7 @@ def test_each_text_has_the_same_placeholders(language: str) -> None:
     [
         ("severity", Severity),
         ("finding_status", FindingStatus),
+        ("disposition", DispositionKind),
         ("kind", CountKind),
         ("source", CountSource),
         ("stage", Stage),
@@ -93,6 +95,7 @@ def test_each_text_that_a_module_names_exists_and_none_is_left_over() -> None:
     families |= {"verdict_word", "verdict", "month", "tlp", "method", "count", "context", "can", "access", "status"}
     families |= {
         "census",
+        "disposition",
         "genuineness",
         "genuineness_short",
         "signal",

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from report_estate import RUN, exposed, history, seen
+from report_estate import RUN, decision, exposed, findings_of, history, seen
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -93,3 +93,17 @@ def test_the_hint_names_the_store_where_it_is_another(view: View) -> None:
     assert f"leadapron report {view.run.id} -o report.html --store sqlite:///demo.db" in stream.getvalue()
     assert f"leadapron report {view.run.id} -o report.html" in in_terminal(view)
     assert "--store" not in in_terminal(view)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_was_decided_is_listed(language: str) -> None:
+    observations = [exposed("198.18.0.1")]
+    findings = findings_of(observations)
+    key, t = findings[0].key, messages(language)
+    view = build_view(RUN, observations, findings, [], {key: decision(key)})
+
+    (line,) = [line for line in shown(view, language).splitlines() if key in line]
+    assert line.split()[:2] == [findings[0].control, "198.18.0.1:104"]
+    assert t("disposition.accepted") in line
+    assert " ".join(in_terminal(view, language, width=120).split()).count(t("show.decisions")) == 1
+    assert t("show.decisions") not in shown(build_view(RUN, observations, findings, []), language)

@@ -48,10 +48,10 @@ def audit_command(
         raise Ended(f"\nStopped at once; what was measured is kept. {hint}") from None
     except Ended as ended:
         raise Ended(f"{ended}\nNot finished; what was measured is kept. {hint}") from None
-    _show(url, run, json=json)
+    excused = _show(url, run, json=json)
     if run.status in (RunStatus.STOPPED, RunStatus.INCOMPLETE):
         say(f"Not finished; what was measured is kept. {hint}")
-    raise typer.Exit(exit_code(run, findings, fail_on))
+    raise typer.Exit(exit_code(run, findings, fail_on, excused))
 
 
 def _how_to_go_on(scope: Path, *, store: str | None, full: bool) -> str:
@@ -60,26 +60,27 @@ def _how_to_go_on(scope: Path, *, store: str | None, full: bool) -> str:
     return f"To go on{', with the same --store' if store else ''}:\n  {command}"
 
 
-def _show(url: str, run: Run, *, json: bool) -> None:
+def _show(url: str, run: Run, *, json: bool) -> frozenset[str]:
+    """Print the run. Returns the keys of findings about which something is decided that holds today."""
     from leadapron.cli.show import print_run
 
     try:
-        print_run(url, run.id, json=json)
+        return print_run(url, run.id, json=json).excused
     except LeadApronError as error:
         raise Ended(f"{error}\nThe run is kept: leadapron show {run.id}") from None
 
 
-def exit_code(run: Run, findings: Sequence[Finding], fail_on: Severity) -> int:
+def exit_code(run: Run, findings: Sequence[Finding], fail_on: Severity, excused: frozenset[str] = frozenset()) -> int:
     """3 beats 1: of what was not seen nothing is known. A mistake in what was given (2) never comes as far as this.
 
-    What is closed by now, or was not seen by this run, does not fail it.
+    What is closed by now, or was not seen by this run, does not fail it; nor do findings whose keys are `excused`.
     """
     from leadapron.report.view import is_active
 
     if run.status is not RunStatus.COMPLETE:
         return EXIT_INCOMPLETE
-    severe = (is_active(finding, run) and finding.severity.rank >= fail_on.rank for finding in findings)
-    return EXIT_FINDINGS if any(severe) else 0
+    counted = (finding for finding in findings if is_active(finding, run) and finding.key not in excused)
+    return EXIT_FINDINGS if any(finding.severity.rank >= fail_on.rank for finding in counted) else 0
 
 
 def audit(scope_path: Path, *, url: str, resume: bool, options: Options, quiet: bool) -> tuple[Run, list[Finding]]:

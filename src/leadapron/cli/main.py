@@ -17,6 +17,7 @@ from leadapron.cli import failure
 from leadapron.cli.announce import announce_command
 from leadapron.cli.audit import Ended, audit_command
 from leadapron.cli.demo import demo_command
+from leadapron.cli.disposition import accept_command, false_positive_command, planned_command
 from leadapron.cli.init import init_command
 from leadapron.cli.listen import listen_command
 from leadapron.cli.output import broken_stdout, make_ready, say
@@ -53,6 +54,9 @@ app.command("announce", help="Write the note to those who will see an audit.")(a
 app.command("audit", help="Audit the DICOM servers of a scope.")(audit_command)
 app.command("show", help="Show a run in the terminal.")(show_command)
 app.command("report", help="Write the report of a run as HTML, JSON or CSV.")(report_command)
+app.command("accept", help="Record that the risk of a finding is carried until a day.")(accept_command)
+app.command("false-positive", help="Record that a finding is none.")(false_positive_command)
+app.command("planned", help="Record until when a finding will be remedied.")(planned_command)
 app.command("stop", help="Stop a running audit within seconds; it can be resumed.")(stop_command)
 app.command("purge", help="Delete old runs from the store.")(purge_command)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shlex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from leadapron.cli.options import JsonOption, StoreOption
 from leadapron.cli.output import while_read
+
+if TYPE_CHECKING:
+    from leadapron.report.view import View
 
 
 def show_command(
@@ -27,8 +30,8 @@ def show_command(
     print_run(store or default_store_url(), run, json=json)
 
 
-def print_run(url: str, run_id: str | None, *, json: bool) -> None:
-    """To stdout: as JSON, as tables for a terminal, else as plain lines."""
+def print_run(url: str, run_id: str | None, *, json: bool) -> View:
+    """To stdout: as JSON, as tables for a terminal, else as plain lines. Returns what it printed."""
     from leadapron.report.load import load_view
 
     view = load_view(url, run_id)
@@ -37,12 +40,13 @@ def print_run(url: str, run_id: str | None, *, json: bool) -> None:
             from leadapron.report.json import render_json
 
             typer.echo(render_json(view), nl=False)
-            return
+            return view
         from rich.console import Console
 
         from leadapron.report.terminal import show
 
         show(view, Console(markup=False, highlight=False, emoji=False), store=_elsewhere(url))
+    return view
 
 
 def _elsewhere(url: str) -> str:

@@ -83,12 +83,15 @@ def _findings(view: View) -> Iterable[Row]:
     for finding in findings:
         evidence = "; ".join(f"{key}={_cell(value)}" for key, value in finding["evidence"].items())
         remedy = " ".join(finding["remedy"].splitlines())
-        yield finding | finding["service"] | {"evidence": evidence, "remedy": remedy}
+        decided = {f"disposition_{key}": value for key, value in (finding["disposition"] or {}).items()}
+        nothing = dict.fromkeys(_DECIDED)
+        yield finding | finding["service"] | nothing | decided | {"evidence": evidence, "remedy": remedy}
 
 
 _ACCESSES = ("reach", "talk", "list", "read", "write")
 _COUNTS = tuple(Counts.__dataclass_fields__)
 _PLACE = ("address", "port")
+_DECIDED = tuple(f"disposition_{part}" for part in ("kind", "until", "expired", "owner", "why"))
 
 ROWS: Mapping[str, tuple[tuple[str, ...], Callable[[View], Iterable[Row]]]] = {
     "services": (
@@ -107,6 +110,7 @@ ROWS: Mapping[str, tuple[tuple[str, ...], Callable[[View], Iterable[Row]]]] = {
             *("severity", "control", "title"),
             *_PLACE,
             *("protocol", "resource", "status", "evidence", "remedy", "first_seen", "last_seen", "key"),
+            *_DECIDED,
         ),
         _findings,
     ),

@@ -96,6 +96,7 @@ def _words(t: Messages) -> dict[str, Any]:
         words.control_text,
         words.product_steps,
         words.standing,
+        words.decision,
         words.unknown,
         words.places,
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from leadapron.model import Census, Count, Counts, Finding, Genuineness, Observation, Run, RunStatus
 from leadapron.report.tlp import DEFAULT_TLP, tlp_label
-from leadapron.report.view import Totals, View
+from leadapron.report.view import Decision, Totals, View
 
 SCHEMA = "leadapron/report/1"
 
@@ -33,7 +33,7 @@ def document(view: View, tlp: str = DEFAULT_TLP) -> dict[str, object]:
         "run": _run(view.run) | {"tlp": tlp_label(tlp)},
         "totals": _totals(view.totals),
         "services": [_service(service.observation) for service in view.services],
-        "findings": [_finding(finding) for finding in view.findings],
+        "findings": [_finding(finding, view.decisions.get(finding.key)) for finding in view.findings],
         "unknowns": [
             {
                 "endpoint": unknown.endpoint,
@@ -132,7 +132,7 @@ def _counts(counts: Counts) -> dict[str, object]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, object]:
+def _finding(finding: Finding, decision: Decision | None) -> dict[str, object]:
     service = finding.service
     return {
         "key": finding.key,
@@ -150,6 +150,18 @@ def _finding(finding: Finding) -> dict[str, object]:
         "status": finding.status.value,
         "first_seen": _time(finding.first_seen),
         "last_seen": _time(finding.last_seen),
+        "disposition": None if decision is None else disposition(decision),
+    }
+
+
+def disposition(decision: Decision) -> dict[str, object]:
+    decided = decision.disposition
+    return {
+        "kind": decided.kind.value,
+        "until": None if decided.until is None else decided.until.isoformat(),
+        "expired": decision.is_expired,
+        "owner": decided.owner,
+        "why": decided.why,
     }
 
 

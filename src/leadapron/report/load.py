@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from leadapron.model import Endpoint, Observation, Reason, Run, RunStatus, Stage, Unknown
 from leadapron.net.target import Outcome
-from leadapron.report.view import View, build_view, place
+from leadapron.report.view import Decision, View, build_view, place
 from leadapron.store.store import Store
 
 _SETTLED = (Outcome.CONNECTED, Outcome.REFUSED)
@@ -27,7 +28,16 @@ def load_view(url: str, run_id: str | None) -> View:
             outcomes, hits = store.outcomes(run.id), store.hits(run.id)
             unknowns += _unknown_so_far(run, outcomes, hits, observations)
             run = dataclasses.replace(run, endpoints_tried=sum(outcomes.values()), endpoints_reached=len(hits))
-        return build_view(run, observations, store.findings(run.id), unknowns)
+        return build_view(run, observations, store.findings(run.id), unknowns, decisions(store))
+
+
+def decisions(store: Store) -> dict[str, Decision]:
+    """What is decided, as it stands today: also in the report of an earlier run."""
+    today = dt.datetime.now(dt.UTC).date()
+    return {
+        key: Decision(disposition=disposition, is_expired=disposition.is_expired(today))
+        for key, disposition in store.dispositions().items()
+    }
 
 
 def _unknown_so_far(

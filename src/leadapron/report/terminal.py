@@ -56,6 +56,8 @@ def _parts(view: View, t: Messages, store: str, tlp: str) -> Iterator[Renderable
         yield _section(t("show.exposed"), _exposed_table(view.exposed, t))
     if view.controls:
         yield _section(t("show.findings"), _findings_table(view.controls, t))
+    if view.decided:
+        yield _section(t("show.decisions"), _decisions_table(view, t))
     if view.unsettled:
         yield _section(t("show.unsettled"), _others_table(view.unsettled, t))
     if view.refused:
@@ -136,6 +138,14 @@ def _history_table(findings: Sequence[Finding], t: Messages) -> Table:
     return table
 
 
+def _decisions_table(view: View, t: Messages) -> Table:
+    named = ("server", "decision", "decided_by", "why")
+    table = _table("", *(t(f"report.column_{name}") for name in named))
+    for control, *parts in _decision_rows(view, t):
+        table.add_row(_text(control), *map(_text, parts[:-1]))
+    return table
+
+
 def _unknowns_table(groups: Sequence[UnknownView], t: Messages) -> Table:
     table = _table(*(t(f"report.column_{name}") for name in ("count", "stage", "reason", "where")))
     table.columns[0].justify = "right"
@@ -163,6 +173,7 @@ def lines(view: View, t: Messages, tlp: str) -> Iterator[str]:
     yield t("show.tlp", tlp=tlp)
     yield from _lines(t("show.exposed"), (_exposed_row(item, t) for item in view.exposed))
     yield from _lines(t("show.findings"), (_finding_row(group, t) for group in view.controls))
+    yield from _lines(t("show.decisions"), _decision_rows(view, t))
     yield from _lines(t("show.unsettled"), (_other_row(item, t) for item in view.unsettled))
     yield from _lines(t("show.refused"), (_other_row(item, t) for item in view.refused))
     yield from _lines(t("show.history"), (_history_row(finding, t) for finding in view.history))
@@ -216,6 +227,12 @@ def _history_row(finding: Finding, t: Messages) -> Sequence[str]:
     last_seen = t("number.unknown") if finding.last_seen is None else f"{finding.last_seen.astimezone(dt.UTC):%Y-%m-%d}"
     title, where = words.control_text(t, finding).title, words.where(finding.service)
     return finding.control, title, where, words.standing(t, finding), last_seen
+
+
+def _decision_rows(view: View, t: Messages) -> Iterator[Sequence[str]]:
+    for finding, decided in view.decided:
+        owner, why = decided.disposition.owner, decided.disposition.why
+        yield finding.control, words.where(finding.service), words.decision(t, decided), owner, why, finding.key
 
 
 # -- both ----------------------------------------------------------------------------------------------------------

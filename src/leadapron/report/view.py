@@ -11,6 +11,7 @@ from leadapron.model import (
     Count,
     CountKind,
     CountSource,
+    Disposition,
     Endpoint,
     Finding,
     FindingStatus,
@@ -107,6 +108,15 @@ class UnknownView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A disposition on the day of the report."""
+
+    disposition: Disposition
+    is_expired: bool
+    """it no longer excuses the finding"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """Services: exposed ones first, then by severity and by what they hold. Findings: the worst first."""
 
@@ -119,6 +129,20 @@ class View:
     unknown_groups: tuple[UnknownView, ...]
     history: tuple[Finding, ...]
     """findings of earlier runs that this run did not see broken: closed, not observed, or not looked at"""
+    decisions: Mapping[str, Decision]
+    """by the key of a finding; they mark findings, and change no number"""
+
+    @property
+    def excused(self) -> frozenset[str]:
+        """The keys of findings that fail no audit today."""
+        return frozenset(key for key, decision in self.decisions.items() if not decision.is_expired)
+
+    @property
+    def decided(self) -> tuple[tuple[Finding, Decision], ...]:
+        """The findings about which something was decided."""
+        return tuple(
+            (finding, self.decisions[finding.key]) for finding in self.findings if finding.key in self.decisions
+        )
 
     @property
     def exposed(self) -> tuple[ServiceView, ...]:
@@ -167,6 +191,7 @@ def build_view(
     observations: Iterable[Observation],
     findings: Iterable[Finding],
     unknowns: Iterable[Unknown],
+    decisions: Mapping[str, Decision] | None = None,
 ) -> View:
     """The order of what is given makes no difference. Each observation's own unknowns join `unknowns`."""
     observed = tuple(observations)
@@ -182,6 +207,7 @@ def build_view(
         unknowns=everything_unknown,
         unknown_groups=_unknown_groups(everything_unknown),
         history=tuple(finding for finding in sorted_findings if not is_active(finding, run)),
+        decisions=decisions or {},
     )
 
 

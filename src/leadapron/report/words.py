@@ -23,7 +23,7 @@ from leadapron.protocols.dicom.attributes import GROUPS, groups
 from leadapron.report import stored
 from leadapron.report.inert import plain
 from leadapron.report.messages import Messages
-from leadapron.report.view import ACTIVE, UnknownView, View
+from leadapron.report.view import ACTIVE, Decision, UnknownView, View
 
 ACCESSES = ("list", "read", "write")
 """What a director asks about; `reach` and `talk` are true of everything that a report shows."""
@@ -212,6 +212,15 @@ def product_steps(t: Messages, view: View, control: str) -> list[str]:
 def standing(t: Messages, finding: Finding) -> str:
     """How a finding of `View.history` stands. One that stands as before was not looked at."""
     return t("finding_status.not_looked_at" if finding.status in ACTIVE else f"finding_status.{finding.status.value}")
+
+
+def decision(t: Messages, decided: Decision) -> str:
+    """`accepted until 31 January 2027`."""
+    kind, until = t(f"disposition.{decided.disposition.kind.value}"), decided.disposition.until
+    if until is None:
+        return kind
+    day = dt.datetime.combine(until, dt.time(), dt.UTC)
+    return t("disposition.expired" if decided.is_expired else "disposition.until", kind=kind, date=date(t, day))
 
 
 def mappings(control_id: str) -> list[tuple[str, str]]:

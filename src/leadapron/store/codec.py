@@ -30,7 +30,7 @@ def dump(value: object) -> Any:
         return value.value
     if isinstance(value, IPv4Address | IPv6Address):
         return str(value)
-    if isinstance(value, dt.datetime):
+    if isinstance(value, dt.date):  # a datetime is one
         return value.isoformat()
     if isinstance(value, Mapping):
         return {str(key): dump(content) for key, content in sorted(value.items())}
@@ -76,6 +76,8 @@ def _load(hint: Any, value: Any) -> Any:
         return hint(value)
     if hint is dt.datetime:
         return dt.datetime.fromisoformat(value)
+    if hint is dt.date:
+        return dt.date.fromisoformat(value)
     return _expect(hint not in _SCALARS or isinstance(value, _SCALARS[hint]), value)
 
 

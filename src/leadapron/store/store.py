@@ -15,8 +15,20 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from leadapron.errors import InputError
-from leadapron.model import Endpoint, Finding, Method, Observation, Run, RunStatus, Service, Unknown, Vantage
-from leadapron.store import codec, history, tables
+from leadapron.model import (
+    Disposition,
+    Endpoint,
+    Finding,
+    Method,
+    Observation,
+    Run,
+    RunStatus,
+    Service,
+    Unknown,
+    Vantage,
+    VantageKind,
+)
+from leadapron.store import codec, dispositions, history, tables
 from leadapron.store.chunk import SweepChunk, unpacked
 from leadapron.store.database import open_database
 
@@ -303,6 +315,25 @@ class Store:
             found, key=lambda f: (-f.severity.rank, *_order(f.service.endpoint), f.service.resource, f.control)
         )
 
+    def finding(self, key: str) -> tuple[Finding, VantageKind]:
+        """See `leadapron.store.dispositions.find`."""
+        with self._engine.connect() as connection:
+            return dispositions.find(connection, key)
+
+    def record_disposition(self, disposition: Disposition) -> None:
+        """In place of what was decided about the finding before; that is kept, and counts no more."""
+        with self._engine.begin() as connection:
+            dispositions.add(connection, disposition)
+
+    def withdraw_disposition(self, key: str, *, at: dt.datetime, by: str) -> None:
+        with self._engine.begin() as connection:
+            dispositions.withdraw(connection, key, at=at, by=by)
+
+    def dispositions(self) -> dict[str, Disposition]:
+        """What is decided by now, by the key of the finding; also what has expired."""
+        with self._engine.connect() as connection:
+            return dispositions.standing(connection)
+
     # -- purge ---------------------------------------------------------------------------------------------------------
 
     def purge(self, older_than: dt.datetime, *, keep: Sequence[str] = (), dry_run: bool = False) -> list[str]:
@@ -315,6 +346,7 @@ class Store:
             ids = list(connection.execute(sa.select(tables.runs.c.id).where(where)).scalars())
             if not dry_run:
                 connection.execute(sa.delete(tables.runs).where(where))
+                dispositions.drop_those_of_nothing(connection)
         if ids and not dry_run and self._engine.dialect.name == "sqlite":
             with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.exec_driver_sql("VACUUM")

@@ -128,3 +128,14 @@ findings = Table(
     UniqueConstraint("key", "run_id"),
 )
 """One row per finding and run: how the finding stood when the run was over."""
+
+dispositions = Table(
+    "dispositions",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("key", String(64), nullable=False, index=True),
+    Column("data", JSON, nullable=False),
+    Column("withdrawn_at", String(32)),
+    Column("withdrawn_by", String(255)),
+)
+"""Decisions about findings. Of a key the last one counts, unless it was withdrawn; the earlier ones tell the story."""
