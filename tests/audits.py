@@ -12,7 +12,7 @@ from pathlib import Path
 from leadapron.model import Address, Endpoint, Observation, Run
 from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Control, Options
-from leadapron.pipeline_run import _method, _new
+from leadapron.pipeline_run import _new
 from leadapron.scope.audit_log import AuditLog
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import load_scope
@@ -57,7 +57,7 @@ class Place:
             contextlib.closing(AuditLog.open(self.folder / "audit.jsonl")) as audit_log,
         ):
             if not store.runs():
-                store.create_run(_new(scope, _method(scope, options)), permutation_key="5a" * 16)
+                store.create_run(_new(scope, options), permutation_key="5a" * 16)
             (run,) = store.runs()
             audit = Audit(
                 scope=scope,

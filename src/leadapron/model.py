@@ -389,13 +389,17 @@ class Pin:
     """why there are none"""
 
 
+AUDIT, VERIFY = "audit", "verify"
+"""The kinds of runs."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One audit of one scope from one vantage. Times are UTC and aware."""
 
     id: str
     kind: str
-    """audit, verify"""
+    """audit, or verify: of one endpoint only, for a finding"""
     scope_id: str
     scope_sha256: str
     vantage: Vantage

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from leadapron import __version__
 from leadapron.assess.judge import judge, refuted
 from leadapron.attribute.place import Attribution
-from leadapron.discover.space import TargetSpace
+from leadapron.discover.space import Intervals, TargetSpace
 from leadapron.errors import RunStopped
 from leadapron.identify.match import match
 from leadapron.model import (
@@ -67,7 +67,7 @@ DEEP_SHARE = 4
 
 
 class Audit:
-    """One run of one scope. Everything it learns goes to the store at once."""
+    """One run of one scope, or of `only` one endpoint in it. Everything it learns goes to the store at once."""
 
     def __init__(
         self,
@@ -82,8 +82,9 @@ class Audit:
         options: Options,
         unresolved: Sequence[Unknown] = (),
         attribution: Attribution | None = None,
+        only: Endpoint | None = None,
     ) -> None:
-        self.unresolved = unresolved
+        self.unresolved, self.only = unresolved, only
         self.scope, self.gate, self.store, self.run_ = scope, gate, store, run
         self.audit_log, self.control, self.progress, self.options = audit_log, control, progress, options
         self.pace = Pace(scope.pace.connections_per_second, scope.pace.per_network)
@@ -135,13 +136,14 @@ class Audit:
     def discover(self) -> None:
         """Connect to every (address, port) of the scope, in permuted order, at the pace."""
         key = bytes.fromhex(self.store.permutation_key(self.run_.id))
-        space = TargetSpace(self.gate.intervals(4), self.gate.intervals(6), self.scope.ports.dicom, key)
+        intervals4, intervals6 = self._intervals(4), self._intervals(6)
+        space = TargetSpace(intervals4, intervals6, self._ports(), key)
         done, in_part = self.store.progress(self.run_.id), self.store.chunks_in_part(self.run_.id)
         noted = Refusals(self.store, self.run_)
         sweep = self._sweep = Sweep(
             space,
             self.gate,
-            size=chunk_size(self.scope.pace, self.gate.intervals(4), self.gate.intervals(6)),
+            size=chunk_size(self.scope.pace, intervals4, intervals6),
             done=done,
             in_part=in_part,
             write=noted.written_before(lambda chunks: self.store.record_chunks(self.run_.id, chunks)),
@@ -159,6 +161,15 @@ class Audit:
             sweep.write()
             self.audit_log.write("swept", outcomes=self.store.outcomes(self.run_.id), left=sweep.left)
         self.progress.end()
+
+    def _intervals(self, version: int) -> Intervals:
+        if self.only is None:
+            return self.gate.intervals(version)
+        number = int(self.only.address)
+        return [(number, number)] if self.only.address.version == version else []
+
+    def _ports(self) -> Sequence[int]:
+        return self.scope.ports.dicom if self.only is None else (self.only.port,)
 
     def _chunk_decided(self, start: int, stop: int, permitted: int, denied: Mapping[Denied, int]) -> None:
         if permitted:
@@ -323,7 +334,7 @@ class Audit:
             findings,
             {seen.service: seen for seen in (*observations, *refused)},
             refuted=refuted,
-            covered=Coverage(self.gate) if status is RunStatus.COMPLETE else COVERS_NOTHING,
+            covered=Coverage(self.gate, self.only) if status is RunStatus.COMPLETE else COVERS_NOTHING,
         )
         finished = dt.datetime.now(dt.UTC)
         try:

@@ -21,17 +21,23 @@ Write = Callable[[Sequence[SweepChunk]], object]
 
 class Coverage:
     """Whether a run that swept all of its space could see if a control is broken: the address and the port were in that
-    space, and may be gone into as deep as the control needs."""
+    space, and may be gone into as deep as the control needs. `only`: all of that space, where it was one
+    endpoint."""
 
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
+    def __init__(self, gate: Gate, only: Endpoint | None = None) -> None:
+        self._gate, self._only = gate, only
         self._swept = {version: gate.intervals(version) for version in (4, 6)}
 
     def __call__(self, service: Service, control: str) -> bool:
         known, endpoint = catalogue().get(control), service.endpoint
-        if known is None or not self._is_swept(endpoint.address):
+        if known is None or not self._is_in_space(endpoint):
             return False
         return isinstance(self._gate.decide(endpoint.address, endpoint.port, known.depth), Permit)
+
+    def _is_in_space(self, endpoint: Endpoint) -> bool:
+        if self._only is not None:
+            return (endpoint.address, endpoint.port) == (self._only.address, self._only.port)
+        return self._is_swept(endpoint.address)
 
     def _is_swept(self, address: IPv4Address | IPv6Address) -> bool:
         """An address may be granted, and not swept: IPv6 in a wide prefix."""

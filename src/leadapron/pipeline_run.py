@@ -7,23 +7,28 @@ import datetime as dt
 import secrets
 import signal
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from leadapron import __version__
-from leadapron.assess.catalogue import catalogue_version
+from leadapron.assess.catalogue import catalogue, catalogue_version
+from leadapron.assess.judge import refuted
 from leadapron.attribute.place import opened
 from leadapron.errors import InputError
-from leadapron.model import Finding, Method, Pin, Run, Stage, Unknown
+from leadapron.model import AUDIT, VERIFY, Endpoint, Finding, Method, Pin, Run, Stage, Unknown
 from leadapron.net.resolve import resolve
 from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Control, Options, Progress
+from leadapron.pipeline_history import refusals
 from leadapron.pipeline_terms import FULL_ANSWERS, FULL_SECONDS
 from leadapron.scope.audit_log import AuditLog
+from leadapron.scope.decision import Denial
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import Scope, load_scope
 from leadapron.scope.policy import nowhere
 from leadapron.scope.watch import ScopeWatch
 from leadapron.settings import data_directory, make_private_directory
+from leadapron.store import history
 from leadapron.store.database import server_endpoint
 from leadapron.store.store import Store
 
@@ -37,39 +42,99 @@ def audit_scope(
     """
     scope = load_scope(path)
     _check_store(scope, url)
-    with Store.open(url) as store, opened(scope.attribution) as attribution:
-        method = _method(scope, options)
-        run = _resumed(store, scope) if resume else _new(scope, method)
-        directory = _directory(run)
-        stop_file = directory / "stop"
-        gate = Gate(scope, pins={pin.name: pin.addresses for pin in run.pins if pin.addresses})
-        unresolved = [
-            Unknown(endpoint=pin.name, stage=Stage.CONNECT, reason=pin.reason) for pin in run.pins if pin.reason
-        ]
-        with contextlib.closing(AuditLog.open(directory / "audit.jsonl")) as audit_log:
-            if not resume:  # only now: a run that cannot be logged leaves no trace of one
-                store.create_run(run, permutation_key=secrets.token_hex(16))
-            store.update_method(run.id, method, catalogue_version())
-            store.update_data(run.id, attribution.sources)
-            stop_file.unlink(missing_ok=True)  # only now: until the log is ours it may be meant for another process
-            for pin in run.pins:
-                audit_log.write("name", name=pin.name, addresses=[str(address) for address in pin.addresses])
-            control = Control(ScopeWatch(path, gate), stop_file, audit_log)
-            audit = Audit(
-                scope=scope,
-                gate=gate,
-                store=store,
-                run=run,
-                audit_log=audit_log,
-                control=control,
-                progress=progress,
-                options=options,
-                unresolved=unresolved,
-                attribution=attribution,
-            )
-            with _signals(control):
-                finished = audit.execute()
+    with Store.open(url) as store:
+        run = _resumed(store, scope) if resume else _new(scope, options)
+        finished = _conduct(run, scope, store, options=options, progress=progress, is_new=not resume)
         return finished, store.findings(finished.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """How a finding stands after the run that asked about it."""
+
+    run: Run
+    finding: Finding
+    is_refuted: bool
+    """the run itself saw it refuted; a finding that was closed before stays closed without"""
+
+
+def verify_finding(path: Path, key: str, *, url: str, options: Options, progress: Progress) -> Verified:
+    """Ask the endpoint of the finding `key` (see `Store.finding`) again, and nothing else of the scope at `path`: a run
+    of its own. Raises InputError (also ScopeErrors, StoreError) before anything is touched."""
+    scope = load_scope(path)
+    _check_store(scope, url)
+    with Store.open(url, create=False) as store:
+        finding, seen_from = store.finding(key)
+        if seen_from is not scope.vantage.kind:
+            raise InputError(
+                f"{path}: finding {finding.key} was seen from vantage {seen_from.value}, and this scope looks from "
+                f"{scope.vantage.kind.value}; verify it from where it was seen"
+            )
+        endpoint = finding.service.endpoint
+        run = replace(_new(scope, options), kind=VERIFY, ports=(endpoint.port,))
+        _check_depth(run, scope, finding)
+        finished = _conduct(run, scope, store, options=options, progress=progress, is_new=True, only=endpoint)
+        after = next((each for each in store.findings(finished.id) if each.key == finding.key), finding)
+        seen = (*store.observations(finished.id), *refusals(store, finished, finding.service.protocol))
+        is_refuted = history.is_refuted(finding, {each.service: each for each in seen}, refuted)
+        return Verified(run=finished, finding=after, is_refuted=is_refuted)
+
+
+def _check_depth(run: Run, scope: Scope, finding: Finding) -> None:
+    """Raises InputError where the scope does not let us see right now whether the finding still is one."""
+    control, endpoint = catalogue().get(finding.control), finding.service.endpoint
+    if control is None:
+        raise InputError(f"finding {finding.key} is of {finding.control}, which this version does not know")
+    answer = _gate(scope, run).decide(endpoint.address, endpoint.port, control.depth)
+    if isinstance(answer, Denial):
+        raise InputError(f"{scope.path}: {endpoint} may not be asked: {answer.explanation}")
+
+
+def _gate(scope: Scope, run: Run) -> Gate:
+    return Gate(scope, pins={pin.name: pin.addresses for pin in run.pins if pin.addresses})
+
+
+def _conduct(
+    run: Run,
+    scope: Scope,
+    store: Store,
+    *,
+    options: Options,
+    progress: Progress,
+    is_new: bool,
+    only: Endpoint | None = None,
+) -> Run:
+    """From the opening of the log to the end of the run. Raises InputError before anything is touched."""
+    directory = _directory(run)
+    stop_file, gate = directory / "stop", _gate(scope, run)
+    unresolved = [Unknown(endpoint=pin.name, stage=Stage.CONNECT, reason=pin.reason) for pin in run.pins if pin.reason]
+    with (
+        opened(scope.attribution) as attribution,
+        contextlib.closing(AuditLog.open(directory / "audit.jsonl")) as audit_log,
+    ):
+        if is_new:  # only now: a run that cannot be logged leaves no trace of one
+            store.create_run(run, permutation_key=secrets.token_hex(16))
+        store.update_method(run.id, _method(scope, options), catalogue_version())
+        store.update_data(run.id, attribution.sources)
+        stop_file.unlink(missing_ok=True)  # only now: until the log is ours it may be meant for another process
+        for pin in run.pins:
+            audit_log.write("name", name=pin.name, addresses=[str(address) for address in pin.addresses])
+        control = Control(ScopeWatch(scope.path, gate), stop_file, audit_log)
+        audit = Audit(
+            scope=scope,
+            gate=gate,
+            store=store,
+            run=run,
+            audit_log=audit_log,
+            control=control,
+            progress=progress,
+            options=options,
+            unresolved=[] if only else unresolved,
+            attribution=attribution,
+            only=only,
+        )
+        with _signals(control):
+            return audit.execute()
 
 
 def _directory(run: Run) -> Path:
@@ -93,21 +158,21 @@ def _method(scope: Scope, options: Options) -> Method:
     )
 
 
-def _new(scope: Scope, method: Method) -> Run:
+def _new(scope: Scope, options: Options) -> Run:
     """A run that is not in the store yet."""
     pins = _pins(scope)
     _check_infrastructure(scope, pins)
     now = dt.datetime.now(dt.UTC)
     return Run(
         id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
-        kind="audit",
+        kind=AUDIT,
         scope_id=scope.id,
         scope_sha256=scope.sha256,
         vantage=scope.vantage,
         version=__version__,
         started_at=now,
         ports=scope.ports.dicom,
-        method=method,
+        method=_method(scope, options),
         pins=pins,
         catalogue=catalogue_version(),
     )

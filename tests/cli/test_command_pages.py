@@ -142,7 +142,7 @@ def test_the_table_of_commands_is_whole() -> None:
         (name, name)
         for name in (
             *("demo", "init", "scope", "vantage", "listen", "announce", "audit", "show", "report"),
-            *("accept", "false-positive", "planned", "stop", "purge"),
+            *("accept", "false-positive", "planned", "verify", "stop", "purge"),
         )
     ]
     assert {words[0] for words in COMMANDS if words} == set(re.findall(r"\(([\w-]+)\.md\)", page))

@@ -220,6 +220,20 @@ def test_only_an_unfinished_run_is_resumed(store: Store) -> None:
     assert store.resumable_run("1" * 64, run(1).vantage) is None
 
 
+def test_the_run_of_a_verify_is_neither_the_latest_nor_resumed(store: Store) -> None:
+    verify = replace(run(2), kind="verify")
+    store.create_run(verify, "00")
+    with pytest.raises(InputError, match="no run yet"):
+        store.run()
+    assert store.resumable_run("0" * 64, run(1).vantage) is None
+
+    store.create_run(run(1), "00")
+
+    assert store.run() == run(1)
+    assert store.resumable_run("0" * 64, run(1).vantage) == run(1)
+    assert store.run("run-2") == store.runs()[0] == verify
+
+
 def after(store: Store, number: int, broken: bool, seen: Verdict | None, *, covered: bool = True) -> Finding:
     """How the finding stands after run `number`."""
     store.create_run(run(number), "00")

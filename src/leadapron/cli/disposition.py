@@ -153,4 +153,4 @@ def _in_words(finding: Finding, kind: DispositionKind, decided: Disposition | No
     if decided is None:
         return f"{what} is no longer recorded as {kind.value}."
     until = f" until {decided.until} (UTC)" if decided.until else ""
-    return f"{what} is recorded as {kind.value}{until}. Reports show both; as long as it holds, it fails no audit."
+    return f"{what} is recorded as {kind.value}{until}. Reports say so; while that holds, it fails no audit."

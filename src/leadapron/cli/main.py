@@ -27,6 +27,7 @@ from leadapron.cli.scope import scope_app
 from leadapron.cli.show import show_command
 from leadapron.cli.stop import stop_command
 from leadapron.cli.vantage import vantage_app
+from leadapron.cli.verify import verify_command
 from leadapron.errors import LeadApronError
 from leadapron.settings import protect_process
 
@@ -57,6 +58,7 @@ app.command("report", help="Write the report of a run as HTML, JSON or CSV.")(re
 app.command("accept", help="Record that the risk of a finding is carried until a day.")(accept_command)
 app.command("false-positive", help="Record that a finding is none.")(false_positive_command)
 app.command("planned", help="Record until when a finding will be remedied.")(planned_command)
+app.command("verify", help="Ask the service of one finding again.")(verify_command)
 app.command("stop", help="Stop a running audit within seconds; it can be resumed.")(stop_command)
 app.command("purge", help="Delete old runs from the store.")(purge_command)
 

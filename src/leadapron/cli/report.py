@@ -33,7 +33,7 @@ def report_command(
     run: Annotated[
         str | None,
         typer.Argument(
-            metavar="RUN", help="The run, or the beginning of its id; the latest by default.", show_default=False
+            metavar="RUN", help="The run, or the beginning of its id; the latest audit by default.", show_default=False
         ),
     ] = None,
     format: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.HTML,  # noqa: A002

@@ -19,7 +19,7 @@ def show_command(
     run: Annotated[
         str | None,
         typer.Argument(
-            metavar="RUN", help="The run, or the beginning of its id; the latest by default.", show_default=False
+            metavar="RUN", help="The run, or the beginning of its id; the latest audit by default.", show_default=False
         ),
     ] = None,
     store: StoreOption = None,

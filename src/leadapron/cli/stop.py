@@ -25,7 +25,7 @@ def stop_command(
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
-    from leadapron.model import RunStatus
+    from leadapron.model import VERIFY, RunStatus
     from leadapron.settings import data_directory, default_store_url
     from leadapron.store.store import Store
 
@@ -37,7 +37,8 @@ def stop_command(
         was = "was killed, or runs elsewhere" if found.status is RunStatus.RUNNING else f"is {found.status.value}"
         raise InputError(f"run {found.id} {was}; nothing to stop here")
     (directory / "stop").touch(mode=0o600)
-    text = f"Run {found.id} stops within seconds. `leadapron audit --resume` with its scope goes on with it."
+    goes_on = "`leadapron audit --resume` with its scope goes on with it."
+    text = f"Run {found.id} stops within seconds. {'Verify again.' if found.kind == VERIFY else goes_on}"
     with while_read():
         typer.echo(json_module.dumps({"run": found.id, "stopping": True}) if json else text)
 

@@ -16,7 +16,7 @@ _SETTLED = (Outcome.CONNECTED, Outcome.REFUSED)
 
 
 def load_view(url: str, run_id: str | None) -> View:
-    """The view of a run, of the latest one for None. Raises `InputError` or `StoreError` where there is none.
+    """The view of a run, of the latest audit for None. Raises `InputError` or `StoreError` where there is none.
 
     A run writes its totals and what it could not see at its end. Of one that goes on, or was killed, they are what the
     store holds so far, and something is always unknown.

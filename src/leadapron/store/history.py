@@ -18,6 +18,7 @@ from dataclasses import replace
 from leadapron.model import Address, Finding, FindingStatus, Observation, Run, Service
 
 Covered = Callable[[Service, str], bool]
+Refuted = Callable[[str, Observation], bool]
 
 
 def advance(
@@ -26,7 +27,7 @@ def advance(
     findings: Sequence[Finding],
     observed: Mapping[Service, Observation],
     *,
-    refuted: Callable[[str, Observation], bool],
+    refuted: Refuted,
     covered: Covered,
 ) -> list[Finding]:
     """How all findings of the run's vantage kind stand after it. Pure, and so idempotent.
@@ -47,8 +48,14 @@ def advance(
                 last_seen=run.started_at,
             )
         )
-    after += [_absent(earlier, _observed(earlier.service, observed), refuted, covered) for earlier in known.values()]
+    after += [_absent(earlier, observed, refuted, covered) for earlier in known.values()]
     return after
+
+
+def is_refuted(finding: Finding, observed: Mapping[Service, Observation], refuted: Refuted) -> bool:
+    """Whether what a run observed closes the finding, or would if it were open."""
+    seen = _observed(finding.service, observed)
+    return bool(seen) and all(refuted(finding.control, observation) for observation in seen)
 
 
 def _worst_by_key(findings: Sequence[Finding]) -> list[Finding]:
@@ -72,15 +79,10 @@ def _present(earlier: Finding | None) -> FindingStatus:
     return FindingStatus.REOPENED if earlier.status is FindingStatus.CLOSED else FindingStatus.OPEN
 
 
-def _absent(
-    earlier: Finding,
-    seen: list[Observation],
-    refuted: Callable[[str, Observation], bool],
-    covered: Covered,
-) -> Finding:
+def _absent(earlier: Finding, observed: Mapping[Service, Observation], refuted: Refuted, covered: Covered) -> Finding:
     if earlier.status is FindingStatus.CLOSED:
         return earlier
-    if seen and all(refuted(earlier.control, observation) for observation in seen):
+    if is_refuted(earlier, observed, refuted):
         return replace(earlier, status=FindingStatus.CLOSED)
     if not covered(earlier.service, earlier.control):
         return earlier

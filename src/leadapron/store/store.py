@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from leadapron.errors import InputError
 from leadapron.model import (
+    VERIFY,
     Disposition,
     Endpoint,
     Finding,
@@ -98,18 +99,24 @@ class Store:
             connection.execute(sa.update(tables.runs).where(where).values(data={**data, **changes}, **columns))
 
     def run(self, run_id: str | None = None) -> Run:
-        """The run of this id or unique beginning of an id; the latest without one. Raises InputError."""
-        query = sa.select(tables.runs.c.data).order_by(tables.runs.c.started_at.desc(), tables.runs.c.id.desc())
-        if run_id is not None:
-            query = query.where(tables.runs.c.id.startswith(run_id, autoescape=True))
+        """The run of this id or unique beginning of an id; without one the latest audit. Raises InputError."""
+        if run_id is None:
+            return self._latest_audit()
+        query = sa.select(tables.runs.c.data).where(tables.runs.c.id.startswith(run_id, autoescape=True))
         with self._engine.connect() as connection:
             rows = connection.execute(query.limit(2)).scalars().all()
         if not rows:
-            asked = f"no run {run_id!r}" if run_id else "no run yet"
-            raise InputError(f"{asked} in this store; `leadapron audit scope.toml` makes one")
-        if run_id is not None and len(rows) > 1:
+            raise InputError(f"no run {run_id!r} in this store; `leadapron audit scope.toml` makes one")
+        if len(rows) > 1:
             raise InputError(f"more than one run begins with {run_id!r}; give more of its id")
         return codec.load(Run, rows[0])
+
+    def _latest_audit(self) -> Run:
+        """Not the re-check of one finding, whose report says nothing about all others."""
+        latest = next((run for run in self.runs() if run.kind != VERIFY), None)
+        if latest is None:
+            raise InputError("no run yet in this store; `leadapron audit scope.toml` makes one")
+        return latest
 
     def runs(self) -> list[Run]:
         """All runs, the latest first."""
@@ -118,9 +125,9 @@ class Store:
             return [codec.load(Run, data) for data in connection.execute(query).scalars()]
 
     def resumable_run(self, scope_sha256: str, vantage: Vantage) -> Run | None:
-        """The latest run of this scope from this kind of vantage, if it is not complete."""
+        """The latest audit of this scope from this kind of vantage, if it is not complete."""
         for run in self.runs():
-            if run.scope_sha256 == scope_sha256 and run.vantage.kind is vantage.kind:
+            if run.kind != VERIFY and run.scope_sha256 == scope_sha256 and run.vantage.kind is vantage.kind:
                 return run if run.status not in (RunStatus.COMPLETE, RunStatus.BLIND) else None
         return None
 
