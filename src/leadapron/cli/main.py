@@ -46,7 +46,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo", help="Audit made-up servers on loopback, and compare with the truth.")(demo_command)
+app.command("demo", help="Audit made-up servers on loopback; compare with the truth.")(demo_command)
 app.command("init", help="Write a commented scope file, after asking.")(init_command)
 app.add_typer(scope_app, name="scope", help="Explain a scope file, or export it as firewall rules.")
 app.add_typer(vantage_app, name="vantage", help="Check from where we look.")

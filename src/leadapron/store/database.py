@@ -28,7 +28,7 @@ from sqlalchemy.exc import (
 )
 
 from leadapron.errors import StoreError
-from leadapron.store import codec, server, tables
+from leadapron.store import codec, postgres_store, tables
 from leadapron.store.codec import DAMAGED
 
 BACKENDS = ("sqlite", "postgresql")
@@ -70,7 +70,7 @@ def _say_what_failed(context: sa.engine.ExceptionContext) -> None:
     if context.is_pre_ping or not isinstance(error, DatabaseError | InterfaceError) or isinstance(error, _OUR_FAULT):
         return  # a connection that was found lost is made again
     url = context.engine.url if context.engine is not None else sa.URL.create("sqlite")
-    raise StoreError(f"{_place(url)}: {server.said(context.original_exception, url)}{_advice(error)}")
+    raise StoreError(f"{_place(url)}: {postgres_store.said(context.original_exception, url)}{_advice(error)}")
 
 
 def _advice(error: DBAPIError) -> str:
@@ -92,7 +92,7 @@ def _parse(url: str) -> sa.URL:
     if backend == "sqlite" and (parsed.database or "").startswith("file:"):
         raise StoreError(f"--store names a file: URI, where a path is needed; {EXAMPLE}")
     if backend == "postgresql":
-        server.check(parsed)
+        postgres_store.check(parsed)
     return parsed
 
 
@@ -100,21 +100,21 @@ def server_endpoint(url: str) -> tuple[str, int] | None:
     """Where the server of this store listens (host as in a scope, port); None for a file and for a socket of this
     machine. Raises StoreError."""
     parsed = _parse(url)
-    return server.endpoint(parsed) if parsed.get_backend_name() == "postgresql" else None
+    return postgres_store.endpoint(parsed) if parsed.get_backend_name() == "postgresql" else None
 
 
 def _place(url: sa.URL) -> str:
     """For messages: without a password, and a file as its path."""
     if url.get_backend_name() == "sqlite":
         return url.database or "the store"
-    return server.place(url)
+    return postgres_store.place(url)
 
 
 def _engine(url: sa.URL, *, frozen: Path | None) -> sa.Engine:
     """`frozen`: the file, where it is only read."""
     options: dict[str, Any] = {} if frozen is None else {"creator": lambda: _read_only(frozen)}
     if url.get_backend_name() == "postgresql":
-        options = server.engine_options(url)
+        options = postgres_store.engine_options(url)
     try:
         engine = sa.create_engine(url, hide_parameters=True, json_deserializer=codec.parse, **options)
     except (ImportError, SQLAlchemyError):
@@ -173,7 +173,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 def _migrate(connection: sa.Connection, *, create: bool, is_frozen: bool) -> None:
     """Bring the schema up to date. Raises StoreError when it is from a newer version, or of something else."""
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(server.MIGRATION_LOCK)))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(postgres_store.MIGRATION_LOCK)))
     with _migrations() as directory:
         config = Config()
         config.set_main_option("script_location", str(directory))
@@ -201,5 +201,5 @@ def _migrations() -> Iterator[Path]:
 
 
 def _cause(error: Exception, url: sa.URL) -> str:
-    text = server.said(getattr(error, "orig", error), url)
+    text = postgres_store.said(getattr(error, "orig", error), url)
     return f"the store cannot be opened ({text}); choose another with --store"

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from leadapron.errors import StoreError
 from leadapron.scope.decision import Denied
 from leadapron.scope.hook import armed
-from leadapron.store import server, tables
+from leadapron.store import postgres_store, tables
 from leadapron.store.database import server_endpoint
 from leadapron.store.store import Store
 from postgres import ADDRESS, PASSWORD, Postgres
@@ -170,4 +170,7 @@ def test_a_server_that_goes_away_in_the_middle_is_one_line(postgres: Postgres, d
 def test_what_is_given_in_the_url_stands(postgres: Postgres) -> None:
     url = sa.make_url(postgres.url("x", query={"connect_timeout": "3"}))
 
-    assert server.engine_options(url)["connect_args"] == {"application_name": "leadapron", "client_encoding": "utf8"}
+    assert postgres_store.engine_options(url)["connect_args"] == {
+        "application_name": "leadapron",
+        "client_encoding": "utf8",
+    }
