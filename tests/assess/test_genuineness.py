@@ -72,6 +72,14 @@ def test_a_decoy_is_never_told_by_its_stack_alone() -> None:
     assert verdict(copied) == "patients"
 
 
+def test_the_heavier_of_two_kinds_is_the_verdict() -> None:
+    """Phantoms without birth dates, counted up: signs of research, and stronger ones of a test."""
+    records = {"sign.records": 25, "sign.named": 25, "sign.names": 25, "sign.shapes": 1, "sign.births": 0}
+    seen = of("phantom").observation
+    assert verdict(replace(seen, facts={**records, "sign.phantom": 25})) == "test"
+    assert verdict(replace(seen, facts={**records, "sign.phantom": 0})) == "deidentified"
+
+
 def test_without_a_census_nothing_is_known() -> None:
     seen = of("hospital").observation
     assert verdict(replace(seen, facts={}, census=None)) == "unknown"

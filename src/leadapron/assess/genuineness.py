@@ -22,7 +22,7 @@ PATIENTS, TEST, DEIDENTIFIED, PUBLIC, HONEYPOT, UNKNOWN = (
 DECIDED = 0.6
 """From this sum of weights on a kind is the verdict; below, records with names are those of patients."""
 ORDER = (HONEYPOT, PUBLIC, DEIDENTIFIED, TEST)
-"""Which of several kinds that are decided is the verdict."""
+"""Of several kinds that are decided the heaviest is the verdict, the first of equals; a honeypot before all others."""
 FEW = 5
 """Records of a sample below which nothing can be regular or constant."""
 MOST, SOME = 0.8, 0.5
@@ -118,8 +118,8 @@ def weigh(seen: Observation) -> Genuineness | None:
             sums[kind] = sums.get(kind, 0.0) + weight
     decided = [kind for kind in ORDER if round(sums.get(kind, 0.0), 2) >= DECIDED]
     if decided:
-        score = min(sums[decided[0]], 1.0)
-        return Genuineness(verdict=decided[0], score=round(score, 2), signals=tuple(spoke))
+        kind = HONEYPOT if HONEYPOT in decided else max(decided, key=lambda each: round(sums[each], 2))
+        return Genuineness(verdict=kind, score=round(min(sums[kind], 1.0), 2), signals=tuple(spoke))
     score = max(sums.values(), default=0.0)
     named = _share(seen.facts, "named")
     if not seen.facts.get("sign.records") or named < SOME:
