@@ -8,7 +8,7 @@ from pathlib import Path
 from leadapron.attribute.place import Attribution, opened
 from leadapron.model import Endpoint, Owner
 from leadapron.pipeline_control import Options
-from leadapron.pipeline_run import _method, _new
+from leadapron.pipeline_run import _new
 from leadapron.pipeline_terms import ScopeTerms
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import AttributionFiles, load_scope
@@ -22,7 +22,7 @@ NETWORKS = ["8.8.8.8/32", "2a00::1/128", "192.168.1.1/32", "11.0.0.1/32"]
 def owners(tmp_path: Path, attribution: Attribution) -> list[Owner]:
     """Of each of `NETWORKS`, and of the first IPv4-mapped, by a grant of the country DE."""
     scope = load_scope(write_scope(tmp_path / "scope.toml", networks=NETWORKS, ports=[104]))
-    terms = ScopeTerms(scope, Gate(scope), _new(scope, _method(scope, Options())), Options(), attribution)
+    terms = ScopeTerms(scope, Gate(scope), _new(scope, Options()), Options(), attribution)
     addresses = [network.partition("/")[0] for network in NETWORKS]
     return [terms.at(Endpoint(address=ip_address(text), port=104)).owner for text in [*addresses, "::ffff:8.8.8.8"]]
 
