@@ -230,6 +230,31 @@ def test_what_is_narrowed_while_others_are_greeted_is_not_greeted(host: Host, tm
     assert run.status is RunStatus.INCOMPLETE
 
 
+@pytest.mark.parametrize("change", [{"depth": Depth.COUNT}, {"cleartext_census": False}], ids=["depth", "in clear"])
+def test_a_census_that_is_withdrawn_while_the_run_goes_on_is_not_taken(
+    host: Host, tmp_path: Path, change: dict[str, object]
+) -> None:
+    """The count goes on; no attribute of a patient is asked for any more."""
+    with listening(host.serve) as endpoints:
+        here = place(tmp_path, endpoints, depth="census", cleartext_census=True)
+        with here.audit() as audit:
+            audit.discover()
+            audit.identify()
+            (grant,) = audit.scope.grants
+            audit.gate.narrow(replace(audit.scope, grants=(replace(grant, **change),), sha256="1" * 64))  # type: ignore[arg-type]
+            asyncio.run(audit.assess())
+            (seen,) = audit.store.observations(audit.conclude().id)
+    assert (seen.access.list, seen.census) == (Verdict.PROVEN, None)
+    assert host.server.asked["find"] == 1
+
+
+def test_a_census_that_is_granted_is_taken(host: Host, tmp_path: Path) -> None:
+    with listening(host.serve) as endpoints:
+        _, (seen,), _ = place(tmp_path, endpoints, depth="census", cleartext_census=True).run()
+    assert seen.census is not None
+    assert (seen.census.sampled, host.server.asked["find"]) == (3, 2)
+
+
 def test_a_question_cut_by_a_late_exclusion_is_told_not_stored_and_asked_on_resume(host: Host, tmp_path: Path) -> None:
     with listening(host.serve) as endpoints:
         here = place(tmp_path, endpoints)

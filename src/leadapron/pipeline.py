@@ -18,6 +18,8 @@ import datetime as dt
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from leadapron import __version__
 from leadapron.assess.judge import judge, refuted
@@ -37,6 +39,7 @@ from leadapron.model import (
     Stage,
     Unknown,
 )
+from leadapron.net.conversation import Job
 from leadapron.net.executor import Executor, all_of
 from leadapron.net.gaps import Gaps
 from leadapron.net.line import permitted_sockets
@@ -139,7 +142,7 @@ class Audit:
         intervals4, intervals6 = self._intervals(4), self._intervals(6)
         space = TargetSpace(intervals4, intervals6, self._ports(), key)
         done, in_part = self.store.progress(self.run_.id), self.store.chunks_in_part(self.run_.id)
-        noted = Refusals(self.store, self.run_)
+        noted = Refusals(self.store, self.run_, self.only)
         sweep = self._sweep = Sweep(
             space,
             self.gate,
@@ -259,9 +262,13 @@ class Audit:
     async def _assess_one(self, executor: Executor, endpoint: Endpoint, jobs: dict[str, Payload]) -> None:
         terms = self.terms.at(endpoint)
         again = self._to_ask_again(endpoint, terms, jobs)
-        case = Case(endpoint=endpoint, terms=terms, attempts=jobs)
-        while (job := self.protocol.next_job(case, match)) is not None:
-            attempt, seconds = await executor.run(job, lambda: self._is_called_off(endpoint.address))
+        while True:
+            case = Case(
+                endpoint=endpoint, terms=self.terms.at(endpoint), attempts=jobs
+            )  # the scope may be narrower now
+            if (job := self.protocol.next_job(case, match)) is None:
+                break
+            attempt, seconds = await executor.run(job, partial(self._is_called_off, job))
             payload = self.protocol.encode_attempt(attempt, seconds)
             if (why := ended_by_us(attempt)) is not None:
                 self.evidence.left_out[endpoint][job.name] = why
@@ -275,8 +282,13 @@ class Audit:
             self._halt(executor, endpoint)
         self.progress.advance(1)
 
-    def _is_called_off(self, address: Address) -> bool:
-        return self.control.stopped() or not self._halted.keys().isdisjoint(self._surroundings(address))
+    def _is_called_off(self, job: Job[Any]) -> bool:
+        address = job.endpoint.address
+        is_withheld = job.depth >= Depth.CENSUS and not self.terms.at(job.endpoint).census
+        return self.control.stopped() or is_withheld or self._is_halted(address)
+
+    def _is_halted(self, address: Address) -> bool:
+        return not self._halted.keys().isdisjoint(self._surroundings(address))
 
     def _halt(self, executor: Executor, endpoint: Endpoint) -> None:
         """A service stopped answering after us: nothing more goes to its zones, or to its host where it is in none."""
@@ -284,7 +296,7 @@ class Audit:
             self._halted[around] = endpoint
             self.audit_log.write("halted", what=around, because=str(endpoint))
             log.warning("%s no longer answers after we asked it; %s is left alone", endpoint, around)
-        executor.halt(self._is_called_off)
+        executor.halt(self._is_halted)
 
     def _surroundings(self, address: Address) -> frozenset[str]:
         zones = self.gate.zones_at(address)
@@ -335,6 +347,7 @@ class Audit:
             {seen.service: seen for seen in (*observations, *refused)},
             refuted=refuted,
             covered=Coverage(self.gate, self.only) if status is RunStatus.COMPLETE else COVERS_NOTHING,
+            only=self.only,
         )
         finished = dt.datetime.now(dt.UTC)
         try:

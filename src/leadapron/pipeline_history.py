@@ -55,10 +55,13 @@ class Refusals:
     """Notes, in a sweep, the endpoints of findings that stand which refuse a connection: the one thing that is kept of a
     single target that was not reached. Refusing is an answer; silence is none, and is not noted."""
 
-    def __init__(self, store: Store, run: Run) -> None:
+    def __init__(self, store: Store, run: Run, only: Endpoint | None = None) -> None:
+        """`only`: an endpoint that is noted whatever became of its findings: somebody wants to know."""
         self._store, self._run_id = store, run.id
         standing = (finding for finding in store.standing(run) if finding.status is not FindingStatus.CLOSED)
         places = {(finding.service.endpoint.address, finding.service.endpoint.port) for finding in standing}
+        if only is not None:
+            places.add((only.address, only.port))
         self._wanted: dict[tuple[int, int, int], Endpoint] = {
             (address.version, int(address), port): Endpoint(address=address, port=port) for address, port in places
         }

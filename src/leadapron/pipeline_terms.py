@@ -44,7 +44,8 @@ class ScopeTerms:
             depth=Depth(depth),
             owner=_owner(grant, endpoint, self._attribution),
             calling_aet=self._scope.contact.calling_aet,
-            census=grant.cleartext_census or self._scope.vantage.kind is not VantageKind.INTERNET,
+            census=self._scope.vantage.kind is not VantageKind.INTERNET
+            or self._gate.allows_clear_census(endpoint.address),
             called_aets=grant.called_aets + (default_titles() if grant.well_known_titles else ()),
             associations=budget.associations,
             queries=budget.queries,

@@ -123,6 +123,10 @@ def lost(reached: Iterable[Endpoint], unknowns: Iterable[Unknown]) -> int:
     return sum(str(endpoint) in gone for endpoint in reached)
 
 
+_OURS = (Reason.OUT_OF_SCOPE, Reason.LIMIT)
+"""Why a look tells nothing of the way: the scope does not permit it any more, or this machine has no file or port left."""
+
+
 class WayOut:
     """Looks at the listener before, during and after what this process does of a run. Without one it knows nothing, and
     never objects. It looks from a thread of its own: the wide stages must not wait for it."""
@@ -185,7 +189,7 @@ class WayOut:
         addresses = hosts_of(listener.host, self._pins)
         reasons = {port: self._ask_port(addresses, port) for port in listener.ports}
         self._log.write("way_out", ports={str(port): reason or "proven" for port, reason in reasons.items()})
-        failed = {port: reason for port, reason in reasons.items() if reason not in (None, Reason.OUT_OF_SCOPE)}
+        failed = {port: reason for port, reason in reasons.items() if reason not in (None, *_OURS)}
         self.rounds.append(Round(at=dt.datetime.now(dt.UTC), failed={port: why for port, why in failed.items() if why}))
         found = judged(Seen(rounds=self.rounds))
         return found[0][1] if found else None

@@ -170,7 +170,23 @@ def test_a_server_that_goes_away_in_the_middle_is_one_line(postgres: Postgres, d
 def test_what_is_given_in_the_url_stands(postgres: Postgres) -> None:
     url = sa.make_url(postgres.url("x", query={"connect_timeout": "3"}))
 
-    assert postgres_store.engine_options(url)["connect_args"] == {
+    arguments = postgres_store.engine_options(url)["connect_args"]
+    assert {name: arguments[name] for name in ("application_name", "client_encoding")} == {
         "application_name": "leadapron",
         "client_encoding": "utf8",
     }
+    assert "connect_timeout" not in arguments
+
+
+@pytest.mark.parametrize("name", ["PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE"])
+@pytest.mark.parametrize("url", ["postgresql+psycopg://127.0.0.1/db", "postgresql+psycopg:///db"])
+def test_the_environment_leads_nowhere_else(name: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "127.0.0.2")
+    with pytest.raises(StoreError, match=f"unset {name}"):
+        postgres_store.check(sa.make_url(url))
+
+
+def test_libpq_is_told_every_address_and_gives_up_a_server_that_vanished() -> None:
+    arguments = postgres_store.engine_options(sa.make_url("postgresql+psycopg://127.0.0.1/db"))["connect_args"]
+    assert (arguments["host"], arguments["hostaddr"]) == ("127.0.0.1", "127.0.0.1")
+    assert postgres_store.LOST.items() <= arguments.items()

@@ -122,9 +122,9 @@ def serious(product: Product) -> tuple[Cve, ...]:
 
 
 def is_clear(product: Product) -> bool:
-    """Whether a version that the catalogue can judge was stated, and none that was stated is seriously affected."""
-    can_judge = any(read_version(version) is not None for _, version in _stated(product))
-    return can_judge and not serious(product)
+    """Whether each version that was stated of what the catalogue knows can be judged, and none is seriously affected."""
+    stated = [read_version(version) for _, version in _stated(product)]
+    return bool(stated) and None not in stated and not serious(product)
 
 
 def evidence(product: Product) -> dict[str, bool | str]:

@@ -227,6 +227,14 @@ class Gate:
         """The zone whose name stands for `zone` and all zones that overlap it, of all readings: see `lanes`."""
         return self._lanes.get(zone, zone)
 
+    def allows_clear_census(self, address: Address) -> bool:
+        """Whether the grants that decide right now, of every reading, let the answers of a census cross in clear."""
+        address = unmapped(address)
+        version, value = address.version, int(address)
+        moments = self._at(self._clock()).moments
+        grants = (moment.grants[layer.at(version, value)] for layer, moment in moments)
+        return all(grant is not None and grant.cleartext_census for grant in grants)
+
     def zones_at(self, address: Address) -> frozenset[str]:
         """The names of all zones around an address, in any reading."""
         address = unmapped(address)

@@ -174,6 +174,8 @@ def _migrate(connection: sa.Connection, *, create: bool, is_frozen: bool) -> Non
     """Bring the schema up to date. Raises StoreError when it is from a newer version, or of something else."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(postgres_store.MIGRATION_LOCK)))
+    elif not is_frozen:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # all of it or nothing, and one process at a time
     with _migrations() as directory:
         config = Config()
         config.set_main_option("script_location", str(directory))

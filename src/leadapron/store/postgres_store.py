@@ -7,6 +7,7 @@ made again later goes to the same addresses.
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_address
 from typing import Any
 
@@ -26,6 +27,10 @@ MIGRATION_LOCK = 0x4C41_5052
 _DRIVERS = ("postgresql", "postgresql+psycopg")
 _ELSEWHERE = frozenset({"hostaddr", "service", "servicefile", "port"})
 """Parameters that lead to another place than the URL names."""
+_ENVIRONMENT = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGSERVICEFILE")
+"""What libpq takes from the environment, below what the URL says."""
+LOST = {"tcp_user_timeout": 20_000, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+"""A server that vanished without a word is given up within half a minute: a write holds up the whole run."""
 _SECRET = ("password", "passfile", "sslpassword", "sslkey")
 
 
@@ -37,6 +42,8 @@ def check(url: sa.URL) -> None:
     is_socket = len(hosts) == 1 and hosts[0].startswith("/") and not url.host
     if not _ELSEWHERE.isdisjoint(url.query) or (hosts and not is_socket) or "," in (url.host or ""):
         raise StoreError("--store leads to more than one place; name one host, before the database")
+    if found := [name for name in _ENVIRONMENT if os.environ.get(name)]:
+        raise StoreError(f"the environment leads the store elsewhere; unset {', '.join(found)}")
     if not url.database:
         raise StoreError("--store names no database; write postgresql+psycopg://USER@HOST/DATABASE")
 
@@ -66,13 +73,16 @@ def engine_options(url: sa.URL) -> dict[str, Any]:
     """A connection that the server or a firewall closed while the run was quiet is made again."""
     given = {"connect_timeout": CONNECT_TIMEOUT, "application_name": "leadapron", "client_encoding": "utf8"}
     arguments: dict[str, Any] = {name: value for name, value in given.items() if name not in url.query}
-    return {"connect_args": arguments | _addresses(url), "pool_pre_ping": True}
+    lost = {name: value for name, value in LOST.items() if url.host and name not in url.query}
+    return {"connect_args": arguments | lost | _addresses(url), "pool_pre_ping": True}
 
 
 def _addresses(url: sa.URL) -> dict[str, str]:
     """What libpq is told of the host. Raises StoreError when its name has no address."""
-    if not url.host or _literal(url.host):
+    if not url.host:
         return {}
+    if literal := _literal(url.host):
+        return {"host": literal, "hostaddr": literal}
     found, unresolved = resolve([url.host])
     if unresolved:
         raise StoreError(f"{place(url)}: {url.host} has no address; name a host that resolves, or its address")

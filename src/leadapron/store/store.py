@@ -297,12 +297,19 @@ class Store:
         *,
         refuted: Callable[[str, Observation], bool],
         covered: history.Covered,
+        only: Endpoint | None = None,
     ) -> list[Finding]:
-        """Bring a run's findings together with those before it (see `history.advance`); keep how they stand."""
+        """Bring a run's findings together with those before it (see `history.advance`); keep how they stand.
+
+        `only`: those of one endpoint. A run of one endpoint may end in the middle of an audit that began before it.
+        """
         with self._engine.begin() as connection:
             before = _standing(connection, run)
             after = history.advance(run, before, findings, observed, refuted=refuted, covered=covered)
             connection.execute(sa.delete(tables.findings).where(tables.findings.c.run_id == run.id))
+            if only is not None:
+                place = only.address, only.port
+                after = [each for each in after if (each.service.endpoint.address, each.service.endpoint.port) == place]
             rows = [_finding_row(run, finding) for finding in after]
             if rows:
                 connection.execute(sa.insert(tables.findings), rows)

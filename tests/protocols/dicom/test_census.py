@@ -116,10 +116,12 @@ def test_what_a_census_takes_is_kept_back_of_the_budget(queries: int) -> None:
     assert census.sampled
 
 
-def test_a_budget_that_has_nothing_left_makes_no_census() -> None:
-    peer = Peer(answers_from(shelf(7)))
-    assert inquire(peer, take_census=True, queries=2).census is None
-    assert peer.queries == []
+@pytest.mark.parametrize("budget", [{"queries": 2}, {"queries": 1}, {"answers": 50}])
+def test_a_budget_too_small_for_both_goes_to_the_count(budget: dict[str, int]) -> None:
+    result = inquire(Peer(answers_from(shelf(7))), take_census=True, **budget)
+    assert result.census is None
+    assert result.model is not None
+    assert result.model.studies == Count.exact(7)
 
 
 @pytest.mark.parametrize(("end", "reason"), [(Abort().encode(), Reason.ABORTED), (Reason.TIMEOUT, Reason.TIMEOUT)])

@@ -132,6 +132,14 @@ def test_depth_talk_sends_an_echo_and_lists_nothing(depth: Depth, model: Model) 
     assert (job.model, job.ask_worklist, job.ask_echo, job.depth) == (model, False, True, depth)
 
 
+@pytest.mark.parametrize(
+    ("depth", "census", "taken"), [(Depth.CENSUS, True, True), (Depth.CENSUS, False, False), (Depth.COUNT, True, False)]
+)
+def test_a_census_passes_the_gate_at_its_own_depth(depth: Depth, census: bool, taken: bool) -> None:
+    job = following({"hello": done(OPEN)}, replace(TERMS, depth=depth, census=census))
+    assert (job.take_census, job.depth) == (taken, Depth.CENSUS if taken else Depth.COUNT)
+
+
 def test_depth_connect_asks_nothing() -> None:
     assert following({"hello": done(OPEN)}, replace(TERMS, depth=Depth.CONNECT)) is None
 

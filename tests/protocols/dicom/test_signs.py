@@ -44,11 +44,17 @@ def test_names_of_people_are_no_sign(name: str) -> None:
         ("TEST^PATIENT", "", "phantom"), ("test01", "", "phantom"), ("Demo^Patient", "", "phantom"),
         ("Doe^John", "", "phantom"),
         ("John^Doe", "", "phantom"), ("Mustermann^Erika", "", "phantom"), ("SYNTHETIC^Patient1", "", "phantom"),
-        ("Smith", "PHANTOM_3", "phantom"),
+        ("", "PHANTOM_3", "phantom"),
     ],
 )  # fmt: skip
 def test_names_of_nobody_are(name: str, patient: str, sign: str) -> None:
     assert counted({NAME: name.encode(), ID: patient.encode()})[sign] == 1
+
+
+@pytest.mark.parametrize("patient", ["CASE-1001", "QC_1001", "ACR-1001", "DEMO-101", "SERVICE_01", "ANON_7"])
+def test_the_prefix_of_an_id_says_nothing_beside_a_name(patient: str) -> None:
+    numbers = counted({NAME: b"Rossi^Maria", ID: patient.encode()})
+    assert (numbers["anonymous"], numbers["phantom"]) == (0, 0)
 
 
 def test_names_shapes_and_births_are_counted_once_each() -> None:

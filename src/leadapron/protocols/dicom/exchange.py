@@ -118,7 +118,7 @@ class Exchange:
             elif cut is not None and found.answers > cancelled_at + MAX_DRAIN:
                 yield from self.abort()
                 raise Over(cut)
-            sending: bytes = self._out if cut is not None or found.answers else Question(self._out)
+            sending: bytes = Question(self._out) if self._out and cut is None else self._out
             self._out = b""
             try:
                 found.receive((yield sending))

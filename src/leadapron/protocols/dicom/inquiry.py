@@ -103,7 +103,8 @@ class Inquiry:
 class _Asker:
     def __init__(self, job: Inquiry) -> None:
         self.job = job
-        kept_back = (CENSUS_QUERIES, 2 * SAMPLE) if job.take_census else (0, 0)
+        self.takes_census = job.take_census and job.queries > CENSUS_QUERIES and job.answers > 2 * SAMPLE
+        kept_back = (CENSUS_QUERIES, 2 * SAMPLE) if self.takes_census else (0, 0)
         self.exchange = Exchange(queries=job.queries - kept_back[0], answers=job.answers - kept_back[1])
         self.stage = Stage.HANDSHAKE
         self.echo_status = -1
@@ -181,7 +182,7 @@ class _Asker:
     def _census(self, model: Found) -> Steps[None]:
         """Of an archive that showed studies. What was kept back of the budget for it is free now, also for the rest."""
         self.exchange.max_queries, self.exchange.max_answers = self.job.queries, self.job.answers
-        if self.job.take_census and model.answer is Answer.PROVEN:
+        if self.takes_census and model.answer is Answer.PROVEN:
             self.asking, self.stage = 0, Stage.CENSUS
             self.census = yield from self.taking.run(self.counting.kept)
             self.stage = Stage.LIST

@@ -54,7 +54,8 @@ _BYTES_AN_ANSWER, _BYTES_BESIDE = 2048, 16 << 20
 def next_job(case: Case, attempts: Attempts, identify: Identify) -> Job[Any] | None:
     """The next job, or None when there is nothing left to ask."""
     terms = case.terms
-    if len(attempts) >= terms.associations or terms.depth < Depth.TALK:
+    is_spent = len(attempts) >= terms.associations
+    if terms.depth < Depth.TALK:
         return None
     hello = last_hello(attempts)
     if not isinstance(hello, Completed):
@@ -63,11 +64,11 @@ def next_job(case: Case, attempts: Attempts, identify: Identify) -> Job[Any] | N
     if any(each.is_silent for each in known):
         return None
     negotiate = partial(Negotiation, endpoint=case.endpoint, calling_aet=terms.calling_aet, identify=identify)
-    for kind, title, number in _to_negotiate(attempts, hello.result, terms.called_aets):
+    for kind, title, number in () if is_spent else _to_negotiate(attempts, hello.result, terms.called_aets):
         name, called_aet = name_of(kind, number, title), title or ANY_TITLE
         return negotiate(name=name, called_aet=called_aet, delay=DELAY * (number - 1))
     for each in known:
-        if (question := _next_question(each, case)) is not None:
+        if not is_spent and (question := _next_question(each, case)) is not None:
             return question
         if each.was_lost and len(each.health) < CHECKS and not any(map(is_there, each.health)):
             number = len(each.health) + 1
@@ -109,6 +110,7 @@ def _next_question(known: Known, case: Case) -> Inquiry | None:
     has_questions = model is not Model.NONE or worklist or (echo and not known.asks)
     if not has_questions or min(queries, answers) <= 0 or seconds < _LEAST_SECONDS:
         return None
+    takes_census = terms.census and terms.depth >= Depth.CENSUS and not known.found("model")
     return Inquiry(
         name=name_of(ASK, len(known.asks) + 1, known.title),
         endpoint=case.endpoint,
@@ -118,7 +120,7 @@ def _next_question(known: Known, case: Case) -> Inquiry | None:
         ask_echo=echo,
         ask_worklist=worklist,
         narrow=not known.found("model"),
-        take_census=terms.census and terms.depth >= Depth.CENSUS and not known.found("model"),
+        take_census=takes_census,
         queries=queries,
         answers=answers,
         today=terms.today,
@@ -127,7 +129,7 @@ def _next_question(known: Known, case: Case) -> Inquiry | None:
             idle_timeout=min(15.0, seconds),
             max_received=_BYTES_BESIDE + _BYTES_AN_ANSWER * answers,
         ),
-        depth=Depth.COUNT if may_list else Depth.TALK,
+        depth=Depth.CENSUS if takes_census else Depth.COUNT if may_list else Depth.TALK,
         delay=DELAY * rejected,
     )
 

@@ -9,8 +9,8 @@ What is counted of the sample of a census, by the names that facts have behind `
     births        different birth dates
     impossible    born in the future, or over 120 years before the study
     removed       PatientIdentityRemoved is YES (PS3.3 C.7.1.1)
-    anonymous     a name or ID that says that it is none
-    phantom       a name or ID of a test object or a trial
+    anonymous     a name that says that it is none; where it is blank, an ID
+    phantom       a name of a test object or a trial; where it is blank, an ID
     public        a study UID below the root of a public collection
 """
 
@@ -74,7 +74,7 @@ class Signs:
             self._shapes.add(hash(_DIGITS.sub(b"0", name.lower())))
         if birth:
             self._births.add(hash(birth))
-        text = b" ".join((name.replace(b"^", b" "), patient.replace(b"_", b" ")))
+        text = name.replace(b"^", b" ").replace(b"_", b" ") or patient.replace(b"_", b" ")
         counts["impossible"] += self._is_impossible(birth, studied)
         counts["removed"] += removed.upper() == b"YES"
         counts["anonymous"] += _ANONYMOUS.search(text) is not None

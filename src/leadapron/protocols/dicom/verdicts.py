@@ -183,10 +183,10 @@ def _facts(known: Known, terms: Terms, enforced: Mapping[str, bool], association
     if hello.outcome is Outcome.ACCEPTED:
         facts |= {f"context.{name}": name in hello.accepted for name in CONTEXTS}
         facts["service_classes"] = sum(any(name in hello.accepted for name in names) for names in _CLASSES.values())
-    if terms.depth >= Depth.CENSUS and not terms.census:
+    if terms.depth >= Depth.CENSUS and not terms.census and known.census is None:
         facts["census_withheld"] = True
     if known.health:
-        facts["answers_afterwards"] = is_there(known.health[-1])
+        facts["answers_afterwards"] = any(map(is_there, known.health))
     facts |= {f"sign.{name}": count for name, count in known.signs.items()}
     return facts | _facts_of_answers(known.settled("model"), known.settled("worklist"))
 
