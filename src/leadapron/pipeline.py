@@ -242,8 +242,7 @@ class Audit:
 
     async def assess(self) -> None:
         """Ask every service what it tells a stranger, hundreds of services at once."""
-        known = self.store.attempts(self.run_.id)
-        cases = {endpoint: jobs for (endpoint, _), jobs in known.items() if "hello" in jobs}
+        cases = self.evidence.cases(self.store.attempts(self.run_.id))
         for endpoint in self.evidence.middleboxes(cases):
             del cases[endpoint]
         concurrency = permitted_sockets(max(16, self.options.concurrency // DEEP_SHARE))
@@ -260,12 +259,10 @@ class Audit:
             executor.stop()
 
     async def _assess_one(self, executor: Executor, endpoint: Endpoint, jobs: dict[str, Payload]) -> None:
-        terms = self.terms.at(endpoint)
-        again = self._to_ask_again(endpoint, terms, jobs)
+        again = self._to_ask_again(endpoint, self.terms.at(endpoint), jobs)
         while True:
-            case = Case(
-                endpoint=endpoint, terms=self.terms.at(endpoint), attempts=jobs
-            )  # the scope may be narrower now
+            # The terms are asked anew for each job: the scope may be narrower now.
+            case = Case(endpoint=endpoint, terms=self.terms.at(endpoint), attempts=jobs)
             if (job := self.protocol.next_job(case, match)) is None:
                 break
             attempt, seconds = await executor.run(job, partial(self._is_called_off, job))
