@@ -21,6 +21,8 @@ from leadapron.scope.watch import ScopeWatch
 from leadapron.store.store import Store
 from scope_file import write_scope
 
+KEY = bytes(range(32))
+
 
 class Silent:
     def begin(self, phase: str, total: int, done: int) -> None: ...
@@ -68,6 +70,7 @@ class Place:
                 control=Control(ScopeWatch(self.scope, gate), self.folder / "stop", audit_log),
                 progress=Silent(),
                 options=options,
+                key=KEY,
             )
             with armed(gate, on_denied=audit._denied):
                 yield audit

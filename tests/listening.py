@@ -48,7 +48,7 @@ async def _serve(serve: Serve, sockets: list[socket.socket], end: asyncio.Event)
             with contextlib.suppress(ConnectionError):
                 await serve(reader, writer)
             writer.close()
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(OSError):  # also of a handshake of TLS that came to nothing
                 await writer.wait_closed()
         writer.transport.abort()
         tasks.discard(task)

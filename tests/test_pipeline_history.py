@@ -143,12 +143,12 @@ def test_a_server_that_begins_to_check_callers_closes_what_strangers_got_and_is_
     assert set(first) >= {"LA-01", "LA-07", "LA-08", "LA-10", "LA-11", "LA-13", "LA-14"}
 
     estate.server.behaviour = KNOWS_CALLERS
-    assert estate.audit() == dict.fromkeys(first, CLOSED) | {"LA-01": STANDS, "LA-36": GONE}
+    assert estate.audit() == dict.fromkeys(first, CLOSED) | {"LA-01": STANDS, "LA-19": STANDS, "LA-36": GONE}
 
-    assert estate.audit() == dict.fromkeys(first, CLOSED) | {"LA-01": STANDS, "LA-36": GONE}
+    assert estate.audit() == dict.fromkeys(first, CLOSED) | {"LA-01": STANDS, "LA-19": STANDS, "LA-36": GONE}
 
     estate.server.behaviour = OPEN
-    assert estate.audit() == dict.fromkeys(first, AGAIN) | {"LA-01": STANDS, "LA-36": STANDS}
+    assert estate.audit() == dict.fromkeys(first, AGAIN) | {"LA-01": STANDS, "LA-19": STANDS, "LA-36": STANDS}
 
     assert estate.audit() == dict.fromkeys(first, STANDS)
 
@@ -158,7 +158,12 @@ def test_a_server_that_begins_to_check_the_title_called_says_nothing_about_calle
 
     estate.server.behaviour = KNOWS_ITSELF
 
-    assert estate.audit() == dict.fromkeys(first, CLOSED) | {"LA-01": STANDS, "LA-08": GONE, "LA-36": GONE}
+    assert estate.audit() == dict.fromkeys(first, CLOSED) | {
+        "LA-01": STANDS,
+        "LA-19": STANDS,
+        "LA-08": GONE,
+        "LA-36": GONE,
+    }
 
 
 def test_a_port_that_refuses_closes_that_it_is_reachable_and_nothing_else(
@@ -169,11 +174,11 @@ def test_a_port_that_refuses_closes_that_it_is_reachable_and_nothing_else(
         first = estate.audit()
         stack.close()
 
-        assert estate.audit() == dict.fromkeys(first, GONE) | {"LA-01": CLOSED}
+        assert estate.audit() == dict.fromkeys(first, GONE) | {"LA-01": CLOSED, "LA-19": CLOSED}
 
         place = (str(estate.endpoint.address), estate.endpoint.port)
         with listening(estate.server.serve, places=[place]):
-            assert estate.audit() == dict.fromkeys(first, STANDS) | {"LA-01": AGAIN}
+            assert estate.audit() == dict.fromkeys(first, STANDS) | {"LA-01": AGAIN, "LA-19": AGAIN}
 
 
 def test_a_refusal_is_kept_when_the_run_is_stopped_behind_the_sweep(
@@ -192,7 +197,7 @@ def test_a_refusal_is_kept_when_the_run_is_stopped_behind_the_sweep(
             with pytest.raises(SystemExit):
                 estate.run()
 
-        assert estate.audit(resume=True) == dict.fromkeys(first, GONE) | {"LA-01": CLOSED}
+        assert estate.audit(resume=True) == dict.fromkeys(first, GONE) | {"LA-01": CLOSED, "LA-19": CLOSED}
 
 
 @pytest.mark.parametrize("outcome", [Outcome.TIMEOUT, Outcome.RESET, Outcome.UNREACHABLE])

@@ -307,14 +307,17 @@ class Observation:
     unknowns: tuple[Failed, ...] = ()
     """each verdict `unknown`, and each count that is not exact, has its stage and reason here"""
     tls: Mapping[str, int | bool | str] | None = None
+    """what is known of TLS where it is spoken inside it; None where it is in clear"""
+    certified: bool = False
+    """seen with the client certificate of the scope: a stranger does not see it"""
     census: Census | None = None
     genuineness: Genuineness | None = None
     middlebox: bool = False
 
     @property
     def exposed(self) -> bool:
-        """`list` or `read` is proven, whatever the genuineness."""
-        return not self.middlebox and Verdict.PROVEN in (self.access.list, self.access.read)
+        """`list` or `read` is proven to a stranger, whatever the genuineness."""
+        return not (self.middlebox or self.certified) and Verdict.PROVEN in (self.access.list, self.access.read)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,7 +70,10 @@ DEEP_SHARE = 4
 
 
 class Audit:
-    """One run of one scope, or of `only` one endpoint in it. Everything it learns goes to the store at once."""
+    """One run of one scope, or of `only` one endpoint in it. Everything it learns goes to the store at once.
+
+    `key` is the run's own (`leadapron.pipeline_key`).
+    """
 
     def __init__(
         self,
@@ -86,6 +89,7 @@ class Audit:
         unresolved: Sequence[Unknown] = (),
         attribution: Attribution | None = None,
         only: Endpoint | None = None,
+        key: bytes,
     ) -> None:
         self.unresolved, self.only = unresolved, only
         self.scope, self.gate, self.store, self.run_ = scope, gate, store, run
@@ -96,7 +100,7 @@ class Audit:
         self._sweep: Sweep | None = None
         self._halted: dict[str, Endpoint] = {}
         """zones and hosts that are left alone, each with the service that stopped answering"""
-        self.terms = ScopeTerms(scope, gate, run, options, attribution or Attribution())
+        self.terms = ScopeTerms(scope, gate, run, options, attribution or Attribution(), key)
         self.evidence = Evidence(scope, self.protocol, self.terms)
         self.way_out = WayOut(scope.listener, gate.pins, audit_log)
 
@@ -242,17 +246,23 @@ class Audit:
 
     async def assess(self) -> None:
         """Ask every service what it tells a stranger, hundreds of services at once."""
-        cases = self.evidence.cases(self.store.attempts(self.run_.id))
-        for endpoint in self.evidence.middleboxes(cases):
-            del cases[endpoint]
         concurrency = permitted_sockets(max(16, self.options.concurrency // DEEP_SHARE))
         executor = Executor(self.gate, self.pace, concurrency=concurrency, gaps=self.gaps, on_decided=self._decided)
-        self.progress.begin("assess", len(cases), 0)
-        await all_of(
-            (self._assess_one(executor, endpoint, dict(jobs)) for endpoint, jobs in cases.items()),
-            beside=executor.watch(lambda: self._stop_executor(executor)),
-        )
-        self.progress.end()
+        asked: set[Endpoint] = set()
+        while True:  # the witnesses of a middlebox may free the others (see `Evidence.to_assess`), once
+            cases = self.evidence.to_assess(self.store.attempts(self.run_.id))
+            waiting = {endpoint: jobs for endpoint, jobs in cases.items() if endpoint not in asked}
+            if asked and not waiting:
+                break
+            self.progress.begin("assess", len(cases), len(asked))
+            await all_of(
+                (self._assess_one(executor, endpoint, dict(jobs)) for endpoint, jobs in waiting.items()),
+                beside=executor.watch(lambda: self._stop_executor(executor)),
+            )
+            self.progress.end()
+            if not waiting:
+                break
+            asked |= waiting.keys()
 
     def _stop_executor(self, executor: Executor) -> None:
         if self.control.should_stop():
@@ -281,7 +291,7 @@ class Audit:
 
     def _is_called_off(self, job: Job[Any]) -> bool:
         address = job.endpoint.address
-        is_withheld = job.depth >= Depth.CENSUS and not self.terms.at(job.endpoint).census
+        is_withheld = job.depth >= Depth.CENSUS and job.in_clear and not self.terms.at(job.endpoint).census
         return self.control.stopped() or is_withheld or self._is_halted(address)
 
     def _is_halted(self, address: Address) -> bool:

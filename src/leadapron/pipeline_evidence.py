@@ -6,12 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from leadapron.assess.compare import compared
 from leadapron.assess.genuineness import weigh
 from leadapron.discover.middlebox import middleboxes
 from leadapron.model import (
-    Address,
     Attempt,
-    CountKind,
     Depth,
     Endpoint,
     Failed,
@@ -25,6 +24,9 @@ from leadapron.protocols.base import Case, Payload, Protocol
 from leadapron.scope.grant import Scope
 
 Jobs = Mapping[str, Payload]
+
+WITNESSES = 3
+"""Of a group of endpoints that failed alike, so many are asked whether they speak TLS."""
 
 _OURS = frozenset({Reason.OUT_OF_SCOPE, Reason.STOPPED})
 """Why we ourselves end an attempt, or do not begin it."""
@@ -45,7 +47,30 @@ class Evidence:
         return {endpoint: jobs for (endpoint, _), jobs in attempts.items() if "hello" in jobs}
 
     def middleboxes(self, cases: Mapping[Endpoint, Jobs]) -> dict[Endpoint, str]:
-        return middleboxes({endpoint: jobs["hello"] for endpoint, jobs in cases.items()}, self._scope.ports.dicom)
+        """The endpoints of groups that answer alike, or fail alike, unless one of them speaks otherwise (TLS)."""
+        alike = middleboxes({endpoint: jobs["hello"] for endpoint, jobs in cases.items()}, self._scope.ports.dicom)
+        freed = {group for endpoint, group in alike.items() if self._speaks_otherwise(endpoint, cases[endpoint])}
+        return {endpoint: group for endpoint, group in alike.items() if group not in freed}
+
+    def _speaks_otherwise(self, endpoint: Endpoint, jobs: Jobs) -> bool:
+        return len(jobs) > 1 and self._protocol.speaks_otherwise(self._case(endpoint, jobs))
+
+    def _case(self, endpoint: Endpoint, jobs: Jobs) -> Case:
+        return Case(endpoint=endpoint, terms=self._terms.at(endpoint), attempts=jobs)
+
+    def to_assess(self, attempts: Mapping[tuple[Endpoint, str], Jobs]) -> dict[Endpoint, Jobs]:
+        """Whom to ask, of all stored attempts: everyone outside of middleboxes, and `WITNESSES` of each group that failed
+        alike. Sixteen servers of TLS in a row all hang up on a hello in clear."""
+        cases = self.cases(attempts)
+        groups: defaultdict[str, list[Endpoint]] = defaultdict(list)
+        for endpoint, group in self.middleboxes(cases).items():
+            groups[group].append(endpoint)
+        left_alone: set[Endpoint] = set()
+        for members in groups.values():
+            left_alone.update(members)
+            if all("failed" in cases[endpoint]["hello"] for endpoint in members):
+                left_alone.difference_update(_spread(sorted(members, key=_order), WITNESSES))
+        return {endpoint: jobs for endpoint, jobs in cases.items() if endpoint not in left_alone}
 
     def gather(
         self, attempts: Mapping[tuple[Endpoint, str], Jobs], hits: Iterable[Endpoint]
@@ -60,7 +85,7 @@ class Evidence:
                 failed[group, Stage.HANDSHAKE, Reason.MIDDLEBOX] += 1
                 continue
             made = {**jobs, **self.cut_short.get(endpoint, {})}
-            found, why = self._protocol.conclude(Case(endpoint=endpoint, terms=self._terms.at(endpoint), attempts=made))
+            found, why = self._protocol.conclude(self._case(endpoint, made))
             observations += found
             reasons = [*([why] if why is not None else []), *(each for seen in found for each in seen.unknowns)]
             failed.update((str(endpoint), each.stage, each.reason) for each in reasons)
@@ -71,7 +96,7 @@ class Evidence:
             Unknown(endpoint=place, stage=stage, reason=reason, count=count)
             for (place, stage, reason), count in sorted(failed.items())
         ]
-        return [replace(seen, genuineness=weigh(seen)) for seen in with_twins(observations)], unknowns
+        return [replace(seen, genuineness=weigh(seen)) for seen in compared(observations)], unknowns
 
     def _without_hello(
         self, cases: Mapping[Endpoint, object], hits: Iterable[Endpoint]
@@ -98,24 +123,10 @@ class Evidence:
         )
 
 
-def with_twins(observations: Sequence[Observation]) -> list[Observation]:
-    """Each with the fact `twins`: on how many addresses, its own included, the same product shows the same content."""
-
-    def content(seen: Observation) -> tuple[object, ...] | None:
-        studies, images = seen.counts.studies, seen.counts.images
-        if studies is None or images is None or not studies.value or studies.kind is not CountKind.EXACT:
-            return None
-        contexts = tuple(sorted(name for name, value in seen.facts.items() if name.startswith("context.") and value))
-        return seen.product, contexts, studies.value, images.value
-
-    hosts: defaultdict[object, set[Address]] = defaultdict(set)
-    for seen in observations:
-        if (shown := content(seen)) is not None:
-            hosts[shown].add(seen.service.endpoint.address)
-    return [
-        replace(seen, facts={**seen.facts, "twins": len(hosts[shown])}) if (shown := content(seen)) else seen
-        for seen in observations
-    ]
+def _spread(members: Sequence[Endpoint], count: int) -> list[Endpoint]:
+    """The first, the last, and what lies evenly between them."""
+    last = len(members) - 1
+    return [members[place * last // (count - 1)] for place in range(count)]
 
 
 def ended_by_us(attempt: Attempt[object]) -> Failed | None:

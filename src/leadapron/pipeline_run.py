@@ -15,11 +15,12 @@ from leadapron.assess.catalogue import catalogue, catalogue_version
 from leadapron.assess.judge import refuted
 from leadapron.attribute.place import opened
 from leadapron.errors import InputError
-from leadapron.model import AUDIT, VERIFY, Endpoint, Finding, Method, Pin, Run, Stage, Unknown
+from leadapron.model import AUDIT, VERIFY, Endpoint, Finding, Method, Pin, Run, RunStatus, Stage, Unknown
 from leadapron.net.resolve import resolve
 from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Control, Options, Progress
 from leadapron.pipeline_history import refusals
+from leadapron.pipeline_key import RunKey
 from leadapron.pipeline_terms import FULL_ANSWERS, FULL_SECONDS
 from leadapron.scope.audit_log import AuditLog
 from leadapron.scope.decision import Denial
@@ -106,14 +107,17 @@ def _conduct(
 ) -> Run:
     """From the opening of the log to the end of the run. Raises InputError before anything is touched."""
     directory = _directory(run)
-    stop_file, gate = directory / "stop", _gate(scope, run)
+    stop_file, gate, run_key = directory / "stop", _gate(scope, run), RunKey(directory)
     unresolved = [Unknown(endpoint=pin.name, stage=Stage.CONNECT, reason=pin.reason) for pin in run.pins if pin.reason]
     with (
         opened(scope.attribution) as attribution,
         contextlib.closing(AuditLog.open(directory / "audit.jsonl")) as audit_log,
     ):
         if is_new:  # only now: a run that cannot be logged leaves no trace of one
+            key = run_key.make()
             store.create_run(run, permutation_key=secrets.token_hex(16))
+        else:
+            key = run_key.read()
         store.update_method(run.id, _method(scope, options), catalogue_version())
         store.update_data(run.id, attribution.sources)
         stop_file.unlink(missing_ok=True)  # only now: until the log is ours it may be meant for another process
@@ -132,9 +136,13 @@ def _conduct(
             unresolved=[] if only else unresolved,
             attribution=attribution,
             only=only,
+            key=key,
         )
         with _signals(control):
-            return audit.execute()
+            finished = audit.execute()
+        if finished.status is RunStatus.COMPLETE:
+            run_key.destroy()
+        return finished
 
 
 def _directory(run: Run) -> Path:

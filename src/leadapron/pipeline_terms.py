@@ -19,8 +19,10 @@ FULL_ANSWERS, FULL_SECONDS = 5_000_000, 3600.0
 class ScopeTerms:
     """Of one run."""
 
-    def __init__(self, scope: Scope, gate: Gate, run: Run, options: Options, attribution: Attribution) -> None:
-        self._scope, self._gate, self._run, self._options = scope, gate, run, options
+    def __init__(
+        self, scope: Scope, gate: Gate, run: Run, options: Options, attribution: Attribution, key: bytes = b""
+    ) -> None:
+        self._scope, self._gate, self._run, self._options, self._key = scope, gate, run, options, key
         self._attribution = attribution
         self._grants = {grant.id: grant for grant in scope.grants}
 
@@ -46,6 +48,8 @@ class ScopeTerms:
             calling_aet=self._scope.contact.calling_aet,
             census=self._scope.vantage.kind is not VantageKind.INTERNET
             or self._gate.allows_clear_census(endpoint.address),
+            key_pair=grant.key_pair,
+            key=self._key,
             called_aets=grant.called_aets + (default_titles() if grant.well_known_titles else ()),
             associations=budget.associations,
             queries=budget.queries,

@@ -9,14 +9,34 @@ from typing import Any
 import pytest
 
 from leadapron.assess.catalogue import catalogue
+from leadapron.assess.compare import compared
 from leadapron.assess.judge import refuted
-from leadapron.model import Attempt, Completed, Count, Depth, Endpoint, Observation, Owner, Product
+from leadapron.identify.match import match
+from leadapron.model import (
+    Attempt,
+    Completed,
+    Count,
+    Depth,
+    Endpoint,
+    Failed,
+    Observation,
+    Owner,
+    Product,
+    Reason,
+    Stage,
+)
 from leadapron.pipeline_history import refusal
 from leadapron.protocols.base import Case, Terms
 from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.inquiry import InquiryResult
 from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiated, Outcome
 from leadapron.protocols.dicom.probe import Dicom, encode
+from leadapron.protocols.tls import offers
+from leadapron.protocols.tls.certificate import CertificateFacts, KeyType
+from leadapron.protocols.tls.handshake import ClientCertificate, Handshake
+from leadapron.protocols.tls.names import Version
+from leadapron.protocols.tls.offers import Offer, Probe
+from leadapron.protocols.tls.suites import Class, numbers_of
 
 HERE = Endpoint(address=ip_address("127.0.0.1"), port=104)
 TERMS = Terms(depth=Depth.COUNT, owner=Owner(grant="g"), calling_aet="LEADAPRON")
@@ -45,7 +65,39 @@ def listed(**found: Any) -> Attempt[Any]:
     return Completed(result=InquiryResult(echo_status=0, model=answer, queries=1))
 
 
+def chosen(offer: Offer) -> offers.Negotiated | offers.Refused:
+    """By a server of TLS 1.2 and 1.3 that has nothing but ECDHE with AEAD."""
+    for version, suites in ((Version.TLS_1_3, Class.TLS13), (Version.TLS_1_2, Class.AEAD_ECDHE)):
+        if version <= offer.highest and suites in offer.classes:
+            return offers.Negotiated(version=version, suite=numbers_of({suites})[0])
+    return offers.Refused(alert=40)
+
+
+def inside_tls() -> Observation:
+    """A server that is as it should be: BCP 195, a good certificate of its own, and none gets in without one of theirs."""
+    certificate = CertificateFacts(
+        self_signed=False,
+        days_left=200,
+        not_yet_valid=False,
+        key=KeyType.EC,
+        bits=256,
+        weak_signature=False,
+        spki_sha256="5a" * 32,
+    )
+    shaken = Handshake(version=Version.TLS_1_3, certificate=certificate, client_certificate=ClientCertificate.DEMANDED)
+    failed = Failed(stage=Stage.HANDSHAKE, reason=Reason.RESET)
+    attempts: dict[str, Any] = {"hello": encode(failed)}
+    dicom = Dicom()
+    while (job := dicom.next_job(Case(endpoint=HERE, terms=TERMS, attempts=attempts), match)) is not None:
+        result = chosen(job.offer) if isinstance(job, Probe) else shaken
+        attempts[job.name] = encode(Completed(result=result))
+    (seen,), _ = dicom.conclude(Case(endpoint=HERE, terms=TERMS, attempts=attempts))
+    return compared([seen])[0]
+
+
+IN_TLS = "inside TLS, which is as it should be, and demands a certificate"
 SEEN = {
+    IN_TLS: inside_tls(),
     "the port refuses": refusal(HERE, "dicom"),
     "the called title is rejected": concluded(hello=rejected(7)),
     "our calling title is rejected": concluded(hello=rejected(3)),
@@ -63,6 +115,10 @@ CLOSES = {
     "LA-13": set(SEEN) - {"the port refuses"},
     "LA-14": set(SEEN) - {"the port refuses"},
     "LA-15": set(SEEN) - {"the port refuses"},
+    "LA-19": {IN_TLS, "the port refuses"},
+    "LA-20": {IN_TLS},
+    "LA-21": {IN_TLS},
+    "LA-22": {IN_TLS},
     "LA-36": {"the version is not affected"},
 }
 

@@ -115,6 +115,12 @@ def test_the_report_says_how_gently_it_asked_and_a_resume_says_how_it_went_on(sc
     with sqlite3.connect(store) as connection:
         connection.execute("UPDATE runs SET status = 'stopped', data = json_set(data, '$.status', 'stopped')")
     connection.close()
+    key = tmp_path / "data" / "runs" / first["id"] / "key"
+    assert not key.exists(), "a run that is complete has no key any more"
+    refused = leadapron(tmp_path, "audit", scope, "--resume")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "audit without --resume" in refused.stderr
+    key.write_bytes(bytes(32))
     resumed = json.loads(leadapron(tmp_path, "audit", scope, "--json", "--resume", "--full").stdout)["run"]
 
     expected = {

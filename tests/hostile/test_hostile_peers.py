@@ -11,12 +11,12 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from leadapron.identify.match import match
-from leadapron.lab import odd
+from leadapron.lab import odd, tls
 from leadapron.lab.server import Behaviour, Server
 from leadapron.model import Depth, Endpoint, Observation, Owner
 from leadapron.net.dialer import Line, hold
@@ -31,6 +31,21 @@ from leadapron.protocols.dicom.wire.pdu import PDV, AssociateAC, AssociateRQ, PD
 from listening import Serve, listening
 
 HELLO_TIMEOUT, SECONDS = 1.0, 3.0
+IDLE_TIMEOUT = 2.0
+"""Of whatever follows the hello: a ClientHello where no DICOM was spoken, and then another hello."""
+
+CONTEXT = tls.server_context(tls.made_up("pacs.example"))
+
+
+def in_clear(serve: Serve) -> Serve:
+    return serve
+
+
+def inside_tls(serve: Serve) -> Serve:
+    return tls.inside(serve, CONTEXT)
+
+
+in_both = pytest.mark.parametrize("way", [in_clear, inside_tls])
 
 
 def audit(endpoint: Endpoint, **budget: float) -> tuple[Observation | None, set[tuple[str, str]]]:
@@ -59,7 +74,8 @@ def audit(endpoint: Endpoint, **budget: float) -> tuple[Observation | None, set[
         **{"seconds": SECONDS, "answers": 5000, **budget},  # type: ignore[arg-type]
     )
     while (job := protocol.next_job(Case(endpoint=endpoint, terms=terms, attempts=attempts), match)) is not None:
-        attempt = asyncio.run(hold(job.converse(), endpoint, Line(job.limits), job.limits))
+        limits = replace(job.limits, idle_timeout=min(job.limits.idle_timeout, IDLE_TIMEOUT))
+        attempt = asyncio.run(hold(job.converse(), endpoint, Line(limits), limits))
         attempts[job.name] = protocol.encode_attempt(attempt)
     observations, why = protocol.conclude(Case(endpoint=endpoint, terms=terms, attempts=attempts))
     reasons = {(failed.stage.value, failed.reason.value) for seen in observations for failed in seen.unknowns}
@@ -131,9 +147,7 @@ NO_SERVICE = [
     Row("one byte now and then", drips, "handshake", "timeout"),
     Row("web server", odd.http, "handshake", "protocol"),
     Row("SSH", says(b"SSH-2.0-OpenSSH_9.2\r\n"), "handshake", "protocol"),
-    Row("TLS alert", says(b"\x15\x03\x01\x00\x02\x02\x46"), "handshake", "protocol"),
     Row("noise", says(bytes(range(200, 256)) * 100), "handshake", "protocol"),
-    Row("our own bytes", odd.echo, "handshake", "middlebox"),
     Row("reset", resets, "handshake", "reset"),
     Row("closed without a word", hangs_up, "handshake", "reset"),
     Row("acceptance of length 0", says(b"\x02\0\0\0\0\0"), "handshake", "protocol"),
@@ -148,16 +162,29 @@ NO_SERVICE = [
 ]
 
 
+@in_both
 @pytest.mark.parametrize("row", NO_SERVICE, ids=lambda row: row.what)
-def test_what_is_no_dicom_server_is_a_result_with_its_reason(row: Row) -> None:
-    with listening(row.serve) as (endpoint,):
+def test_what_is_no_dicom_server_is_a_result_with_its_reason(row: Row, way: Callable[[Serve], Serve]) -> None:
+    with listening(way(row.serve)) as (endpoint,):
         begun = time.monotonic()
         observation, reasons = audit(endpoint)
         took = time.monotonic() - begun
 
     assert observation is None
     assert reasons == {(row.stage, row.reason)}
-    assert took < HELLO_TIMEOUT + SECONDS
+    assert took < HELLO_TIMEOUT + 2 * IDLE_TIMEOUT + SECONDS
+
+
+ONLY_IN_CLEAR = [
+    Row("a TLS alert to everything", says(b"\x15\x03\x01\x00\x02\x02\x46"), "tls", "tls"),
+    Row("our own bytes", odd.echo, "handshake", "middlebox"),
+]
+
+
+@pytest.mark.parametrize("row", ONLY_IN_CLEAR, ids=lambda row: row.what)
+def test_what_is_neither_dicom_nor_tls_is_a_result_with_its_reason(row: Row) -> None:
+    with listening(row.serve) as (endpoint,):
+        assert audit(endpoint) == (None, {(row.stage, row.reason)})
 
 
 # -- servers that misbehave behind the association ---------------------------------------------------------------------
@@ -267,11 +294,16 @@ AFTER = [
 ]
 
 
+@in_both
 @pytest.mark.parametrize(("what", "answer", "listed", "expected"), AFTER, ids=[row[0] for row in AFTER])
 def test_what_a_hostile_server_answers_is_a_result_with_its_reason(
-    what: str, answer: Callable[[int], Iterator[bytes]], listed: str, expected: set[tuple[str, str]]
+    what: str,
+    answer: Callable[[int], Iterator[bytes]],
+    listed: str,
+    expected: set[tuple[str, str]],
+    way: Callable[[Serve], Serve],
 ) -> None:
-    with listening(Hostile(answer).serve) as (endpoint,):
+    with listening(way(Hostile(answer).serve)) as (endpoint,):
         observation, reasons = audit(endpoint)
 
     assert observation is not None
@@ -281,12 +313,15 @@ def test_what_a_hostile_server_answers_is_a_result_with_its_reason(
         assert observation.counts.images is None or observation.counts.images.kind.value == "bound"
 
 
+@in_both
 @pytest.mark.parametrize("maximum_length", [0, 1])
-def test_an_odd_maximum_length_is_answered_in_small_fragments(maximum_length: int) -> None:
+def test_an_odd_maximum_length_is_answered_in_small_fragments(
+    maximum_length: int, way: Callable[[Serve], Serve]
+) -> None:
     def one_study(message_id: int) -> Iterator[bytes]:
         yield pending(message_id, study(1)) + final(message_id)
 
-    with listening(Hostile(one_study, maximum_length).serve) as (endpoint,):
+    with listening(way(Hostile(one_study, maximum_length).serve)) as (endpoint,):
         observation, reasons = audit(endpoint)
 
     assert observation is not None

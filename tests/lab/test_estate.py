@@ -48,7 +48,7 @@ def test_the_first_and_the_last_seed_make_an_estate(seed: int) -> None:
 
 def test_every_server_has_an_address_of_its_own_on_loopback() -> None:
     addresses = [estate.address(host) for host in HOSTS]
-    assert len(set(addresses)) == len(addresses) == 36
+    assert len(set(addresses)) == len(addresses) == 39
     assert all(address in estate.NETWORK and address.is_loopback for address in addresses)
 
 

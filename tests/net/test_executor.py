@@ -33,6 +33,7 @@ class Job:
     depth: Depth = Depth.TALK
     limits: Limits = field(default_factory=lambda: Limits(connect_timeout=2, idle_timeout=5, deadline=10))
     delay: float = 0.0
+    in_clear: bool = True
 
     def converse(self) -> Conversation[bytes]:
         try:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from real_servers import Namespace, as_file, free_ports, instance, load_orthanc, namespace, orthanc, require
+from tls_servers import Maker
 
 from scope_file import write_scope
 
@@ -322,8 +323,9 @@ def test_a_library_that_dials_by_itself_is_held_too(inside: Namespace, tmp_path:
     assert set(counted.values()) == {0}
 
 
-def test_no_canary_of_a_patient_is_kept_logged_or_shown(inside: Namespace, tmp_path: Path) -> None:
-    require("Orthanc")
+@pytest.mark.parametrize("in_tls", [False, True], ids=["in clear", "inside TLS"])
+def test_no_canary_of_a_patient_is_kept_logged_or_shown(in_tls: bool, inside: Namespace, tmp_path: Path) -> None:
+    require("Orthanc", "openssl")
     port, http_port = free_ports(2)
     files = []
     for study in range(40):
@@ -334,10 +336,20 @@ def test_no_canary_of_a_patient_is_kept_logged_or_shown(inside: Namespace, tmp_p
     own = tmp_path / "own"
     own.mkdir()
     scope = write_scope(
-        own / "scope.toml", networks=["127.0.0.1/32"], ports=[port], depth="census", cleartext_census=True
+        own / "scope.toml", networks=["127.0.0.1/32"], ports=[port], depth="census", cleartext_census=not in_tls
     )
+    settings: dict[str, object] = {}
+    if in_tls:
+        pair = Maker(folder=tmp_path).make(CANARY)  # names in certificates are no less a canary
+        settings = {
+            "DicomTlsEnabled": True,
+            "DicomTlsCertificate": str(pair.certificate),
+            "DicomTlsPrivateKey": str(pair.key),
+            "DicomTlsTrustedCertificates": str(pair.certificate),
+            "DicomTlsRemoteCertificateRequired": False,
+        }
 
-    with orthanc(inside, tmp_path, port, http_port, DicomAlwaysAllowFind=True):
+    with orthanc(inside, tmp_path, port, http_port, DicomAlwaysAllowFind=True, **settings):
         load_orthanc(inside, http_port, files)
         results = [leadapron(inside, own, "audit", scope, debug=True)]
         results += [
@@ -349,6 +361,7 @@ def test_no_canary_of_a_patient_is_kept_logged_or_shown(inside: Namespace, tmp_p
     assert [result.returncode for result in results] == [1, 0, 0, 0, 0], [result.stderr for result in results]
     report = json.loads((own / "report.json").read_text())
     assert report["totals"]["exposed_services"] == 1
+    assert (report["services"][0]["tls"] is not None) == in_tls
     assert report["services"][0]["census"]["present"].items() >= {"PatientName": 25, "PatientComments": 25}.items()
     written = {str(path): path.read_bytes() for path in own.rglob("*") if path.is_file()}
     written |= {f"output {place}": (r.stdout + r.stderr).encode() for place, r in enumerate(results)}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from real_servers import Namespace, as_file, free_ports, instance, load_orthanc, namespace, orthanc, require
 from test_real_peers import audit, store
+from tls_servers import Maker
 
 from leadapron.assess.remedies import Step, remedies
 
@@ -69,6 +70,32 @@ def test_an_orthanc_that_is_set_as_the_remedy_says_no_longer_breaks_the_control(
     assert settings
     assert control in before
     assert control not in after
+
+
+@pytest.mark.parametrize(("control", "before"), [("LA-19", {}), ("LA-21", {"DicomTlsEnabled": True})])
+def test_an_orthanc_whose_tls_is_set_as_the_remedy_says_no_longer_breaks_the_control(
+    control: str, before: dict[str, Any], inside: Namespace, tmp_path: Path
+) -> None:
+    require("Orthanc", "openssl")
+    pair = Maker(folder=tmp_path).make("pacs")
+    files = {
+        "DicomTlsCertificate": str(pair.certificate),
+        "DicomTlsPrivateKey": str(pair.key),
+        "DicomTlsTrustedCertificates": str(pair.certificate),
+        "DicomTlsRemoteCertificateRequired": False,
+    }
+    settings = {step.setting: json.loads(step.value) for step in ORTHANC if control in step.controls}
+    reports = []
+    for name, changes in (("before", before), ("after", before | settings)):
+        port, http_port = free_ports(2)
+        folder = tmp_path / name
+        folder.mkdir()
+        with orthanc(inside, folder, port, http_port, **(files | changes)):
+            reports.append(audit(inside, folder, port))
+    assert settings
+    assert control in broken(reports[0])
+    assert control not in broken(reports[1])
+    assert reports[1]["services"]
 
 
 @pytest.mark.parametrize(

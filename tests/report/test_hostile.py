@@ -16,10 +16,13 @@ from hypothesis import strategies as st
 from report_estate import RUN, UNKNOWNS, decision, exposed, findings_of, seen
 from rich.console import Console
 
+from leadapron.assess.catalogue import catalogue
+from leadapron.assess.remedies import remedies
 from leadapron.model import FindingStatus, Genuineness, Owner, Product, Unknown, Vantage, VantageKind
 from leadapron.report.csv import ROWS, render_csv
 from leadapron.report.html import render_html
 from leadapron.report.json import render_json, schema
+from leadapron.report.messages import messages
 from leadapron.report.terminal import show
 from leadapron.report.view import View, build_view
 
@@ -111,11 +114,13 @@ def acts(text: str, allowed: str) -> bool:
     return any(unicodedata.category(character)[0] == "C" and character not in allowed for character in text)
 
 
+OURS = {key.rpartition(".")[2] for key in messages("en").texts} | set(remedies()) | set(catalogue())
+"""Names of verdicts, products and controls: with one of them in its place a page does say something else."""
 HARMLESS = shape(render_html(hostile_view("harmless")))
 
 
 @settings(max_examples=30, deadline=None)
-@given(text=TEXTS.filter(lambda text: bool(text.splitlines())))
+@given(text=TEXTS.filter(lambda text: bool(text.splitlines()) and text not in OURS))
 def test_hostile_text_does_not_change_the_page(text: str) -> None:
     page = render_html(hostile_view(text))
     # A text of several lines is several steps of a remedy, which is the one list that grows with a text.

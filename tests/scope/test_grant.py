@@ -6,11 +6,18 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from scope_samples import FILE, MINIMAL, TODAY
 
 from leadapron.errors import InputError, ScopeErrors
+from leadapron.lab import tls
 from leadapron.model import Depth, VantageKind
 from leadapron.scope.grant import AttributionFiles, Budget, Pace, Ports, Scope, load_scope
 from leadapron.scope.mmdb import Kind
@@ -68,6 +75,38 @@ def test_today_is_the_default_day(tmp_path: Path) -> None:
     text = MINIMAL.replace("2026-11-01", str(today)).replace("2027-02-01", str(today))
     (tmp_path / "scope.toml").write_text(text)
     assert load_scope(tmp_path / "scope.toml").grants[0].valid_until == today
+
+
+def test_a_client_certificate_is_a_pair_of_files_that_can_be_read(tmp_path: Path) -> None:
+    pair, other = tls.made_up("auditor.example"), tls.made_up("other.example")
+    locked = load_pem_private_key(pair.key, None).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
+    )
+    for name, content in (("a.pem", pair.certificate), ("a.key", pair.key), ("both.pem", pair.certificate + pair.key)):
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "other.key").write_bytes(other.key)
+    (tmp_path / "locked.key").write_bytes(locked)
+
+    def certificate(certificate: str, key: str = "") -> str:
+        return f'{MINIMAL}client_certificate = "{certificate}"\nclient_key = "{key}"\n'
+
+    grant = load(tmp_path, certificate("a.pem", "a.key")).grants[0]
+    assert grant.key_pair == (tmp_path / "a.pem", tmp_path / "a.key")
+    assert load(tmp_path, certificate("both.pem")).grants[0].key_pair == (tmp_path / "both.pem",) * 2
+    place = line("networks", MINIMAL) + 1
+    for each in (
+        ("a.pem", "other.key"),
+        ("a.pem", "locked.key"),
+        ("a.pem", ""),
+        ("lost.pem", "a.key"),
+        ("a.key", "a.pem"),
+    ):
+        assert mistakes(tmp_path, certificate(*each)) == [
+            (place, "grant[0].client_certificate", "and its key are no pair of files that can be read")
+        ]
+    assert mistakes(tmp_path, certificate("", "a.key")) == [
+        (place + 1, "grant[0].client_key", "has no certificate beside it")
+    ]
 
 
 def test_a_document_is_recorded(tmp_path: Path) -> None:

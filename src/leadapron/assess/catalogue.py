@@ -62,6 +62,8 @@ class Control:
     """the same hole whatever title opened it: a finding of the endpoint, not of each of its services"""
     depth: Depth
     protocols: frozenset[str]
+    certified: bool
+    """it is judged by what a holder of the scope's client certificate sees, too; the others are about strangers"""
     when: Condition
     refuted: Condition
     evidence: tuple[str, ...]
@@ -161,6 +163,7 @@ class _ControlFile(_Part):
     protocols: Annotated[list[str], Field(min_length=1)]
     about: Literal["endpoint", "service"]
     depth: _Depth
+    certified: bool = False
     when: _Condition
     refuted: _Condition
     evidence: Annotated[list[str], Field(min_length=1)]
@@ -186,6 +189,7 @@ class _ControlFile(_Part):
             protocols=frozenset(self.protocols),
             about_endpoint=self.about == "endpoint",
             depth=Depth[self.depth.upper()],
+            certified=self.certified,
             when=self.when.condition(),
             refuted=self.refuted.condition(),
             evidence=tuple(self.evidence),

@@ -29,14 +29,18 @@ def refuted(control_id: str, observation: Observation) -> bool:
     return (
         control is not None
         and not observation.middlebox
-        and observation.service.protocol in control.protocols
+        and _is_about(control, observation)
         and control.refuted.holds(observation, None)
         and not any(control.when.holds(observation, kind) for kind in VantageKind)
     )
 
 
+def _is_about(control: Control, observation: Observation) -> bool:
+    return observation.service.protocol in control.protocols and (control.certified or not observation.certified)
+
+
 def _finding(control: Control, observation: Observation, vantage: VantageKind) -> Finding | None:
-    if observation.service.protocol not in control.protocols or not control.when.holds(observation, vantage):
+    if not _is_about(control, observation) or not control.when.holds(observation, vantage):
         return None
     severity = rate(control, observation, vantage)
     if severity is None:

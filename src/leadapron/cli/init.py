@@ -57,6 +57,7 @@ called_aets = []  # titles the owner told us
 well_known_titles = false  # true: also a product's documented default title, at most 5
 cleartext_census = false
 blank_login = false
+# client_certificate = "auditor.pem"  # and client_key: for servers of TLS that let nobody in without one
 
 # [[zone]]  # gentler rules inside grants
 # name = "modalities"

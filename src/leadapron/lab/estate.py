@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
+from ssl import SSLContext
 from typing import Any
 
 from leadapron.lab import odd
@@ -17,6 +18,8 @@ from leadapron.lab.archive import ADDRESS, BIRTH_DATE, COMMENTS, PATIENT_NAME, R
 from leadapron.lab.archive import MAX_SEED as MAX_ARCHIVE_SEED
 from leadapron.lab.odd import Serve
 from leadapron.lab.server import QUERY, RETRIEVE, STORE, WORKLIST, Behaviour, OnFind, Server
+from leadapron.lab.tls import inside, new_key, server_context
+from leadapron.lab.tls import made_up as made_up_pair
 
 NETWORK = IPv4Network("127.77.20.0/26")
 TITLE = "DEMOPACS"
@@ -35,7 +38,7 @@ CENSUS_ATTRIBUTES = {
 }
 DICOMPOT = ("1.2.826.0.1.3680043.9.7133.1.1", b"GODICOM_1_1")
 """What the honeypot shows of itself: an unmodified go-netdicom."""
-ARCHIVES = 8
+ARCHIVES = 10
 """Each has a seed of its own, one after the other."""
 MAX_SEED = MAX_ARCHIVE_SEED - ARCHIVES + 1
 MIDDLEBOX = range(40, 60)
@@ -65,6 +68,10 @@ class Host:
     truth: Truth
     asked: Counter[str] = field(default_factory=Counter)
     """what a DICOM server was asked, by kind"""
+
+    def inside(self, context: SSLContext) -> Host:
+        """The same, inside TLS."""
+        return replace(self, serve=inside(self.serve, context))
 
 
 def _census(archive: Archive) -> dict[str, tuple[int, int]]:
@@ -116,6 +123,7 @@ def hosts(seed: int) -> Iterator[Host]:
     yield from _closed()
     yield from _faults(large)
     yield from _nobodys(seed)
+    yield from _inside_tls(seed)
 
 
 def _open(seed: int, large: Archive) -> Iterator[Host]:
@@ -215,6 +223,31 @@ def _nobodys(seed: int) -> Iterator[Host]:
         _exact(bait),
         genuineness="honeypot",
     )
+
+
+def _inside_tls(seed: int) -> Iterator[Host]:
+    """Three archives that speak TLS only: the keys of two of them came with the product, the third knows its peers."""
+    of_the_product, own_key = new_key(), new_key()
+    vendor, own = ("vendor.example", new_key()), ("authority.example", new_key())
+    shown = server_context(made_up_pair("pacs.example", key=of_the_product, issuer=vendor))
+    expired = made_up_pair("old-pacs.example", key=of_the_product, days=(-900, -30), issuer=vendor)
+    old = server_context(expired, obsolete=True)
+    peers = made_up_pair("peers.example")
+    locked = server_context(made_up_pair("locked.example", key=own_key, issuer=own), trusts=peers.certificate)
+    open_to_all = "proven proven offered offered"
+    first, second = made_up(seed + 8, 96, persona=Persona.PATIENTS), made_up(seed + 9, 61, persona=Persona.PATIENTS)
+    yield _archive(17, "archive inside TLS", Behaviour(archives={"": first}), open_to_all, _exact(first)).inside(shown)
+    yield _archive(18, "archive inside weak TLS", Behaviour(archives={"": second}), open_to_all, _exact(second)).inside(
+        old
+    )
+    yield _archive(
+        19,
+        "archive that lets in who has a certificate",
+        Behaviour(archives={"": second}),
+        "refused refused refused refused",
+        {},
+        "",
+    ).inside(locked)
 
 
 def _faults(archive: Archive) -> Iterator[Host]:

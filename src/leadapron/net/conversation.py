@@ -66,4 +66,9 @@ class Job(Protocol[T]):
         """Seconds to wait before connecting (a retry after a transient rejection)."""
         ...
 
+    @property
+    def in_clear(self) -> bool:
+        """Whether who listens on the way can read what is said."""
+        ...
+
     def converse(self) -> Conversation[T]: ...

@@ -10,6 +10,7 @@ import datetime as dt
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from leadapron.model import Attempt, Depth, Endpoint, Failed, Observation, Owner, Product
@@ -42,12 +43,21 @@ class Terms:
     called_aets: tuple[str, ...] = ()
     """titles to try where a stranger's is rejected: the owner's, then well-known ones where the grant says so"""
     census: bool = False
-    """whether a census may be taken where `depth` goes so far: its answers are patient data on the wire"""
+    """whether a census may be taken in clear where `depth` goes so far: its answers are patient data on the wire"""
+    key_pair: tuple[Path, Path] | None = None
+    """a client certificate that the owner gave us, and its key: files in PEM"""
+    key: bytes = field(default=b"", repr=False)
+    """of the run: what has to be compared between hosts is kept as hashes under it"""
     associations: int = 12
     queries: int = 40
     answers: int = 20_000
     seconds: float = 60.0
-    today: dt.date = field(default_factory=lambda: dt.datetime.now(dt.UTC).date())
+    now: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+
+    @property
+    def today(self) -> dt.date:
+        """In UTC."""
+        return self.now.date()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +89,10 @@ class Protocol(ABC):
     @abstractmethod
     def next_job(self, case: Case, identify: Identify) -> Job[Any] | None:
         """The next job, or None when there is nothing left to ask. Pure."""
+
+    @abstractmethod
+    def speaks_otherwise(self, case: Case) -> bool:
+        """Whether a peer that did not answer the hello speaks another way, e.g. TLS. Pure."""
 
     @abstractmethod
     def cut_by_budget(self, case: Case) -> frozenset[str]:

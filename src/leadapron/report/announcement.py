@@ -118,10 +118,12 @@ def _sees(t: Messages, scope: Scope) -> Iterator[str]:
     if deepest >= Depth.TALK:
         budget = asdict(scope.budget)
         yield t("budget", **{name: t.number(value) for name, value in budget.items()})
+        yield t("tls")
     for key, grants in (
         ("titles", [grant.id for grant in scope.grants if grant.well_known_titles]),
         ("cleartext", [grant.id for grant in scope.grants if grant.cleartext_census and grant.depth >= Depth.CENSUS]),
         ("blank", [grant.id for grant in scope.grants if grant.blank_login]),
+        ("certificate", [grant.id for grant in scope.grants if grant.key_pair is not None]),
     ):
         if grants:
             yield t(key, grants=", ".join(grants))
@@ -180,6 +182,7 @@ def _grant_json(grant: Grant) -> dict[str, object]:
         "well_known_titles": grant.well_known_titles,
         "cleartext_census": grant.cleartext_census,
         "blank_login": grant.blank_login,
+        "client_certificate": grant.key_pair is not None,
     }
 
 

@@ -59,6 +59,7 @@ def _service(view: ServiceView) -> Row:
         "as_number": owner.as_number,
         "as_name": owner.as_name,
         "middlebox": observation.middlebox,
+        "certified": observation.certified,
     }
     row |= {access: getattr(observation.access, access).value for access in _ACCESSES}
     for name in _COUNTS:
@@ -101,7 +102,7 @@ ROWS: Mapping[str, tuple[tuple[str, ...], Callable[[View], Iterable[Row]]]] = {
             *_ACCESSES,
             *(f"{count}_{part}" for count in _COUNTS for part in ("low", "high", "kind", "source")),
             *("product", "product_version", "toolkit", "grant", "party", "country"),
-            *("city", "as_number", "as_name", "middlebox"),
+            *("city", "as_number", "as_name", "middlebox", "certified"),
         ),
         _services,
     ),

@@ -92,6 +92,7 @@ def _words(t: Messages) -> dict[str, Any]:
         words.census,
         words.genuineness,
         words.nobodys,
+        words.encryption,
         words.evidence,
         words.control_text,
         words.product_steps,

@@ -119,6 +119,7 @@ def _service(observation: Observation) -> dict[str, object]:
             "as_name": observation.owner.as_name,
         },
         "middlebox": observation.middlebox,
+        "certified": observation.certified,
     }
 
 

@@ -62,6 +62,8 @@ def _parts(view: View, t: Messages, store: str, tlp: str) -> Iterator[Renderable
         yield _section(t("show.unsettled"), _others_table(view.unsettled, t))
     if view.refused:
         yield _section(t("show.refused"), _others_table(view.refused, t))
+    if view.certified:
+        yield _section(t("show.certified"), _others_table(view.certified, t))
     if view.history:
         yield _section(t("show.history"), _history_table(view.history, t))
     if view.unknown_groups:
@@ -176,6 +178,7 @@ def lines(view: View, t: Messages, tlp: str) -> Iterator[str]:
     yield from _lines(t("show.decisions"), _decision_rows(view, t))
     yield from _lines(t("show.unsettled"), (_other_row(item, t) for item in view.unsettled))
     yield from _lines(t("show.refused"), (_other_row(item, t) for item in view.refused))
+    yield from _lines(t("show.certified"), (_other_row(item, t) for item in view.certified))
     yield from _lines(t("show.history"), (_history_row(finding, t) for finding in view.history))
     yield from _lines(t("show.unknowns"), (_unknown_row(group, t) for group in view.unknown_groups))
 

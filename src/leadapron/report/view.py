@@ -159,8 +159,13 @@ class View:
         return tuple(service for service in self._not_exposed if service.observation.access.list is not Verdict.REFUSED)
 
     @property
+    def certified(self) -> tuple[ServiceView, ...]:
+        """What our client certificate opened: in no total, since no stranger sees it."""
+        return tuple(service for service in self.services if service.observation.certified)
+
+    @property
     def _not_exposed(self) -> Iterable[ServiceView]:
-        return (item for item in self.services if not item.observation.exposed and not item.observation.middlebox)
+        return (item for item in self.services if not item.observation.exposed and _is_a_strangers(item.observation))
 
     @property
     def unspoken(self) -> int:
@@ -250,7 +255,7 @@ def _finding_order(finding: Finding) -> tuple[Any, ...]:
 
 
 def _totals(run: Run, observations: Sequence[Observation], active: Sequence[Finding]) -> Totals:
-    services = [observation for observation in observations if not observation.middlebox]
+    services = [observation for observation in observations if _is_a_strangers(observation)]
     exposed = [observation for observation in services if observation.exposed]
     return Totals(
         endpoints_tried=run.endpoints_tried,
@@ -268,6 +273,10 @@ def _totals(run: Run, observations: Sequence[Observation], active: Sequence[Find
         countries=_countries(exposed),
         findings={severity: sum(finding.severity is severity for finding in active) for severity in Severity},
     )
+
+
+def _is_a_strangers(observation: Observation) -> bool:
+    return not (observation.middlebox or observation.certified)
 
 
 def _servers(observations: Iterable[Observation]) -> int:

@@ -20,6 +20,7 @@ from leadapron.model import (
     Verdict,
 )
 from leadapron.protocols.dicom.attributes import GROUPS, groups
+from leadapron.protocols.dicom.layers import WITH_CERTIFICATE
 from leadapron.report import stored
 from leadapron.report.inert import plain
 from leadapron.report.messages import Messages
@@ -101,8 +102,10 @@ def where(service: Service) -> str:
 def title(t: Messages, observation: Observation) -> str:
     """The called AE title that works; "any title" where the server does not check."""
     if observation.facts.get("called_title_enforced") is False:
-        return t("report.title_any")
-    return plain(observation.service.resource) or t("number.unknown")
+        named = t("report.title_any")
+    else:
+        named = plain(observation.service.resource.removesuffix(WITH_CERTIFICATE)) or t("number.unknown")
+    return t("report.title_certified", title=named) if observation.certified else named
 
 
 def product(t: Messages, item: Product) -> str:
@@ -113,6 +116,31 @@ def product(t: Messages, item: Product) -> str:
         *first, last = map(plain, item.candidates)
         return t("product.one_of", first=", ".join(first), last=last) if first else last
     return t("product.toolkit", toolkit=plain(item.toolkit)) if item.toolkit else t("number.unknown")
+
+
+_VERSIONS = {
+    "ssl_3_0": "SSL 3.0",
+    "tls_1_0": "TLS 1.0",
+    "tls_1_1": "TLS 1.1",
+    "tls_1_2": "TLS 1.2",
+    "tls_1_3": "TLS 1.3",
+}
+
+
+def encryption(t: Messages, observation: Observation) -> str:
+    """`TLS 1.2, TLS 1.3; certificate: 364 days left; no client certificate demanded`, or that there is none. Empty where
+    it is not known."""
+    facts, tls = observation.facts, observation.tls
+    if tls is None:
+        where_else = "encryption.beside" if facts.get("tls.beside") else "encryption.none"
+        return t(where_else) if facts.get("clear") else ""
+    versions = ", ".join(text for name, text in _VERSIONS.items() if tls.get(f"version.{name}"))
+    parts = [versions or t("encryption.tls")]
+    if isinstance(days := tls.get("days_left"), int):
+        parts.append(t("encryption.days", days=t.number(days)) if days >= 0 else t("encryption.expired"))
+    if (demanded := tls.get("client_certificate_demanded")) is not None:
+        parts.append(t("encryption.demanded" if demanded else "encryption.not_demanded"))
+    return "; ".join(parts)
 
 
 def capabilities(t: Messages, access: Access) -> tuple[str, str]:
@@ -283,5 +311,5 @@ def not_looked(t: Messages, run: Run) -> list[str]:
         if tried
         else t("report.not_looked_ports_unknown")
     )
-    rest = ("outside", "images", "passwords", "tls", "duplicates")
+    rest = ("outside", "images", "passwords", "doors", "duplicates")
     return [ports_line, *(t(f"report.not_looked_{name}") for name in rest)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import hashlib
+import ssl
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from operator import itemgetter
@@ -51,6 +52,23 @@ def check_grants(grants: Mapping[int, GrantTable], base: Path, today: dt.date) -
                 f"{grant.document!r} cannot be read", "name a file, relative to the scope file, or drop it"
             )
             yield Found((*place, "document"), mistake)
+        key = "client_certificate" if grant.client_certificate else "client_key"
+        yield from (Found((*place, key), mistake) for mistake in _key_pair_mistakes(grant, base))
+
+
+def _key_pair_mistakes(grant: GrantTable, base: Path) -> Iterator[Mistake]:
+    """Whether the client certificate can be used as it is: an audit has nobody who could be asked for a password."""
+    if not grant.client_certificate:
+        if grant.client_key:
+            yield Mistake("has no certificate beside it", "name it in `client_certificate`, or drop the key")
+        return
+    certificate = base / grant.client_certificate
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_cert_chain(certificate, base / (grant.client_key or grant.client_certificate), password="")
+    except OSError:  # ssl.SSLError is one
+        remedy = "name both in PEM, without a password, in `client_certificate` and `client_key`"
+        yield Mistake("and its key are no pair of files that can be read", remedy)
 
 
 def _check_validity(grant: GrantTable, place: Place, today: dt.date) -> Iterator[Found]:

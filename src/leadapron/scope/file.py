@@ -96,6 +96,8 @@ class GrantTable(_Table):
     well_known_titles: bool = False
     cleartext_census: bool = False
     blank_login: bool = False
+    client_certificate: OptionalLine = ""
+    client_key: OptionalLine = ""
 
 
 class ZoneTable(_Table):

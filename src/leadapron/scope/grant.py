@@ -56,6 +56,8 @@ class Grant:
     well_known_titles: bool = False
     cleartext_census: bool = False
     blank_login: bool = False
+    key_pair: tuple[Path, Path] | None = None
+    """a client certificate and its key, in PEM: shown to servers of TLS that let nobody in without one"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -189,7 +189,10 @@ def _listener(table: VantageTable, base: Path) -> OurListener | None:
 
 def _grant(table: GrantTable, base: Path) -> Grant:
     digest = digest_of(base / table.document) if table.document else ""
-    return Grant(**_frozen(dict(table)), document_sha256=digest)
+    values = _frozen(dict(table))
+    certificate, key = values.pop("client_certificate"), values.pop("client_key")
+    pair = (base / certificate, base / (key or certificate)) if certificate else None
+    return Grant(**values, document_sha256=digest, key_pair=pair)
 
 
 def _frozen(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -70,7 +70,8 @@ def _worst_by_key(findings: Sequence[Finding]) -> list[Finding]:
 def _observed(service: Service, observed: Mapping[Service, Observation]) -> list[Observation]:
     """What was seen of a service: of itself, else of its endpoint (a title that no longer works has no service)."""
     there = [seen for seen in observed.values() if _identity(seen.service)[:3] == _identity(service)[:3]]
-    return [seen for seen in there if seen.service.resource == service.resource] or there
+    itself = [seen for seen in there if seen.service.resource == service.resource]
+    return itself or [seen for seen in there if not seen.certified]  # what a certificate opens is another service
 
 
 def _present(earlier: Finding | None) -> FindingStatus:

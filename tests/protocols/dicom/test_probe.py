@@ -153,9 +153,13 @@ def test_the_budget_of_associations_binds() -> None:
 
 
 def test_without_a_handshake_there_is_nothing_to_ask() -> None:
-    attempts = {"hello": Failed(stage=Stage.HANDSHAKE, reason=Reason.TIMEOUT)}
-    assert following(attempts) is None
-    assert DICOM.conclude(case(attempts)) == ((), Failed(stage=Stage.HANDSHAKE, reason=Reason.TIMEOUT))
+    for failed in (
+        Failed(stage=Stage.CONNECT, reason=Reason.TIMEOUT),
+        Failed(stage=Stage.HANDSHAKE, reason=Reason.MIDDLEBOX),
+    ):
+        assert following({"hello": failed}) is None
+        found, why = DICOM.conclude(case({"hello": failed}))
+        assert (list(found), why) == ([], failed)
 
 
 def test_an_abort_is_reproduced_by_one_query_and_then_left_alone() -> None:

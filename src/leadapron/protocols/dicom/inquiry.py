@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from leadapron import settings
 from leadapron.errors import WireError
@@ -80,6 +81,7 @@ class Inquiry:
     limits: Limits = field(default_factory=Limits)
     depth: Depth = Depth.COUNT
     delay: float = 0.0
+    in_clear: ClassVar[bool] = True
 
     def converse(self) -> Conversation[InquiryResult]:
         return (yield from _Asker(self).run())

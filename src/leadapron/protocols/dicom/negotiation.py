@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from leadapron.errors import WireError
 from leadapron.model import Attempt, Completed, Depth, Endpoint, Failed, Product, Reason, Stage
@@ -157,6 +157,7 @@ class Negotiation:
     limits: Limits = field(default_factory=lambda: Limits(deadline=20.0))
     depth: Depth = Depth.TALK
     delay: float = 0.0
+    in_clear: ClassVar[bool] = True
 
     def converse(self) -> Conversation[Negotiated]:
         answer = b""

@@ -1,4 +1,5 @@
-"""DICOM as a protocol: the hello, the stored form of attempts; `plan` says what is asked next, `verdicts` what it means.
+"""DICOM as a protocol: the hello, the stored form of attempts. `layers` says whether it is spoken in clear or inside TLS,
+`plan` what is asked next, `verdicts` what it means.
 
 The verdict table is in `docs/dicom.md`; `tests/protocols/dicom/` holds it row by row.
 """
@@ -12,21 +13,33 @@ from leadapron.model import Attempt, Completed, Endpoint, Failed, Observation, R
 from leadapron.net.conversation import Job
 from leadapron.protocols import payload
 from leadapron.protocols.base import Case, Hello, Identify, Payload, Protocol, Terms
-from leadapron.protocols.dicom import plan, verdicts
+from leadapron.protocols.dicom import layers, verdicts
 from leadapron.protocols.dicom.found import Answer
 from leadapron.protocols.dicom.inquiry import InquiryResult
 from leadapron.protocols.dicom.known import ASK, HEALTH, last_hello, name_of, titles_that_work
+from leadapron.protocols.dicom.layers import Layer
 from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiated, is_whole, read_answer, request
 from leadapron.protocols.dicom.wire.pdu import HEADER_LENGTH, MAX_ASSOCIATE_LENGTH, Abort
+from leadapron.protocols.tls import offers
+from leadapron.protocols.tls import plan as tls
+from leadapron.protocols.tls.handshake import Handshake
 
 _ITEMS = 74
 """Where the items of an A-ASSOCIATE PDU begin, behind the titles (PS3.8 Table 9-11)."""
 
-_RESULTS: dict[str, type[Any]] = {"failed": Failed, "negotiated": Negotiated, "inquiry": InquiryResult}
+_RESULTS: dict[str, type[Any]] = {
+    "failed": Failed,
+    "negotiated": Negotiated,
+    "inquiry": InquiryResult,
+    "tls_chosen": offers.Negotiated,
+    "tls_refused": offers.Refused,
+    "tls_handshake": Handshake,
+}
+_KINDS = {result: kind for kind, result in _RESULTS.items()}
 
 
 class Dicom(Protocol):
-    """DICOM over TCP, in clear."""
+    """DICOM over TCP, in clear or inside TLS."""
 
     name = verdicts.PROTOCOL
 
@@ -47,35 +60,29 @@ class Dicom(Protocol):
         return {**encode(attempt), "seconds": round(seconds, 3)} if seconds else encode(attempt)
 
     def next_job(self, case: Case, identify: Identify) -> Job[Any] | None:
-        return plan.next_job(case, _decode_all(case.attempts), identify)
+        return layers.next_job(case, _decode_all(case.attempts), identify)
+
+    def speaks_otherwise(self, case: Case) -> bool:
+        return tls.is_spoken(_decode_all(case.attempts))
 
     def cut_by_budget(self, case: Case) -> frozenset[str]:
-        attempts = {name: attempt for name, attempt in _decode_all(case.attempts).items() if name.startswith(ASK)}
-        return frozenset(name for name, attempt in attempts.items() if _was_cut(attempt, case.terms))
+        return frozenset[str]().union(
+            *(each.names(_cut_by_budget(each)) for each in layers.layers(case, _decode_all(case.attempts)))
+        )
 
     def no_longer_answers(self, case: Case) -> frozenset[str]:
-        attempts = _decode_all(case.attempts)
-        hello = last_hello(attempts)
-        if not isinstance(hello, Completed):
-            return frozenset()
-        known = titles_that_work(attempts, hello.result, case.terms.called_aets)
-        return frozenset(
-            name_of(HEALTH, number, each.title)
-            for each in known
-            if each.is_silent
-            for number in range(1, len(each.health) + 1)
+        return frozenset[str]().union(
+            *(each.names(_no_longer_answers(each)) for each in layers.layers(case, _decode_all(case.attempts)))
         )
 
     def conclude(self, case: Case) -> tuple[Sequence[Observation], Failed | None]:
-        return verdicts.conclude(case, _decode_all(case.attempts))
+        return layers.conclude(case, _decode_all(case.attempts))
 
 
 def encode(attempt: Attempt[Any]) -> Payload:
-    """An attempt as JSON: `{"failed": …}`, `{"negotiated": …}` or `{"inquiry": …}`."""
-    if isinstance(attempt, Failed):
-        return {"failed": payload.dump(attempt)}
-    kind = "negotiated" if isinstance(attempt.result, Negotiated) else "inquiry"
-    return {kind: payload.dump(attempt.result)}
+    """An attempt as JSON, under the name of what it is: `{"failed": …}`, `{"negotiated": …}`, `{"inquiry": …}` …"""
+    result = attempt if isinstance(attempt, Failed) else attempt.result
+    return {_KINDS[type(result)]: payload.dump(result)}
 
 
 def decode(raw: Payload) -> Attempt[Any]:
@@ -87,6 +94,24 @@ def decode(raw: Payload) -> Attempt[Any]:
 
 def _decode_all(attempts: Mapping[str, Payload]) -> dict[str, Attempt[Any]]:
     return {name: decode(raw) for name, raw in attempts.items()}
+
+
+def _cut_by_budget(of: Layer) -> frozenset[str]:
+    attempts = {name: attempt for name, attempt in of.attempts.items() if name.startswith(ASK)}
+    return frozenset(name for name, attempt in attempts.items() if _was_cut(attempt, of.case.terms))
+
+
+def _no_longer_answers(of: Layer) -> frozenset[str]:
+    hello = last_hello(of.attempts)
+    if not isinstance(hello, Completed):
+        return frozenset()
+    known = titles_that_work(of.attempts, hello.result, of.case.terms.called_aets)
+    return frozenset(
+        name_of(HEALTH, number, each.title)
+        for each in known
+        if each.is_silent
+        for number in range(1, len(each.health) + 1)
+    )
 
 
 def _was_cut(attempt: Attempt[InquiryResult], terms: Terms) -> bool:

@@ -12,23 +12,16 @@ import enum
 import ssl
 from collections.abc import Generator
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from leadapron.errors import WireError
 from leadapron.model import Attempt, Completed, Depth, Endpoint, Failed, Reason, Stage
 from leadapron.net.conversation import Conversation, LastWords, Limits, Lost
 from leadapron.protocols.tls.certificate import CertificateFacts, read_certificate
 from leadapron.protocols.tls.flight import ServerFlight
-from leadapron.protocols.tls.names import Version
+from leadapron.protocols.tls.names import DEMANDS, Version
 from leadapron.protocols.tls.session import MAX_HANDSHAKE, Broken, Session, client_context
 from leadapron.protocols.tls.wire import Certificate, CertificateRequest, RecordReader, ServerHello
-
-_DEMANDS = frozenset(
-    {
-        *("certificate_required", "handshake_failure", "bad_certificate", "no_certificate", "certificate_unknown"),
-        *("unsupported_certificate", "unknown_ca", "access_denied"),
-    }
-)
-"""Alerts that answer a certificate which was asked for and did not come."""
 
 
 class ClientCertificate(enum.StrEnum):
@@ -57,6 +50,7 @@ class Handshaking:
     limits: Limits = field(default_factory=lambda: Limits(idle_timeout=5.0, deadline=20.0, max_received=MAX_HANDSHAKE))
     depth: Depth = Depth.TALK
     delay: float = 0.0
+    in_clear: ClassVar[bool] = True
 
     def converse(self) -> Conversation[Handshake]:
         return (yield from _Shaker(self, client_context()).run())
@@ -86,7 +80,7 @@ class _Shaker:
             if self.version == Version.TLS_1_3:
                 demanded = yield from self._behind_finished()
         except Broken as broken:
-            attempt = self._ended(broken.alert in _DEMANDS, Reason.TLS, broken.detail)
+            attempt = self._ended(broken.alert in DEMANDS, Reason.TLS, broken.detail)
         except Lost as lost:
             return self._ended(lost.reason is Reason.RESET, lost.reason, "")
         except WireError as error:
@@ -128,7 +122,7 @@ class _Shaker:
                 self._take((yield self.session.take()))
                 self.session.read()
         except Broken as broken:
-            return ClientCertificate.DEMANDED if broken.alert in _DEMANDS else ClientCertificate.UNKNOWN
+            return ClientCertificate.DEMANDED if broken.alert in DEMANDS else ClientCertificate.UNKNOWN
         except Lost:
             return ClientCertificate.UNKNOWN
         return ClientCertificate.NOT_DEMANDED

@@ -103,3 +103,11 @@ ALERTS = {
     120: "no_application_protocol",
 }
 """AlertDescription (RFC 6101 section 5.4, RFC 5246 section 7.2, RFC 8446 section 6)."""
+
+DEMANDS = frozenset(
+    {
+        *("certificate_required", "handshake_failure", "bad_certificate", "no_certificate", "certificate_unknown"),
+        *("unsupported_certificate", "unknown_ca", "access_denied"),
+    }
+)
+"""Alerts that answer a client certificate which was asked for and did not come, or is not believed."""

@@ -11,6 +11,7 @@ import dataclasses
 import secrets
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from leadapron.errors import WireError
 from leadapron.model import Attempt, Completed, Depth, Endpoint, Failed, Reason, Stage
@@ -50,8 +51,9 @@ class Offer:
 
     @property
     def name(self) -> str:
-        """What is on offer, e.g. `tls_1_2:cbc+rsa-kx`."""
-        return f"{self.highest.name.lower()}:{'+'.join(each for each in Class if each in self.classes)}"
+        """What is on offer, e.g. `tls_1_2:018`: a bit for each class of `Class`, the strongest first, in hexadecimal."""
+        bits = sum((each in self.classes) << place for place, each in enumerate(Class))
+        return f"{self.highest.name.lower()}:{bits:03x}"
 
     @property
     def versions(self) -> frozenset[Version]:
@@ -217,7 +219,7 @@ def next_offer(known: Sequence[Asked]) -> Offer | None:
 
 def name_of(number: int, offer: Offer) -> str:
     """The name of the job that makes this offer, the same in each run."""
-    return f"offer:{number}:{offer.name}"
+    return f"tls:offer:{number}:{offer.name}"
 
 
 def resumed(attempts: Mapping[str, Attempt[Answer]]) -> list[Asked]:
@@ -250,9 +252,10 @@ class Probe:
     endpoint: Endpoint
     number: int
     offer: Offer
-    limits: Limits = field(default_factory=lambda: Limits(idle_timeout=8.0, deadline=15.0, max_received=MAX_RECEIVED))
+    limits: Limits = field(default_factory=lambda: Limits(idle_timeout=5.0, deadline=15.0, max_received=MAX_RECEIVED))
     depth: Depth = Depth.TALK
     delay: float = 0.0
+    in_clear: ClassVar[bool] = True
 
     @property
     def name(self) -> str:

@@ -18,8 +18,10 @@ READ_SIZE = 1 << 16
 
 CLOSE_NOTIFY = ALERTS[0]
 
-_CIPHERS = "ALL:-aNULL:-eNULL:aNULL:eNULL:@SECLEVEL=0"
-"""Whatever the peer has; without a certificate, and then without encryption, as a last resort."""
+_CIPHERS = "ALL:-aNULL:-eNULL:aNULL"
+"""Whatever the peer has; without a certificate as a last resort."""
+_UNENCRYPTED = ":eNULL"
+_WEAKEST = ":@SECLEVEL=0"
 _LEGACY_SERVER_CONNECT = 0x4
 """SSL_OP_LEGACY_SERVER_CONNECT: peers without RFC 5746 too."""
 _VERSIONS = {
@@ -46,16 +48,22 @@ class Broken(Exception):  # noqa: N818 - control flow of a conversation
         return f"alert {self.alert}" if self.alert else "the session broke"
 
 
-def client_context(certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
-    """Every version and cipher suite that the library still has. Reads the files, where a client certificate is given."""
+def client_context(
+    certificate: Path | None = None, key: Path | None = None, *, unencrypted: bool = True
+) -> ssl.SSLContext:
+    """Every version and cipher suite that the library still has; of the `unencrypted` ones as the very last resort.
+
+    Reads the files, where a client certificate is given: raises OSError (ssl.SSLError is one) where they cannot be read, are
+    no pair, or the key wants a password.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     context.options |= _LEGACY_SERVER_CONNECT
-    context.set_ciphers(_CIPHERS)
+    context.set_ciphers(_CIPHERS + (_UNENCRYPTED if unencrypted else "") + _WEAKEST)
     if certificate is not None:
-        context.load_cert_chain(certificate, key)
+        context.load_cert_chain(certificate, key, password="")  # else a terminal would be asked for one
     return context
 
 

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from leadapron.model import Attempt, Failed, Reason, Stage
 from leadapron.net.conversation import Conversation, LastWords, Lost, Question
+from leadapron.protocols.tls.names import DEMANDS
 from leadapron.protocols.tls.session import CLOSE_NOTIFY, MAX_HANDSHAKE, Broken, Session
 
 T = TypeVar("T")
@@ -27,7 +28,8 @@ def through(conversation: Conversation[T], context: ssl.SSLContext, server_name:
 
     What it yields keeps its kind: a `Question` stays one, its `LastWords` are followed by our close_notify. A peer that
     ends the session ends the connection: `Lost(reset)`. Before the peer has said anything inside, a session that breaks is
-    `Failed(tls)`: in TLS 1.3 a client certificate is missed only behind our Finished (RFC 8446 section 4.4.2.4).
+    `Failed(tls)`, and `Failed(auth)` where it misses a client certificate: in TLS 1.3 it does so only behind our Finished
+    (RFC 8446 section 4.4.2.4).
     """
     return (yield from _Tunnel(conversation, Session(context, server_name)).run())
 
@@ -49,7 +51,8 @@ class _Tunnel(Generic[T]):
         except Broken as broken:
             return (yield from self._refused(broken))
         except _Refused as refused:
-            return (yield from self._refused(refused.broken))
+            is_demand = refused.broken.alert in DEMANDS
+            return (yield from self._refused(refused.broken, Reason.AUTH if is_demand else Reason.TLS))
         finally:
             self.inner.close()
 
@@ -63,11 +66,11 @@ class _Tunnel(Generic[T]):
                 raise Broken
             self.session.receive(data)
 
-    def _refused(self, broken: Broken) -> Conversation[T]:
+    def _refused(self, broken: Broken, reason: Reason = Reason.TLS) -> Conversation[T]:
         with contextlib.suppress(Lost):
             if words := self.session.take():
                 yield LastWords(words)
-        return Failed(stage=Stage.TLS, reason=Reason.TLS, detail=broken.detail)
+        return Failed(stage=Stage.TLS, reason=reason, detail=broken.detail)
 
     def _inside(self) -> Conversation[T]:
         """Carry the conversation to its end. Raises _Refused."""

@@ -26,14 +26,10 @@ LEAST_BITS = {KeyType.RSA: 2048, KeyType.DSA: 2048, KeyType.EC: 256, KeyType.ED2
 """Bits of a public key: RFC 9325 asks for 2048, PS3.15 section B.13 for 256 on curves."""
 
 
-def verdict(accepted: Accepted, handshake: Handshake | None = None, *, clear_twin: bool | None = None) -> Facts:
-    """All facts, named `tls.…` (docs/tls.md). `handshake` None: there was none, or it failed.
-
-    `clear_twin`: whether the same service answers in clear as well; None where nobody looked.
-    """
+def verdict(accepted: Accepted, handshake: Handshake | None = None) -> Facts:
+    """All facts, named `tls.…` (docs/tls.md). `handshake` None: there was none, or it failed."""
     known: dict[str, int | bool | None] = {
         "tls.offered": _offered(accepted, handshake),
-        "tls.clear_twin": clear_twin,
         **_of_offers(accepted),
         **(_of_handshake(handshake) if handshake is not None else {}),
     }
