@@ -35,7 +35,13 @@ check: $(VENV)/.develop
 peers:
 	tests/install-peers
 
-test: $(VENV)/.develop peers check
+# sslyze, in an environment of its own: tests hold what we say of TLS against it
+.oracle/.installed: requirements/oracle.txt
+	test -x .oracle/bin/python || $(PYTHON) -m venv .oracle
+	.oracle/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/oracle.txt
+	touch $@
+
+test: $(VENV)/.develop .oracle/.installed peers check
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 bench: $(VENV)/.develop peers
@@ -43,7 +49,7 @@ bench: $(VENV)/.develop peers
 
 lock: $(VENV)/.develop
 	$(BIN)/python -m pip install --quiet pip-tools
-	cd requirements && for set in runtime develop build; do ../$(BIN)/pip-compile --quiet --generate-hashes \
+	cd requirements && for set in runtime develop build oracle; do ../$(BIN)/pip-compile --quiet --generate-hashes \
 	  --allow-unsafe --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header \
 	  --output-file $$set.txt $$set.in; done
 
@@ -53,4 +59,4 @@ country-data: $(VENV)/.develop
 	$(BIN)/python -m pytest tests/attribute
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .oracle .mypy_cache .ruff_cache .pytest_cache .hypothesis
