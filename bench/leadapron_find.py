@@ -31,6 +31,7 @@ def main(port: int) -> None:
         queries=1,
         answers=5_000_000,
         today=dt.datetime.now(dt.UTC).date(),
+        key=bytes(32),
         limits=Limits(deadline=600.0, max_received=8 << 30),
     )
     begun = time.perf_counter()

@@ -71,6 +71,7 @@ class Place:
                 progress=Silent(),
                 options=options,
                 key=KEY,
+                folder=self.folder,
             )
             with armed(gate, on_denied=audit._denied):
                 yield audit

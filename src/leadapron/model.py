@@ -151,6 +151,10 @@ class RunStatus(enum.StrEnum):
     """nothing could be seen: not the same as nothing exposed"""
 
 
+FINAL = frozenset({RunStatus.COMPLETE, RunStatus.BLIND})
+"""A run that ended so does not go on."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Endpoint:
     """An address and port, and the granted name that led there ("" where none did)."""
@@ -213,6 +217,16 @@ class Counts:
     series: Count | None = None
     images: Count | None = None
     worklist: Count | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unique:
+    """What exposed services show together, each study once. `genuine_…`: those that show patients. None: not known."""
+
+    studies: Count | None = None
+    images: Count | None = None
+    genuine_studies: Count | None = None
+    genuine_images: Count | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -423,3 +437,5 @@ class Run:
     """SHA-256 of the controls that it was judged by; "": not known"""
     data: Mapping[str, str] = field(default_factory=dict)
     """name and date of each source of places (country, city, asn); empty: not known"""
+    unique: Unique | None = None
+    """None: nothing is exposed, or nobody counted"""

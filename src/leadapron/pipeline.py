@@ -19,6 +19,7 @@ import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from leadapron import __version__
@@ -28,11 +29,13 @@ from leadapron.discover.space import Intervals, TargetSpace
 from leadapron.errors import RunStopped
 from leadapron.identify.match import match
 from leadapron.model import (
+    FINAL,
     Address,
     Depth,
     Endpoint,
     Failed,
     Finding,
+    Observation,
     Reason,
     Run,
     RunStatus,
@@ -50,6 +53,7 @@ from leadapron.pipeline_evidence import Evidence, ended_by_us
 from leadapron.pipeline_history import COVERS_NOTHING, Coverage, Refusals, refusals
 from leadapron.pipeline_sweep import NOT_ASKED, Sweep, Swept, chunk_size
 from leadapron.pipeline_terms import ScopeTerms
+from leadapron.pipeline_unique import joined
 from leadapron.pipeline_vantage import Seen, WayOut, answered_and_silent, judged, lost
 from leadapron.protocols.base import Case, Payload, Protocol, Terms
 from leadapron.protocols.registry import PROTOCOLS
@@ -72,7 +76,7 @@ DEEP_SHARE = 4
 class Audit:
     """One run of one scope, or of `only` one endpoint in it. Everything it learns goes to the store at once.
 
-    `key` is the run's own (`leadapron.pipeline_key`).
+    `key` is the run's own (`leadapron.pipeline_key`), `folder` where its files may lie.
     """
 
     def __init__(
@@ -90,8 +94,9 @@ class Audit:
         attribution: Attribution | None = None,
         only: Endpoint | None = None,
         key: bytes,
+        folder: Path,
     ) -> None:
-        self.unresolved, self.only = unresolved, only
+        self.unresolved, self.only, self.folder = unresolved, only, folder
         self.scope, self.gate, self.store, self.run_ = scope, gate, store, run
         self.audit_log, self.control, self.progress, self.options = audit_log, control, progress, options
         self.pace = Pace(scope.pace.connections_per_second, scope.pace.per_network)
@@ -283,7 +288,13 @@ class Audit:
                 break
             jobs[job.name] = payload
             self.store.record_attempt(
-                self.run_.id, endpoint, self.protocol.name, job.name, payload, again=job.name in again
+                self.run_.id,
+                endpoint,
+                self.protocol.name,
+                job.name,
+                payload,
+                shown=self.protocol.shown(attempt),
+                again=job.name in again,
             )
         if self.protocol.no_longer_answers(case):
             self._halt(executor, endpoint)
@@ -326,6 +337,7 @@ class Audit:
         """Observations, findings and unknowns from the stored attempts, and the status of the run."""
         hits = self.store.hits(self.run_.id)
         observations, unknowns = self.evidence.gather(self.store.attempts(self.run_.id), hits)
+        observations = self._joined(observations)
         for observation in observations:
             self.store.record_observation(self.run_.id, observation)
         swept = self._swept()
@@ -363,7 +375,17 @@ class Audit:
             status, why = RunStatus.STOPPED, stopped.why
         head = self.audit_log.head
         self.store.finish_run(self.run_.id, status, why, finished, head)
+        if status in FINAL:
+            self.store.forget_shown_studies(self.run_.id)
         return self.store.run(self.run_.id)
+
+    def _joined(self, observations: list[Observation]) -> list[Observation]:
+        """With what the lists of studies say together. Not of one endpoint alone."""
+        if self.only is not None:
+            return observations
+        found, unique = joined(observations, self.store, self.run_.id, self.protocol, self.folder)
+        self.store.update_unique(self.run_.id, unique)
+        return found
 
     def _seen(self, swept: Swept, hits: Sequence[Endpoint], unknowns: Sequence[Unknown]) -> Seen:
         parts = [] if self._sweep is None or swept.left else self.store.outcomes_in_order(self.run_.id)

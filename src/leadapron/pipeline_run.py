@@ -15,7 +15,7 @@ from leadapron.assess.catalogue import catalogue, catalogue_version
 from leadapron.assess.judge import refuted
 from leadapron.attribute.place import opened
 from leadapron.errors import InputError
-from leadapron.model import AUDIT, VERIFY, Endpoint, Finding, Method, Pin, Run, RunStatus, Stage, Unknown
+from leadapron.model import AUDIT, FINAL, VERIFY, Endpoint, Finding, Method, Pin, Run, Stage, Unknown
 from leadapron.net.resolve import resolve
 from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Control, Options, Progress
@@ -137,10 +137,11 @@ def _conduct(
             attribution=attribution,
             only=only,
             key=key,
+            folder=directory,
         )
         with _signals(control):
             finished = audit.execute()
-        if finished.status is RunStatus.COMPLETE:
+        if finished.status in FINAL:
             run_key.destroy()
         return finished
 

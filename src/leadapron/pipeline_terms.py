@@ -50,6 +50,8 @@ class ScopeTerms:
             or self._gate.allows_clear_census(endpoint.address),
             key_pair=grant.key_pair,
             key=self._key,
+            own_roots=self._scope.mine.uid_roots,
+            own_issuers=self._scope.mine.issuers,
             called_aets=grant.called_aets + (default_titles() if grant.well_known_titles else ()),
             associations=budget.associations,
             queries=budget.queries,

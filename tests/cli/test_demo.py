@@ -66,6 +66,8 @@ def test_a_difference_from_the_truth_is_named_and_exits_with_3(
         "counts": {},
         "unknown": None,
         "census": {},
+        "elsewhere": None,
+        "own": 0,
         "genuineness": "patients",
     }
 

@@ -25,6 +25,7 @@ def report() -> Report:
             "access": dict(row["access"]),
             "counts": {"patients": None}
             | {name: {"kind": kind, "value": value, "low": value} for name, (value, kind) in row["counts"].items()},
+            "facts": {"studies_elsewhere": row["elsewhere"] or 0, "own_studies": row["own"]},
             "genuineness": row["genuineness"] and {"verdict": row["genuineness"]},
             "census": {"sampled": 25, "present": {name: high for name, (_, high) in row["census"].items()}},
         }
@@ -69,6 +70,11 @@ def test_the_truth_is_no_difference() -> None:
         (lambda r: service(r, "127.77.20.9")["counts"].update(worklist=None), "worklist were not counted"),
         (lambda r: service(r, "127.77.20.9")["counts"].pop("worklist"), "worklist were not counted"),
         (lambda r: service(r, "127.77.20.14").update(genuineness=None), "genuineness is None, in truth test"),
+        (
+            lambda r: service(r, "127.77.20.2")["facts"].update(studies_elsewhere=1),
+            "studies_elsewhere are 1, in truth 400",
+        ),
+        (lambda r: service(r, "127.77.20.20")["facts"].update(own_studies=0), "own_studies are 0, in truth 400"),
         (lambda r: service(r, "127.77.20.1").update(census=None), "no census was taken"),
         (lambda r: service(r, "127.77.20.1")["census"]["present"].pop("PatientName"), "PatientName is populated in 0"),
         (lambda r: service(r, "127.77.20.4")["census"]["present"].update(PatientAddress=7), "in truth in"),

@@ -48,7 +48,7 @@ def test_the_first_and_the_last_seed_make_an_estate(seed: int) -> None:
 
 def test_every_server_has_an_address_of_its_own_on_loopback() -> None:
     addresses = [estate.address(host) for host in HOSTS]
-    assert len(set(addresses)) == len(addresses) == 39
+    assert len(set(addresses)) == len(addresses) == 40
     assert all(address in estate.NETWORK and address.is_loopback for address in addresses)
 
 
@@ -57,7 +57,9 @@ def test_the_scope_is_one_and_covers_the_estate() -> None:
 
     scope = parse_scope(text.encode(), Path("scope.toml"), today=TODAY)
 
-    (grant,) = scope.grants
+    grant, *others = scope.grants
+    assert {grant.country, *(other.country for other in others)} == {"DE", "AT", "CH"}
+    assert scope.mine.uid_roots == ("2.25.1",)
     assert [IPv4Network(str(network)) for network in grant.networks] == [estate.NETWORK]
     assert grant.called_aets == (estate.TITLE,)
 

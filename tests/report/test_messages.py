@@ -99,6 +99,7 @@ def test_each_text_that_a_module_names_exists_and_none_is_left_over() -> None:
         "genuineness",
         "genuineness_short",
         "signal",
+        "shared",
         "evidence",
         "counted",
         "listing",

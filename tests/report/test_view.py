@@ -97,7 +97,7 @@ def test_totals_count_exposed_services_only(view: View) -> None:
     assert totals.images is not None
     assert (totals.images.low, totals.images.high, totals.images.kind) == (475_142, None, CountKind.BOUND)
     assert totals.worklist == Count.exact(86)
-    assert totals.unique_images is None
+    assert totals.unique is None
     assert totals.genuine_images is None
     assert {country: part.services for country, part in totals.countries.items()} == {"DE": 2, "IT": 2}
 

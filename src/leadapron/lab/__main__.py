@@ -34,7 +34,7 @@ async def serve(seed: int) -> None:
         closed = free_port(list(hosts))
         today = dt.datetime.now(dt.UTC).date()
         until = today + dt.timedelta(days=1)
-        scope = estate.scope([port, closed], today.isoformat(), until.isoformat())
+        scope = estate.scope([port, closed], today.isoformat(), until.isoformat(), seed)
         _say({"scope": scope, "truth": estate.truth(list(hosts.values()), port)})
         await ended.wait()
     _say({address: dict(host.asked) for address, host in hosts.items()})

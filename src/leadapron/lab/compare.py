@@ -43,6 +43,9 @@ def _service(expected: Mapping[str, Any], service: Mapping[str, Any]) -> Iterato
             break
         if not low <= present.get(keyword, 0) <= high:
             yield f"{keyword} is populated in {present.get(keyword, 0)} records, in truth in {low} to {high}"
+    for fact, truth in (("studies_elsewhere", expected["elsewhere"]), ("own_studies", expected["own"])):
+        if truth is not None and service["facts"].get(fact, 0) != truth:
+            yield f"{fact} are {service['facts'].get(fact, 0)}, in truth {truth}"
     for name, (value, kind) in expected["counts"].items():
         count = service["counts"].get(name)
         if count is None:

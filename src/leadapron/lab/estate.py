@@ -6,6 +6,7 @@ each server, from what the server is, not from what an audit says.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -38,9 +39,13 @@ CENSUS_ATTRIBUTES = {
 }
 DICOMPOT = ("1.2.826.0.1.3680043.9.7133.1.1", b"GODICOM_1_1")
 """What the honeypot shows of itself: an unmodified go-netdicom."""
-ARCHIVES = 10
+COPIES = 400
+"""Studies that the partner's archive shows as well as the hospital's own."""
+ARCHIVES = 11
 """Each has a seed of its own, one after the other."""
 MAX_SEED = MAX_ARCHIVE_SEED - ARCHIVES + 1
+PARTNERS, RESEARCHERS = (17, 18, 20), (14, 15, 16)
+"""Servers that are not the hospital's own."""
 MIDDLEBOX = range(40, 60)
 """Addresses that all echo what they are sent."""
 
@@ -55,6 +60,10 @@ class Truth:
     counts: dict[str, tuple[int, str]] = field(default_factory=dict)
     unknown: tuple[str, str] | None = None
     genuineness: str | None = None
+    elsewhere: int | None = None
+    """how many of its studies another server shows too; None: that depends on who is cut off where"""
+    own: int = 0
+    """how many of its studies are those of the hospital that audits"""
     census: dict[str, tuple[int, int]] = field(default_factory=dict)
     """by attribute: in at least and at most how many records of a sample of `CENSUS` it is populated"""
 
@@ -68,6 +77,10 @@ class Host:
     truth: Truth
     asked: Counter[str] = field(default_factory=Counter)
     """what a DICOM server was asked, by kind"""
+
+    def sharing(self, elsewhere: int, *, own: int) -> Host:
+        """The same, and what of it other servers show, and is the hospital's own."""
+        return replace(self, truth=replace(self.truth, elsewhere=elsewhere, own=own))
 
     def inside(self, context: SSLContext) -> Host:
         """The same, inside TLS."""
@@ -127,10 +140,11 @@ def hosts(seed: int) -> Iterator[Host]:
 
 
 def _open(seed: int, large: Archive) -> Iterator[Host]:
-    """Archives that show what they hold, one of them behind a title that its owner told us."""
+    """Archives that show what they hold, one of them behind a title that its owner told us, one with copies of another."""
     other, capped = made_up(seed + 1, 1204, persona=Persona.PATIENTS), made_up(seed + 2, 700, persona=Persona.PATIENTS)
     small = made_up(seed + 3, 6, claims=False, largest=9, persona=Persona.PATIENTS)
     locked = made_up(seed + 4, 304, persona=Persona.PATIENTS)
+    copied = Archive(studies=other.studies[:COPIES] + made_up(seed + 10, 55, persona=Persona.PATIENTS).studies)
     open_to_all = "proven proven offered offered"
     yield _archive(1, "open archive", Behaviour(archives={"": large}), open_to_all, _exact(large))
     yield _archive(
@@ -139,7 +153,10 @@ def _open(seed: int, large: Archive) -> Iterator[Host]:
         Behaviour(archives={"": other}, implementation_class_uid=DCM4CHE[0], implementation_version_name=DCM4CHE[1]),
         open_to_all,
         _exact(other),
-    )
+    ).sharing(COPIES, own=len(other.studies))
+    yield _archive(
+        20, "archive of a partner, with copies", Behaviour(archives={"": copied}), open_to_all, _exact(copied)
+    ).sharing(COPIES, own=COPIES)
     yield _archive(
         3,
         "archive that caps at 100 answers",
@@ -287,14 +304,17 @@ def truth(estate: list[Host], port: int) -> list[dict[str, Any]]:
             "counts": {name: list(count) for name, count in host.truth.counts.items()},
             "unknown": list(host.truth.unknown) if host.truth.unknown else None,
             "genuineness": host.truth.genuineness,
+            "elsewhere": host.truth.elsewhere,
+            "own": host.truth.own,
             "census": {keyword: list(bounds) for keyword, bounds in host.truth.census.items()},
         }
         for host in estate
     ]
 
 
-def scope(ports: list[int], today: str, until: str) -> str:
-    """The scope file of the demo."""
+def scope(ports: list[int], today: str, until: str, seed: int = 0) -> str:
+    """The scope file of the demo, of the estate with this seed."""
+    partners, researchers = ([f"{NETWORK[number]}" for number in numbers] for numbers in (PARTNERS, RESEARCHERS))
     return f"""\
 # The scope of `leadapron demo`: made-up servers on this machine's loopback.
 version = 1
@@ -323,6 +343,37 @@ cleartext_census = true
 networks = ["{NETWORK}"]
 exclude = ["{NETWORK[63]}"]
 called_aets = ["{TITLE}"]
+
+[[grant]]
+id = "demo-partner"
+owner = "Example Hospital"
+party = "Teleradiology North"
+basis = "partner"
+granted_by = "Teleradiology North, by contract"
+reference = "DEMO-2"
+valid_from = {today}
+valid_until = {until}
+country = "AT"
+depth = "census"
+cleartext_census = true
+networks = {json.dumps(partners)}
+
+[[grant]]
+id = "demo-research"
+owner = "Example University"
+basis = "partner"
+granted_by = "Example University"
+reference = "DEMO-3"
+valid_from = {today}
+valid_until = {until}
+country = "CH"
+depth = "census"
+cleartext_census = true
+networks = {json.dumps(researchers)}
+
+# By what the hospital's own images are known, wherever they lie.
+[[mine]]
+uid_roots = ["2.25.{seed + 1}"]
 
 [ports]
 dicom = {ports}

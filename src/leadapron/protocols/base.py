@@ -48,6 +48,10 @@ class Terms:
     """a client certificate that the owner gave us, and its key: files in PEM"""
     key: bytes = field(default=b"", repr=False)
     """of the run: what has to be compared between hosts is kept as hashes under it"""
+    own_roots: tuple[str, ...] = ()
+    """UID roots of who audits: what is below them is theirs, wherever it lies"""
+    own_issuers: tuple[str, ...] = ()
+    """likewise issuers of patient IDs"""
     associations: int = 12
     queries: int = 40
     answers: int = 20_000
@@ -101,6 +105,14 @@ class Protocol(ABC):
     @abstractmethod
     def no_longer_answers(self, case: Case) -> frozenset[str]:
         """The names of the attempts that say: it spoke to us, was asked, and now does not answer any more. Pure."""
+
+    @abstractmethod
+    def shown(self, attempt: Attempt[Any]) -> bytes:
+        """The studies that an attempt listed, as records of `leadapron.protocols.shown`; empty where it listed none."""
+
+    @abstractmethod
+    def resource_of(self, job: str) -> str:
+        """The resource of the service that a job with this name asked."""
 
     @abstractmethod
     def conclude(self, case: Case) -> tuple[Sequence[Observation], Failed | None]:

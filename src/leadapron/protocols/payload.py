@@ -1,4 +1,7 @@
-"""Results as JSON and back: dataclasses of numbers, enum members and tokens, nothing else."""
+"""Results as JSON and back: dataclasses of numbers, enum members and tokens, nothing else.
+
+A field with `APART` in its metadata is no part of the JSON: it has a way of its own into the store.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+APART = "apart"
+
 
 def dump(value: object) -> Any:
     """A result dataclass as JSON values. Fields that have their default are left out."""
@@ -18,7 +23,7 @@ def dump(value: object) -> Any:
         return {
             field.name: dump(content)
             for field in dataclasses.fields(value)
-            if (content := getattr(value, field.name)) != field.default
+            if APART not in field.metadata and (content := getattr(value, field.name)) != field.default
         }
     if isinstance(value, enum.Enum):
         return value.value

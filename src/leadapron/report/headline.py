@@ -52,8 +52,8 @@ def _what(view: View, t: Messages) -> str:
     studies, images, worklist = (
         counted(t, name, count)
         for name, count in (
-            ("studies", totals.studies),
-            ("images", totals.images),
+            ("studies", view.studies),
+            ("images", view.images),
             ("worklist", totals.worklist),
         )
     )

@@ -93,6 +93,8 @@ def _words(t: Messages) -> dict[str, Any]:
         words.genuineness,
         words.nobodys,
         words.encryption,
+        words.figure_notes,
+        words.shared,
         words.evidence,
         words.control_text,
         words.product_steps,
@@ -103,6 +105,7 @@ def _words(t: Messages) -> dict[str, Any]:
     )
     return {word.__name__: functools.partial(word, t) for word in said} | {
         "where": words.where,
+        "genuine_images": words.genuine_images,
         "mappings": words.mappings,
     }
 

@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-from leadapron.model import Census, Count, Counts, Finding, Genuineness, Observation, Run, RunStatus
+from leadapron.model import Census, Count, Counts, Finding, Genuineness, Observation, Run, RunStatus, Unique
 from leadapron.report.tlp import DEFAULT_TLP, tlp_label
 from leadapron.report.view import Decision, Totals, View
+
+_SAID = ("studies_elsewhere", "own_studies", "sign.own", "twins", "associations", "queries")
+"""Facts of a service that stand in no finding, and that a reader asks for."""
 
 SCHEMA = "leadapron/report/1"
 
@@ -67,13 +70,18 @@ def _run(run: Run) -> dict[str, object]:
 
 
 def _totals(totals: Totals) -> dict[str, object]:
+    unique = totals.unique or Unique()
     return {
         "endpoints_tried": totals.endpoints_tried,
         "endpoints_reached": totals.endpoints_reached,
         "services": totals.services,
         "exposed_services": totals.exposed_services,
+        "studies": _count(totals.studies),
         "images": _count(totals.images),
-        "unique_images": _count(totals.unique_images),
+        "unique_studies": _count(unique.studies),
+        "unique_images": _count(unique.images),
+        "unique_genuine_studies": _count(unique.genuine_studies),
+        "unique_genuine_images": _count(unique.genuine_images),
         "genuine_images": _count(totals.genuine_images),
         "countries": {
             country: {"services": part.services, "images": _count(part.images)}
@@ -118,6 +126,7 @@ def _service(observation: Observation) -> dict[str, object]:
             "as_number": observation.owner.as_number,
             "as_name": observation.owner.as_name,
         },
+        "facts": _sorted({key: value for key, value in observation.facts.items() if key in _SAID}),
         "middlebox": observation.middlebox,
         "certified": observation.certified,
     }

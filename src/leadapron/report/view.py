@@ -22,6 +22,7 @@ from leadapron.model import (
     Service,
     Severity,
     Stage,
+    Unique,
     Unknown,
     Verdict,
 )
@@ -52,8 +53,9 @@ class Totals:
     """Counts are sums over exposed services, as reported: one archive behind two doors counts twice.
 
     `services` leaves middleboxes out. `servers` are distinct endpoints: two titles on one port are two services of one.
-    `unique_images` stays None until archives are told apart. `genuine_images` are those of services that show patients;
-    where some are not judged it is a bound, and None where none is.
+    `unique` has each study once, of all exposed services and of those that show patients; None where nobody counted.
+    `genuine_images` are those of services that show patients; where some are not judged it is a bound, and None where none
+    is.
     """
 
     endpoints_tried: int
@@ -68,7 +70,7 @@ class Totals:
     studies: Count | None
     images: Count | None
     worklist: Count | None
-    unique_images: Count | None = None
+    unique: Unique | None = None
     genuine_images: Count | None = None
     countries: Mapping[str, CountryTotals]
     findings: Mapping[Severity, int]
@@ -131,6 +133,18 @@ class View:
     """findings of earlier runs that this run did not see broken: closed, not observed, or not looked at"""
     decisions: Mapping[str, Decision]
     """by the key of a finding; they mark findings, and change no number"""
+
+    @property
+    def studies(self) -> Count | None:
+        """That anyone can list: each once, where that is known."""
+        unique = self.totals.unique
+        return self.totals.studies if unique is None or unique.studies is None else unique.studies
+
+    @property
+    def images(self) -> Count | None:
+        """Those behind `studies`."""
+        unique = self.totals.unique
+        return self.totals.images if unique is None or unique.images is None else unique.images
 
     @property
     def excused(self) -> frozenset[str]:
@@ -269,6 +283,7 @@ def _totals(run: Run, observations: Sequence[Observation], active: Sequence[Find
         studies=_sum(exposed, "studies"),
         images=_sum(exposed, "images"),
         worklist=total([item.counts.worklist for item in exposed if item.counts.worklist is not None]),
+        unique=run.unique,
         genuine_images=_genuine(exposed),
         countries=_countries(exposed),
         findings={severity: sum(finding.severity is severity for finding in active) for severity in Severity},

@@ -81,6 +81,29 @@ def provenance(t: Messages, count: Count) -> str:
     return t("kind.with_source", kind=kind, source=t(f"source.{count.source.value}"))
 
 
+def figure_notes(t: Messages, listed: Count | None, shown: Count | None, genuine: Count | None) -> list[str]:
+    """Below a key number: how it is known, what all servers list together where that is more, and what is of patients."""
+    notes = [provenance(t, shown)] if shown is not None else []
+    if listed is not None and shown is not None and listed.low > shown.low:
+        notes.append(t("report.listed_in_all", count=short_number(t, listed)))
+    return [*notes, t("report.genuine", count=short_number(t, genuine))] if genuine is not None else notes
+
+
+def genuine_images(view: View) -> Count | None:
+    """Those of patients, each once where that is known."""
+    unique, totals = view.totals.unique, view.totals
+    return totals.genuine_images if unique is None or totals.genuine_images is None else unique.genuine_images
+
+
+def shared(t: Messages, observation: Observation) -> list[str]:
+    """What of it others show too, and what of it is ours."""
+    facts, lines = observation.facts, list[str]()
+    for name in ("studies_elsewhere", "own_studies", "sign.own"):
+        if count := facts.get(name):
+            lines.append(t(f"shared.{name}", count=t.number(int(count))))
+    return lines
+
+
 def when(t: Messages, time: dt.datetime | None) -> str:
     """`23 November 2026, 17:52 UTC`."""
     if time is None:
@@ -311,5 +334,5 @@ def not_looked(t: Messages, run: Run) -> list[str]:
         if tried
         else t("report.not_looked_ports_unknown")
     )
-    rest = ("outside", "images", "passwords", "doors", "duplicates")
+    rest = ("outside", "images", "passwords", "doors")
     return [ports_line, *(t(f"report.not_looked_{name}") for name in rest)]

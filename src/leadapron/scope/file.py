@@ -108,6 +108,11 @@ class ZoneTable(_Table):
     gap_seconds: Annotated[float, BeforeValidator(_gap)] = 0.0
 
 
+class MineTable(_Table):
+    uid_roots: list[Annotated[str, BeforeValidator(parse.uid_root)]] = []
+    issuers: list[Annotated[str, BeforeValidator(parse.issuer)]] = []
+
+
 class PortsTable(_Table):
     dicom: Annotated[list[Port], Field(min_length=1)] = [104, 2762, 4242, 11112]
 
@@ -141,6 +146,7 @@ class ScopeFile(_Table):
     vantage: VantageTable
     grant: Annotated[list[GrantTable], Field(min_length=1)]
     zone: list[ZoneTable] = []
+    mine: list[MineTable] = []
     ports: PortsTable = PortsTable()
     pace: PaceTable = PaceTable()
     budget: BudgetTable = BudgetTable()
@@ -153,6 +159,7 @@ TABLES: dict[str, type[_Table]] = {
     "vantage": VantageTable,
     "grant": GrantTable,
     "zone": ZoneTable,
+    "mine": MineTable,
     "ports": PortsTable,
     "pace": PaceTable,
     "budget": BudgetTable,

@@ -77,6 +77,16 @@ class Zone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mine:
+    """By what images are told to be ours, wherever they lie."""
+
+    uid_roots: tuple[str, ...] = ()
+    """without their last dot"""
+    issuers: tuple[str, ...] = ()
+    """of patient IDs (PS3.3 C.7.1.1, Issuer of Patient ID)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """TCP ports of targets; every other port is denied."""
 
@@ -121,6 +131,7 @@ class Scope:
     vantage: Vantage
     grants: tuple[Grant, ...]
     zones: tuple[Zone, ...] = ()
+    mine: Mine = Mine()
     ports: Ports
     pace: Pace
     budget: Budget

@@ -70,6 +70,22 @@ def country(value: object) -> str:
     return text
 
 
+def uid_root(value: object) -> str:
+    """PS3.5 section 9.1: components of digits, without leading zeros; short enough to leave room for what is below."""
+    text = _string(value).rstrip(".")
+    if len(text) > 60 or not re.fullmatch(r"[0-2](?:\.(?:0|[1-9][0-9]*)){2,}", text):
+        raise Mistake("is not a UID root", "write the root that your UIDs begin with, as 1.2.826.0.1.3680043.8.1055")
+    return text
+
+
+def issuer(value: object) -> str:
+    """PS3.5 table 6.2-1, LO: at most 64 characters, no backslash; ASCII, so that one reading is the only one."""
+    text = _string(value).strip(" ")
+    if not text or len(text) > 64 or not text.isascii() or not text.isprintable() or "\\" in text:
+        raise Mistake("is not an issuer of patient IDs", "write it as your systems do, at most 64 ASCII characters")
+    return text
+
+
 def ae_title(value: object) -> str:
     """PS3.5 6.2, AE: at most 16 characters of the default repertoire, no backslash, no control character."""
     text = _string(value)

@@ -25,7 +25,7 @@ from leadapron.scope.checks import (
     digest_of,
 )
 from leadapron.scope.file import AttributionTable, GrantTable, ScopeFile, VantageTable, ZoneTable, keys_at, sound
-from leadapron.scope.grant import AttributionFiles, Budget, Contact, Grant, Pace, Ports, Scope, Zone
+from leadapron.scope.grant import AttributionFiles, Budget, Contact, Grant, Mine, Pace, Ports, Scope, Zone
 from leadapron.scope.lines import Path as Place
 from leadapron.scope.lines import find_lines, line_of
 from leadapron.scope.our_listener import OurListener
@@ -165,6 +165,10 @@ def _scope(file: ScopeFile, path: Path, sha256: str) -> Scope:
         contact=Contact(**dict(file.contact)),
         vantage=Vantage(kind=VantageKind(file.vantage.kind), name=file.vantage.name),
         grants=tuple(_grant(table, path.parent) for table in file.grant),
+        mine=Mine(
+            uid_roots=tuple(dict.fromkeys(root for table in file.mine for root in table.uid_roots)),
+            issuers=tuple(dict.fromkeys(issuer for table in file.mine for issuer in table.issuers)),
+        ),
         zones=tuple(Zone(**_frozen(dict(table))) for table in file.zone),
         ports=Ports(dicom=tuple(dict.fromkeys(file.ports.dicom))),
         pace=Pace(**dict(file.pace)),

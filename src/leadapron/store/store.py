@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_address
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from leadapron.errors import InputError
 from leadapron.model import (
+    FINAL,
     VERIFY,
     Disposition,
     Endpoint,
@@ -25,6 +27,7 @@ from leadapron.model import (
     Run,
     RunStatus,
     Service,
+    Unique,
     Unknown,
     Vantage,
     VantageKind,
@@ -128,7 +131,7 @@ class Store:
         """The latest audit of this scope from this kind of vantage, if it is not complete."""
         for run in self.runs():
             if run.kind != VERIFY and run.scope_sha256 == scope_sha256 and run.vantage.kind is vantage.kind:
-                return run if run.status not in (RunStatus.COMPLETE, RunStatus.BLIND) else None
+                return run if run.status not in FINAL else None
         return None
 
     def permutation_key(self, run_id: str) -> str:
@@ -228,9 +231,18 @@ class Store:
     # -- attempts ------------------------------------------------------------------------------------------------------
 
     def record_attempt(
-        self, run_id: str, endpoint: Endpoint, protocol: str, job: str, payload: Payload, *, again: bool = False
+        self,
+        run_id: str,
+        endpoint: Endpoint,
+        protocol: str,
+        job: str,
+        payload: Payload,
+        *,
+        shown: bytes = b"",
+        again: bool = False,
     ) -> None:
-        """The result of a job. The first one stays, unless it was asked `again` on purpose."""
+        """The result of a job, and the studies that it listed. The first one stays, unless it was asked `again` on
+        purpose."""
         row = {
             "run_id": run_id,
             **_place(endpoint),
@@ -241,6 +253,10 @@ class Store:
         }
         with self._engine.begin() as connection:
             connection.execute(_upsert(connection, tables.attempts, [row], update=again))
+            if shown:
+                listed = {key: row[key] for key in ("run_id", "address", "port", "protocol", "job")}
+                listed["records"] = shown
+                connection.execute(_upsert(connection, tables.shown_studies, [listed], update=again))
 
     def attempts(self, run_id: str) -> dict[tuple[Endpoint, str], dict[str, Payload]]:
         """By endpoint and protocol: the payloads by job name."""
@@ -250,6 +266,26 @@ class Store:
             for row in sorted(connection.execute(query), key=_attempt_order):
                 found[_endpoint(row), row.protocol][row.job] = row.payload
         return dict(found)
+
+    def shown_studies(self, run_id: str) -> Iterator[tuple[Endpoint, str, str, bytes]]:
+        """Endpoint, protocol, job and the studies that it listed (`leadapron.protocols.shown`), one after the other."""
+        table = tables.shown_studies
+        order = (table.c.address, table.c.port, table.c.protocol, table.c.job)
+        query = sa.select(*order).where(table.c.run_id == run_id).order_by(*order)
+        with self._engine.connect() as connection:
+            for row in connection.execute(query).all():
+                here = sa.and_(table.c.run_id == run_id, *(column == row[place] for place, column in enumerate(order)))
+                records = connection.execute(sa.select(table.c.records).where(here)).scalar_one()
+                endpoint = Endpoint(address=ip_address(row.address), port=row.port)
+                yield endpoint, row.protocol, row.job, records
+
+    def forget_shown_studies(self, run_id: str) -> None:
+        """Once they are summed up for good."""
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(tables.shown_studies).where(tables.shown_studies.c.run_id == run_id))
+
+    def update_unique(self, run_id: str, unique: Unique | None) -> None:
+        self._change_run(run_id, unique=codec.dump(unique))
 
     # -- what was seen -------------------------------------------------------------------------------------------------
 

@@ -92,6 +92,19 @@ attempts = Table(
     Column("payload", JSON, nullable=False),
 )
 
+shown_studies = Table(
+    "shown_studies",
+    metadata,
+    _run(primary_key=True),
+    Column("address", String(45), primary_key=True),
+    Column("port", Integer, primary_key=True, autoincrement=False),
+    Column("protocol", String(32), primary_key=True),
+    Column("job", String(64), primary_key=True),
+    Column("records", LargeBinary, nullable=False),
+)
+"""Beside an attempt: the studies that it listed, hashed under the run's key, which is not here. Gone when the run is
+complete."""
+
 observations = Table(
     "observations",
     metadata,

@@ -21,6 +21,7 @@ from leadapron.errors import WireError
 from leadapron.protocols.dicom.wire import elements
 from leadapron.protocols.dicom.wire.association import MAX_LENGTH
 from leadapron.protocols.dicom.wire.dimse import MAX_COMMAND_LENGTH, Command, CommandField, is_pending
+from leadapron.protocols.digests import Digests
 
 _PDU = struct.Struct(">BxI").unpack_from
 _PDU_OF_ONE = struct.Struct(">BxIIBB").unpack_from
@@ -90,6 +91,12 @@ class Tally:
     images: array[int] = field(default_factory=lambda: array("i"))
     series: array[int] = field(default_factory=lambda: array("i"))
     studies: array[int] = field(default_factory=lambda: array("i"))
+    digests: Digests | None = field(default=None, repr=False)
+    """where studies are to be compared with those of other servers: their hashes under the run's key"""
+    own_roots: tuple[bytes, ...] = ()
+    """UID roots of who audits"""
+    own: array[int] = field(default_factory=lambda: array("b"))
+    """whether a record is below them; empty where there are none"""
     kept: dict[int, bytes] = field(default_factory=dict, repr=False)
     ceiling: int = 1 << 63
     """hashes from here on are not kept any more"""
@@ -336,6 +343,10 @@ class Answers:
             tally.series.append(claimed if (claimed := claims.get(series)) is not None else self._claim(series))
         if self._studies:
             tally.studies.append(claims[studies] if studies in claims else self._claim(studies))
+        if tally.digests is not None:
+            tally.digests.add(uid)
+        if tally.own_roots:
+            tally.own.append(uid.startswith(tally.own_roots))
         if self._keep and key < tally.ceiling and _UID.fullmatch(uid):
             self._keep_uid(key, uid)
 

@@ -83,10 +83,18 @@ class Censused:
 class Taking:
     """One census, in the association in which studies were counted; of patients where there is only a patient root."""
 
-    def __init__(self, exchange: Exchange, context_id: int, sop_class: str, by_study: bool, today: dt.date) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        context_id: int,
+        sop_class: str,
+        by_study: bool,
+        today: dt.date,
+        issuers: frozenset[bytes] = frozenset(),
+    ) -> None:
         self._exchange, self._context_id, self._sop_class = exchange, context_id, sop_class
         self._level = b"STUDY" if by_study else b"PATIENT"
-        self._today = today
+        self._today, self._issuers = today, issuers
         self._tries: list[Filled] = []
 
     def run(self, kept: Mapping[int, bytes]) -> Steps[Censused]:
@@ -111,7 +119,7 @@ class Taking:
         return max(self._tries, key=lambda filled: filled.records, default=self._empty())
 
     def _empty(self) -> Filled:
-        return Filled(signs=Signs(self._today))
+        return Filled(signs=Signs(self._today, self._issuers))
 
     def _result(self, why: Reason | None) -> Censused:
         names, best = attributes(), self._best

@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 from leadapron.model import Count, CountKind, Reason, Stage
+from leadapron.protocols import shown
 from leadapron.protocols.dicom import answers, identifiers, splitting, tally
 from leadapron.protocols.dicom.answers import Answers, Tally
 from leadapron.protocols.dicom.exchange import Exchange, Steps
@@ -20,6 +23,7 @@ from leadapron.protocols.dicom.identifiers import Narrowing
 from leadapron.protocols.dicom.sampling import Sampling
 from leadapron.protocols.dicom.splitting import Splitting
 from leadapron.protocols.dicom.wire import uids
+from leadapron.protocols.digests import Digests
 
 
 class Model(enum.StrEnum):
@@ -36,13 +40,23 @@ SOP_CLASS = {Model.STUDY_ROOT: uids.STUDY_ROOT_FIND, Model.PATIENT_ROOT: uids.PA
 class Counting:
     """One count. `stage` is where it is; `today` bounds date ranges; `narrow` False: one query only."""
 
-    def __init__(self, exchange: Exchange, model: Model, context_id: int, *, today: dt.date, narrow: bool) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        model: Model,
+        context_id: int,
+        *,
+        today: dt.date,
+        narrow: bool,
+        digests: Digests | None = None,
+        own_roots: tuple[bytes, ...] = (),
+    ) -> None:
         self.stage = Stage.LIST
         self._exchange, self._model, self._context_id = exchange, model, context_id
         self._today, self._narrows = today, narrow
         self._sop_class = SOP_CLASS.get(model, "")
         self._by_study = model is Model.STUDY_ROOT
-        self._tally = Tally()
+        self._tally = Tally(digests=digests, own_roots=own_roots if self._by_study else ())
         self._most = 0
         self._status = -1
         self._sampling = Sampling(exchange, context_id, self._sop_class)
@@ -68,6 +82,13 @@ class Counting:
     def kept(self) -> Mapping[int, bytes]:
         """Raw UIDs of a uniform sample of the studies, by keyed hash. They die with the job."""
         return self._tally.kept
+
+    def shown(self) -> bytes:
+        """The studies that were listed, as `leadapron.protocols.shown` packs them; empty without a key to hash them."""
+        if self._tally.digests is None:
+            return b""
+        images = np.frombuffer(self._tally.images, dtype=np.int32)
+        return shown.packed(self._tally.digests.hashes(), images)
 
     def interrupted(self, reason: Reason) -> Found:
         """What was learned when the association ended in the middle."""
@@ -200,4 +221,5 @@ class Counting:
             studies=studies,
             series=series,
             images=images,
+            own_studies=tally.own(seen) if seen.own_roots else None,
         )

@@ -39,6 +39,8 @@ class Found:
     series: Count | None = None
     images: Count | None = None
     worklist: Count | None = None
+    own_studies: int | None = None
+    """of those that were listed, how many are below the UID roots of who audits; None where those are not known"""
 
 
 SMALLEST_CAP = 10

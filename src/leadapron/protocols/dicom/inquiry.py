@@ -27,11 +27,14 @@ from leadapron.protocols.dicom.census import SAMPLE, Censused, Taking
 from leadapron.protocols.dicom.counting import SOP_CLASS, Counting, Model
 from leadapron.protocols.dicom.exchange import Exchange, Over, Steps
 from leadapron.protocols.dicom.found import Answer, Found
+from leadapron.protocols.dicom.signs import Own
 from leadapron.protocols.dicom.wire import association as wire
 from leadapron.protocols.dicom.wire import uids
 from leadapron.protocols.dicom.wire.items import ProposedContext, UserInformation
 from leadapron.protocols.dicom.wire.pdu import AssociateRJ, AssociateRQ
 from leadapron.protocols.dicom.worklist import Worklist
+from leadapron.protocols.digests import Digests
+from leadapron.protocols.payload import APART
 
 __all__ = ["Answer", "Found", "Inquiry", "InquiryResult", "Model", "our_user_information"]
 
@@ -58,6 +61,8 @@ class InquiryResult:
     rj_reason: int = 0
     """where the association was rejected (PS3.8 Table 9-21)"""
     ended: Failed | None = None
+    shown: bytes = field(default=b"", repr=False, metadata={APART: True})
+    """the studies that were listed (`leadapron.protocols.shown`)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +83,9 @@ class Inquiry:
     queries: int
     answers: int
     today: dt.date
+    key: bytes = field(default=b"", repr=False)
+    """of the run: with one, studies are hashed under it to be compared with those of other servers"""
+    own: Own = field(default_factory=Own)
     limits: Limits = field(default_factory=Limits)
     depth: Depth = Depth.COUNT
     delay: float = 0.0
@@ -110,10 +118,24 @@ class _Asker:
         self.exchange = Exchange(queries=job.queries - kept_back[0], answers=job.answers - kept_back[1])
         self.stage = Stage.HANDSHAKE
         self.echo_status = -1
-        self.counting = Counting(self.exchange, job.model, _MODEL, today=job.today, narrow=job.narrow)
+        digests = Digests(job.key) if job.key and job.model is Model.STUDY_ROOT else None
+        self.counting = Counting(
+            self.exchange,
+            job.model,
+            _MODEL,
+            today=job.today,
+            narrow=job.narrow,
+            digests=digests,
+            own_roots=job.own.roots,
+        )
         self.listing = Worklist(self.exchange, _WORKLIST)
         self.taking = Taking(
-            self.exchange, _MODEL, SOP_CLASS.get(job.model, ""), job.model is Model.STUDY_ROOT, job.today
+            self.exchange,
+            _MODEL,
+            SOP_CLASS.get(job.model, ""),
+            job.model is Model.STUDY_ROOT,
+            job.today,
+            job.own.issuers,
         )
         self.census: Censused | None = None
         self.model: Found | None = None
@@ -162,6 +184,7 @@ class _Asker:
             queries=self.exchange.queries,
             answers=self.exchange.answers,
             ended=ended,
+            shown=self.counting.shown(),
         )
 
     def _questions(self) -> Steps[None]:

@@ -37,6 +37,7 @@ from leadapron.protocols.dicom.known import (
     titles_that_work,
 )
 from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiated, Negotiation
+from leadapron.protocols.dicom.signs import Own
 
 RETRIES = 2
 """After a rejection for now."""
@@ -124,6 +125,11 @@ def _next_question(known: Known, case: Case) -> Inquiry | None:
         queries=queries,
         answers=answers,
         today=terms.today,
+        key=terms.key,
+        own=Own(
+            roots=tuple(f"{root}.".encode() for root in terms.own_roots),
+            issuers=frozenset(issuer.encode() for issuer in terms.own_issuers),
+        ),
         limits=Limits(
             deadline=seconds,
             idle_timeout=min(15.0, seconds),

@@ -75,6 +75,14 @@ class Dicom(Protocol):
             *(each.names(_no_longer_answers(each)) for each in layers.layers(case, _decode_all(case.attempts)))
         )
 
+    def shown(self, attempt: Attempt[Any]) -> bytes:
+        result = attempt.result if isinstance(attempt, Completed) else None
+        return result.shown if isinstance(result, InquiryResult) else b""
+
+    def resource_of(self, job: str) -> str:
+        certified = layers.WITH_CERTIFICATE if job.startswith(layers.CERTIFIED) else ""
+        return job.partition(":")[2] + certified
+
     def conclude(self, case: Case) -> tuple[Sequence[Observation], Failed | None]:
         return layers.conclude(case, _decode_all(case.attempts))
 

@@ -12,6 +12,7 @@ What is counted of the sample of a census, by the names that facts have behind `
     anonymous     a name that says that it is none; where it is blank, an ID
     phantom       a name of a test object or a trial; where it is blank, an ID
     public        a study UID below the root of a public collection
+    own           the patient's ID is of an issuer whom the scope calls ours; only where it names any
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ import functools
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
 
 NAME, ID, BIRTH, STUDY_DATE = 0x00100010, 0x00100020, 0x00100030, 0x00080020
-REMOVED, STUDY_UID = 0x00120062, 0x0020000D
-TAGS = (NAME, ID, BIRTH, STUDY_DATE, REMOVED, STUDY_UID)
+REMOVED, STUDY_UID, ISSUER = 0x00120062, 0x0020000D, 0x00100021
+TAGS = (NAME, ID, BIRTH, STUDY_DATE, REMOVED, STUDY_UID, ISSUER)
 
 OLDEST = 120
 """Years."""
@@ -53,19 +55,30 @@ def public_roots() -> tuple[bytes, ...]:
     return tuple(f"{root['uid']}.".encode() for root in raw["root"])
 
 
-class Signs:
-    """Counts records. `today` is the day after which nobody is born."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Own:
+    """What the scope says is ours: UID roots, each with its last dot, and issuers of patient IDs."""
 
-    def __init__(self, today: dt.date) -> None:
+    roots: tuple[bytes, ...] = ()
+    issuers: frozenset[bytes] = frozenset()
+
+
+class Signs:
+    """Counts records. `today` is the day after which nobody is born; `issuers` are ours."""
+
+    def __init__(self, today: dt.date, issuers: frozenset[bytes] = frozenset()) -> None:
+        self._issuers = issuers
         self._today = f"{today:%Y%m%d}".encode()
         self._counts = dict.fromkeys(("records", "named", "impossible", "removed", "anonymous", "phantom", "public"), 0)
+        if issuers:
+            self._counts["own"] = 0
         self._names: set[int] = set()
         self._shapes: set[int] = set()
         self._births: set[int] = set()
 
     def take(self, values: Mapping[int, bytes]) -> None:
         """One record: the values of `TAGS`, which are read and forgotten."""
-        name, patient, birth, studied, removed, uid = (values.get(tag, b"").strip(_BLANK) for tag in TAGS)
+        name, patient, birth, studied, removed, uid, issuer = (values.get(tag, b"").strip(_BLANK) for tag in TAGS)
         counts = self._counts
         counts["records"] += 1
         if name:
@@ -80,6 +93,8 @@ class Signs:
         counts["anonymous"] += _ANONYMOUS.search(text) is not None
         counts["phantom"] += _PHANTOM.search(text) is not None
         counts["public"] += uid.startswith(public_roots())
+        if self._issuers:
+            counts["own"] += issuer in self._issuers
 
     def _is_impossible(self, birth: bytes, studied: bytes) -> bool:
         if not _DATE.fullmatch(birth):

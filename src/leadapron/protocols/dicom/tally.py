@@ -58,6 +58,12 @@ def distinct(tally: Tally) -> Distinct:
     )
 
 
+def own(tally: Tally) -> int:
+    """Distinct records below the roots of who audits."""
+    hashes: npt.NDArray[np.int64] = np.frombuffer(tally.hashes, dtype=np.int64)
+    return len(np.unique(hashes[np.frombuffer(tally.own, dtype=np.int8) == 1]))
+
+
 def is_confirmed(tally: Tally, first: int) -> bool:
     """Whether the records behind the `first` ones are the same records again: all of them, and no others."""
     hashes: npt.NDArray[np.int64] = np.frombuffer(tally.hashes, dtype=np.int64)

@@ -195,6 +195,8 @@ def _facts_of_answers(model: Found | None, worklist: Found | None) -> dict[str, 
     facts: dict[str, int | bool] = {}
     if model is not None and model.answer is Answer.PROVEN:
         facts |= {"find_answers": model.most_answers, "bad_claims": model.bad_claims}
+        if model.own_studies is not None:
+            facts["own_studies"] = model.own_studies
         if model.status >= 0:  # without a final status nobody knows whether it caps
             facts["find_capped"] = model.capped
     if worklist is not None and worklist.answer is Answer.PROVEN:

@@ -1,0 +1,54 @@
+"""Each study once: what the exposed services of a run show together, from the lists that the store keeps of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from leadapron.assess.unique import Archive, Union
+from leadapron.model import Address, Observation, Unique
+from leadapron.protocols.base import Protocol
+from leadapron.protocols.shown import Records, unpacked
+from leadapron.store.store import Store
+
+Place = tuple[Address, int, str, str]
+
+
+def joined(
+    observations: Sequence[Observation], store: Store, run_id: str, protocol: Protocol, folder: Path
+) -> tuple[list[Observation], Unique | None]:
+    """Each observation with the fact `studies_elsewhere`, where its studies were listed: how many of them another exposed
+    service shows too. And the totals; None where nothing is exposed. `folder`: for files, while it works."""
+    numbers = {_place(seen): number for number, seen in enumerate(observations) if _is_archive(seen)}
+    if not numbers:
+        return list(observations), None
+    order = {number: place for place, number in enumerate(numbers.values())}
+    archives = [
+        Archive(counts=seen.counts, is_genuine=seen.genuineness is not None and seen.genuineness.verdict == "patients")
+        for seen in (observations[number] for number in numbers.values())
+    ]
+
+    def lists() -> Iterator[tuple[int, Records]]:
+        for endpoint, name, job, raw in store.shown_studies(run_id):
+            number = numbers.get((endpoint.address, endpoint.port, name, protocol.resource_of(job)))
+            if number is not None:
+                yield order[number], unpacked(raw)
+
+    unique, elsewhere = Union(archives, folder).join(lists())
+    found = list(observations)
+    for number, place in order.items():
+        if place in elsewhere:
+            facts = {**found[number].facts, "studies_elsewhere": elsewhere[place]}
+            found[number] = replace(found[number], facts=facts)
+    return found, unique
+
+
+def _place(seen: Observation) -> Place:
+    service = seen.service
+    return service.endpoint.address, service.endpoint.port, service.protocol, service.resource
+
+
+def _is_archive(seen: Observation) -> bool:
+    """A server that only serves a worklist has no studies."""
+    return seen.exposed and any((seen.counts.studies, seen.counts.series, seen.counts.images, seen.counts.patients))
