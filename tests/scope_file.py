@@ -15,9 +15,10 @@ def write_scope(
     called_aets: tuple[str, ...] = (),
     exclude: tuple[str, ...] = (),
     cleartext_census: bool = False,
+    granted: str = "",
     extra: str = "",
 ) -> Path:
-    """Write a scope of one grant that is valid today; `extra` is appended."""
+    """Write a scope of one grant that is valid today; `granted` are further lines of it, `extra` is appended."""
     today = dt.datetime.now(dt.UTC).date()
     path.write_text(
         f"""\
@@ -47,6 +48,7 @@ networks = {list(networks)}
 exclude = {list(exclude)}
 called_aets = {list(called_aets)}
 cleartext_census = {str(cleartext_census).lower()}
+{granted}
 
 [ports]
 dicom = {ports}

@@ -49,6 +49,8 @@ class ScopeTerms:
             census=self._scope.vantage.kind is not VantageKind.INTERNET
             or self._gate.allows_clear_census(endpoint.address),
             key_pair=grant.key_pair,
+            calling_aets=grant.calling_aets,
+            blank_login=grant.blank_login,
             key=self._key,
             own_roots=self._scope.mine.uid_roots,
             own_issuers=self._scope.mine.issuers,

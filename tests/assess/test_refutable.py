@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -42,12 +43,15 @@ HERE = Endpoint(address=ip_address("127.0.0.1"), port=104)
 TERMS = Terms(depth=Depth.COUNT, owner=Owner(grant="g"), calling_aet="LEADAPRON")
 
 
-def concluded(**attempts: Attempt[Any]) -> Observation:
-    """What the plan makes of these attempts: the one service that is there."""
-    encoded: Mapping[str, Any] = {
+def concluded(
+    terms: Terms = TERMS, more: Mapping[str, Attempt[Any]] | None = None, **attempts: Attempt[Any]
+) -> Observation:
+    """What the plan makes of these attempts, and `more` under their own names: the one service that is there."""
+    encoded: dict[str, Any] = {
         name.replace("ask", f"ask:{ANY_TITLE}"): encode(attempt) for name, attempt in attempts.items()
     }
-    (seen,), _ = Dicom().conclude(Case(endpoint=HERE, terms=TERMS, attempts=encoded))
+    encoded |= {name: encode(attempt) for name, attempt in (more or {}).items()}
+    (seen,), _ = Dicom().conclude(Case(endpoint=HERE, terms=terms, attempts=encoded))
     return seen
 
 
@@ -98,6 +102,14 @@ def inside_tls() -> Observation:
 IN_TLS = "inside TLS, which is as it should be, and demands a certificate"
 SEEN = {
     IN_TLS: inside_tls(),
+    "a peer's title is refused too": concluded(
+        replace(TERMS, calling_aets=("CT1",)), {f"caller:CT1:{ANY_TITLE}": rejected(3)}, hello=rejected(3)
+    ),
+    "a blank login is rejected": concluded(
+        TERMS,
+        {f"identity:{ANY_TITLE}": rejected(1)},
+        hello=accepted("verification", "study_find", "study_get", "ct_storage"),
+    ),
     "the port refuses": refusal(HERE, "dicom"),
     "the called title is rejected": concluded(hello=rejected(7)),
     "our calling title is rejected": concluded(hello=rejected(3)),
@@ -106,15 +118,20 @@ SEEN = {
     "the version is not affected": concluded(hello=accepted("verification", toolkit="OFFIS DCMTK 3.99.0")),
     "answers are capped": concluded(hello=accepted("study_find"), ask=listed(capped=True)),
 }
+NO_CALLER = {"our calling title is rejected", "a peer's title is refused too"}
+OPEN = {"the port refuses", "a blank login is rejected"}
+"""What shows nothing but that."""
 CLOSES = {
     "LA-01": {"the port refuses"},
-    "LA-07": {"the called title is rejected", "our calling title is rejected"},
-    "LA-08": {"our calling title is rejected"},
-    "LA-10": set(SEEN) - {"the port refuses"},
-    "LA-11": set(SEEN) - {"the port refuses", "answers are capped"},
-    "LA-13": set(SEEN) - {"the port refuses"},
-    "LA-14": set(SEEN) - {"the port refuses"},
-    "LA-15": set(SEEN) - {"the port refuses"},
+    "LA-07": {"the called title is rejected", *NO_CALLER},
+    "LA-08": NO_CALLER,
+    "LA-09": {"a peer's title is refused too"},
+    "LA-10": set(SEEN) - OPEN,
+    "LA-11": set(SEEN) - OPEN - {"answers are capped"},
+    "LA-13": set(SEEN) - OPEN,
+    "LA-14": set(SEEN) - OPEN,
+    "LA-15": set(SEEN) - OPEN,
+    "LA-17": {"a blank login is rejected", "everybody is rejected", "the called title is rejected", *NO_CALLER, IN_TLS},
     "LA-19": {IN_TLS, "the port refuses"},
     "LA-20": {IN_TLS},
     "LA-21": {IN_TLS},

@@ -72,6 +72,29 @@ def test_an_orthanc_that_is_set_as_the_remedy_says_no_longer_breaks_the_control(
     assert control not in after
 
 
+def test_an_orthanc_that_binds_its_peers_to_addresses_is_not_opened_by_a_title_alone(
+    inside: Namespace, tmp_path: Path
+) -> None:
+    require("Orthanc")
+    (step,) = [step for step in ORTHANC if "LA-09" in step.controls]
+    settings: dict[str, Any] = {
+        "DicomAlwaysAllowFind": False,
+        "DicomModalities": {"ct": ["CT1", "192.0.2.7", 104]},
+    }
+    reports = []
+    for name, changes in (("before", {}), ("after", {step.setting: json.loads(step.value)})):
+        port, http_port = free_ports(2)
+        folder = tmp_path / name
+        folder.mkdir()
+        with orthanc(inside, folder, port, http_port, **settings, **changes):
+            load_orthanc(inside, http_port, [as_file(instance(study)) for study in range(3)])
+            reports.append(audit(inside, folder, port, granted='calling_aets = ["CT1"]'))
+    before, after = reports
+    assert "LA-09" in broken(before)
+    assert "LA-09" not in broken(after)
+    assert [service["access"]["list"] for service in (*before["services"], *after["services"])] == ["refused"] * 2
+
+
 @pytest.mark.parametrize(("control", "before"), [("LA-19", {}), ("LA-21", {"DicomTlsEnabled": True})])
 def test_an_orthanc_whose_tls_is_set_as_the_remedy_says_no_longer_breaks_the_control(
     control: str, before: dict[str, Any], inside: Namespace, tmp_path: Path

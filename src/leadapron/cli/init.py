@@ -54,6 +54,7 @@ networks = {networks}
 names = {names}  # resolved once, then pinned; all A and AAAA
 exclude = {exclude}  # wins over every grant
 called_aets = []  # titles the owner told us
+# calling_aets = ["CT1"]  # titles of your own peers: does one of them alone open a server, from our address?
 well_known_titles = false  # true: also a product's documented default title, at most 5
 cleartext_census = false
 blank_login = false

@@ -25,6 +25,8 @@ from leadapron.lab.tls import made_up as made_up_pair
 NETWORK = IPv4Network("127.77.20.0/26")
 TITLE = "DEMOPACS"
 """The one called title that the archive which checks titles knows, and that its owner told us."""
+PEER = "CT1"
+"""The one calling title that the archive which knows its callers knows, from any address."""
 ANY = "ANY-SCP"
 
 DCM4CHE = ("1.2.40.0.13.1.3", b"dcm4che-5.31.0")
@@ -182,7 +184,7 @@ def _closed() -> Iterator[Host]:
     yield _archive(
         6,
         "archive that knows its callers",
-        Behaviour(calling=frozenset(("CT1",))),
+        Behaviour(calling=frozenset((PEER,))),
         "refused refused refused refused",
         {},
         "",
@@ -343,6 +345,7 @@ cleartext_census = true
 networks = ["{NETWORK}"]
 exclude = ["{NETWORK[63]}"]
 called_aets = ["{TITLE}"]
+calling_aets = ["{PEER}"]
 
 [[grant]]
 id = "demo-partner"

@@ -42,6 +42,10 @@ class Terms:
     calling_aet: str
     called_aets: tuple[str, ...] = ()
     """titles to try where a stranger's is rejected: the owner's, then well-known ones where the grant says so"""
+    calling_aets: tuple[str, ...] = ()
+    """titles of peers, which its owner told us to try from our address"""
+    blank_login: bool = False
+    """whether an empty name and passcode may be tried, once"""
     census: bool = False
     """whether a census may be taken in clear where `depth` goes so far: its answers are patient data on the wire"""
     key_pair: tuple[Path, Path] | None = None

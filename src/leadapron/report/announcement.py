@@ -123,6 +123,7 @@ def _sees(t: Messages, scope: Scope) -> Iterator[str]:
         ("titles", [grant.id for grant in scope.grants if grant.well_known_titles]),
         ("cleartext", [grant.id for grant in scope.grants if grant.cleartext_census and grant.depth >= Depth.CENSUS]),
         ("blank", [grant.id for grant in scope.grants if grant.blank_login]),
+        ("callers", [grant.id for grant in scope.grants if grant.calling_aets]),
         ("certificate", [grant.id for grant in scope.grants if grant.key_pair is not None]),
     ):
         if grants:
@@ -182,6 +183,7 @@ def _grant_json(grant: Grant) -> dict[str, object]:
         "well_known_titles": grant.well_known_titles,
         "cleartext_census": grant.cleartext_census,
         "blank_login": grant.blank_login,
+        "calling_aets": list(grant.calling_aets),
         "client_certificate": grant.key_pair is not None,
     }
 

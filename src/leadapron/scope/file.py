@@ -93,6 +93,7 @@ class GrantTable(_Table):
     exclude: list[NetworkText] = []
     wide: bool = False
     called_aets: list[AETitle] = []
+    calling_aets: Annotated[list[AETitle], Field(max_length=5)] = []
     well_known_titles: bool = False
     cleartext_census: bool = False
     blank_login: bool = False

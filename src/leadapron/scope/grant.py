@@ -53,6 +53,7 @@ class Grant:
     """holds against every grant, not only this one, in force or not"""
     wide: bool = False
     called_aets: tuple[str, ...] = ()
+    calling_aets: tuple[str, ...] = ()
     well_known_titles: bool = False
     cleartext_census: bool = False
     blank_login: bool = False

@@ -20,7 +20,7 @@ from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiated, Outcome
 Attempts = Mapping[str, Attempt[Any]]
 Title = str
 
-HELLO, TITLE, ASK, HEALTH = "hello", "title", "ask", "health"
+HELLO, TITLE, ASK, HEALTH, IDENTITY = "hello", "title", "ask", "health", "identity"
 
 CHECKS = 2
 """Times that a service is looked for before it counts as one that stopped answering."""
@@ -66,6 +66,11 @@ def is_refusal(answer: Negotiated) -> bool:
 
 def _knows_not(answer: Negotiated, title: int) -> bool:
     return (answer.rj_result, answer.rj_source, answer.rj_reason) == (_PERMANENT, _USER, title)
+
+
+def knows_not_caller(answer: Negotiated) -> bool:
+    """Rejected because of the calling title."""
+    return _knows_not(answer, _CALLING)
 
 
 def enforcement(attempts: Attempts, titles: tuple[Title, ...]) -> dict[str, bool]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from leadapron.errors import WireError
@@ -17,7 +17,7 @@ from leadapron.protocols.base import Identify
 from leadapron.protocols.dicom.inquiry import our_user_information
 from leadapron.protocols.dicom.wire import association as wire
 from leadapron.protocols.dicom.wire import uids
-from leadapron.protocols.dicom.wire.items import ProposedContext
+from leadapron.protocols.dicom.wire.items import ProposedContext, UserIdentity
 from leadapron.protocols.dicom.wire.pdu import Abort, AssociateAC, AssociateRJ, AssociateRQ, pdu_length
 
 ANY_TITLE = "ANY-SCP"
@@ -66,15 +66,22 @@ class Negotiated:
     rj_source: int = 0
     rj_reason: int = 0
     digest: str = ""
+    identity_response: bool = False
+    """it answers the user identity that was shown (PS3.7 section D.3.3.7)"""
 
 
-def request(called_aet: str, calling_aet: str) -> AssociateRQ:
+BLANK = UserIdentity(kind=2, response_requested=True, primary=b"")
+"""The one credential test there is: an empty name and an empty passcode (PS3.7 Table D.3-14)."""
+
+
+def request(called_aet: str, calling_aet: str, identity: UserIdentity | None = None) -> AssociateRQ:
     """The association request, with every context that we ever propose."""
     contexts = tuple(
         ProposedContext(id=_IDS[name], abstract_syntax=uid, transfer_syntaxes=_transfer_syntaxes(name))
         for name, uid in CONTEXTS.items()
     )
-    return AssociateRQ(called_aet=called_aet, calling_aet=calling_aet, contexts=contexts, user=our_user_information())
+    user = replace(our_user_information(), identity=identity)
+    return AssociateRQ(called_aet=called_aet, calling_aet=calling_aet, contexts=contexts, user=user)
 
 
 def _transfer_syntaxes(name: str) -> tuple[str, ...]:
@@ -129,6 +136,7 @@ def _read_event(
                 maximum_length=user.maximum_length,
                 product=product,
                 digest=hashlib.blake2s(answer[74:], digest_size=8).hexdigest(),
+                identity_response=user.identity_response is not None,
             )
         )
     if isinstance(event, AssociateRJ):
@@ -154,6 +162,7 @@ class Negotiation:
     called_aet: str
     calling_aet: str
     identify: Identify
+    identity: UserIdentity | None = None
     limits: Limits = field(default_factory=lambda: Limits(deadline=20.0))
     depth: Depth = Depth.TALK
     delay: float = 0.0
@@ -161,7 +170,7 @@ class Negotiation:
 
     def converse(self) -> Conversation[Negotiated]:
         answer = b""
-        sending = request(self.called_aet, self.calling_aet).encode()
+        sending = request(self.called_aet, self.calling_aet, self.identity).encode()
         while not is_whole(answer):
             try:
                 answer += yield sending

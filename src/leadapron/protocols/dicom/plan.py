@@ -4,6 +4,8 @@ hello ──accepted──► ask ─► ask.2 … (a query that was aborted, on
   │ │                └─ended in silence──► health ─► health.2
   │ └─rejected, called title (7)──► title:X for each title that the owner told us ──accepted──► ask:X
   └─rejected for now──► hello.2, hello.3; likewise titles and asks
+
+and then, only where the grant says so: identity:TITLE (a blank login), caller:CALLER:TITLE (a title of a peer)
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Any
 from leadapron.model import Completed, Depth, Failed, Reason, Stage
 from leadapron.net.conversation import Job, Limits
 from leadapron.protocols.base import Case, Identify
+from leadapron.protocols.dicom.callers import Pretence, pretences
 from leadapron.protocols.dicom.counting import Model
 from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.inquiry import Inquiry
@@ -23,6 +26,7 @@ from leadapron.protocols.dicom.known import (
     CHECKS,
     HEALTH,
     HELLO,
+    IDENTITY,
     TITLE,
     Attempts,
     Known,
@@ -36,7 +40,7 @@ from leadapron.protocols.dicom.known import (
     name_of,
     titles_that_work,
 )
-from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiated, Negotiation
+from leadapron.protocols.dicom.negotiation import ANY_TITLE, BLANK, Negotiated, Negotiation
 from leadapron.protocols.dicom.signs import Own
 
 RETRIES = 2
@@ -75,7 +79,52 @@ def next_job(case: Case, attempts: Attempts, identify: Identify) -> Job[Any] | N
             number = len(each.health) + 1
             name = name_of(HEALTH, number, each.title)
             return negotiate(name=name, called_aet=each.title, delay=DELAY * (number - 1), limits=_CHECK)
+    return None if is_spent else _beside(known, hello.result, case, attempts, identify)
+
+
+def _beside(
+    known: list[Known], hello: Negotiated, case: Case, attempts: Attempts, identify: Identify
+) -> Job[Any] | None:
+    """What is tried only where the grant says so, of a service that did not fall silent."""
+    terms = case.terms
+    if any(each.was_lost for each in known):
+        return None
+    for title in [each.title for each in known] if terms.blank_login else []:
+        if (name := name_of(IDENTITY, 1, title)) not in attempts:
+            return Negotiation(
+                name=name,
+                endpoint=case.endpoint,
+                called_aet=title,
+                calling_aet=terms.calling_aet,
+                identify=identify,
+                identity=BLANK,
+            )
+    for pretence in pretences(attempts, hello, terms.called_aets, known, terms.calling_aets):
+        if pretence.name not in attempts:
+            return _pretending(pretence, case, identify)
     return None
+
+
+def _pretending(pretence: Pretence, case: Case, identify: Identify) -> Job[Any]:
+    """Under the title of somebody else: an association, and one query that is left after its first answer."""
+    name, endpoint, called, caller = pretence.name, case.endpoint, pretence.called, pretence.caller
+    is_allowed = case.terms.depth >= Depth.COUNT
+    if not is_allowed or not (pretence.worklist or pretence.model is not Model.NONE):
+        return Negotiation(name=name, endpoint=endpoint, called_aet=called, calling_aet=caller, identify=identify)
+    return Inquiry(
+        name=name,
+        endpoint=endpoint,
+        called_aet=called,
+        calling_aet=caller,
+        model=pretence.model,
+        ask_echo=False,
+        ask_worklist=pretence.worklist,
+        narrow=False,
+        queries=2,
+        answers=1,
+        today=case.terms.today,
+        limits=_CHECK,
+    )
 
 
 def _to_negotiate(attempts: Attempts, hello: Negotiated, titles: tuple[Title, ...]) -> Iterator[tuple[str, Title, int]]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from leadapron.model import (
     Access,
+    Completed,
     Counts,
     Depth,
     Failed,
@@ -18,9 +19,11 @@ from leadapron.model import (
     Verdict,
 )
 from leadapron.protocols.base import Case, Terms
+from leadapron.protocols.dicom.callers import Pretence, bound, pretences
 from leadapron.protocols.dicom.counting import Model
 from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.known import (
+    IDENTITY,
     Attempts,
     Known,
     enforcement,
@@ -28,6 +31,7 @@ from leadapron.protocols.dicom.known import (
     is_there,
     last_hello,
     model_of,
+    name_of,
     titles_that_work,
     unsettled_titles,
 )
@@ -55,13 +59,41 @@ def conclude(case: Case, attempts: Attempts) -> tuple[Sequence[Observation], Fai
     unsettled = list(unsettled_titles(attempts, hello.result, titles, is_spent=is_spent))
     enforced = enforcement(attempts, titles)
     working = list(titles_that_work(attempts, hello.result, titles))
+    tried = list(pretences(attempts, hello.result, titles, working, case.terms.calling_aets))
     if not working:
+        enforced |= _bound(attempts, tried)
         return [_observe(Known(title="", hello=hello.result), case, enforced, unsettled, len(attempts))], None
-    observations = [_observe(known, case, enforced, [], len(attempts)) for known in working]
+    observations = []
+    for known in working:
+        more = _identity(attempts, known.title) | _bound(
+            attempts, [each for each in tried if each.called == known.title]
+        )
+        observations.append(_observe(known, case, enforced | more, [], len(attempts)))
     if unsettled:
         first = observations[0]
         observations[0] = replace(first, unknowns=tuple(dict.fromkeys((*first.unknowns, *unsettled))))
     return observations, None
+
+
+def _bound(attempts: Attempts, tried: list[Pretence]) -> dict[str, bool]:
+    """Whether a title of a peer needs more than to be known."""
+    is_bound = bound(attempts, tried)
+    return {} if is_bound is None else {"caller_bound": is_bound}
+
+
+def _identity(attempts: Attempts, title: str) -> dict[str, bool]:
+    """What became of a blank user identity (PS3.7 section D.3.3.7): a system may ignore it, refuse it, or answer."""
+    attempt = attempts.get(name_of(IDENTITY, 1, title))
+    if not isinstance(attempt, Completed) or attempt.result.outcome is Outcome.ABORTED:
+        return {}
+    answer: Negotiated = attempt.result
+    accepted = answer.outcome is Outcome.ACCEPTED
+    if not accepted and answer.rj_result != 1:
+        return {}
+    return {
+        "identity_ignored": accepted and not answer.identity_response,
+        "identity_blank_accepted": accepted and answer.identity_response,
+    }
 
 
 def _observe(
