@@ -406,6 +406,17 @@ class Pin:
     """why there are none"""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """A system that an inventory names. `owner` None: the inventory has no owners; "": it has, and none for this one."""
+
+    host: str
+    """an address in its canonical form, or a lower-case name"""
+    port: int
+    title: str = ""
+    owner: str | None = None
+
+
 AUDIT, VERIFY = "audit", "verify"
 """The kinds of runs."""
 
@@ -439,3 +450,5 @@ class Run:
     """name and date of each source of places (country, city, asn); empty: not known"""
     unique: Unique | None = None
     """None: nothing is exposed, or nobody counted"""
+    inventory: tuple[Expected, ...] = ()
+    """the systems that there should be, as they were known when it began; empty: nobody said"""

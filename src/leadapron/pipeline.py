@@ -51,6 +51,7 @@ from leadapron.net.wide import Outcome, Target, WideEngine
 from leadapron.pipeline_control import Control, Options, Progress
 from leadapron.pipeline_evidence import Evidence, ended_by_us
 from leadapron.pipeline_history import COVERS_NOTHING, Coverage, Refusals, refusals
+from leadapron.pipeline_inventory import Inventory
 from leadapron.pipeline_sweep import NOT_ASKED, Sweep, Swept, chunk_size
 from leadapron.pipeline_terms import ScopeTerms
 from leadapron.pipeline_unique import joined
@@ -105,7 +106,8 @@ class Audit:
         self._sweep: Sweep | None = None
         self._halted: dict[str, Endpoint] = {}
         """zones and hosts that are left alone, each with the service that stopped answering"""
-        self.terms = ScopeTerms(scope, gate, run, options, attribution or Attribution(), key)
+        self.inventory = Inventory(run.inventory, gate.pins)
+        self.terms = ScopeTerms(scope, gate, run, options, attribution or Attribution(), key, self.inventory)
         self.evidence = Evidence(scope, self.protocol, self.terms)
         self.way_out = WayOut(scope.listener, gate.pins, audit_log)
 
@@ -151,7 +153,7 @@ class Audit:
         intervals4, intervals6 = self._intervals(4), self._intervals(6)
         space = TargetSpace(intervals4, intervals6, self._ports(), key)
         done, in_part = self.store.progress(self.run_.id), self.store.chunks_in_part(self.run_.id)
-        noted = Refusals(self.store, self.run_, self.only)
+        noted = Refusals(self.store, self.run_, self.only, self.inventory.places())
         sweep = self._sweep = Sweep(
             space,
             self.gate,
@@ -176,7 +178,7 @@ class Audit:
 
     def _intervals(self, version: int) -> Intervals:
         if self.only is None:
-            return self.gate.intervals(version)
+            return self.inventory.added_to(self.gate.intervals(version), version, self.gate)
         number = int(self.only.address)
         return [(number, number)] if self.only.address.version == version else []
 
@@ -337,7 +339,8 @@ class Audit:
         """Observations, findings and unknowns from the stored attempts, and the status of the run."""
         hits = self.store.hits(self.run_.id)
         observations, unknowns = self.evidence.gather(self.store.attempts(self.run_.id), hits)
-        observations = self._joined(observations)
+        observations = self.inventory.judged(self._joined(observations))
+        unknowns += self.inventory.unseen(hits, self.store.refusals(self.run_.id), self.gate)
         for observation in observations:
             self.store.record_observation(self.run_.id, observation)
         swept = self._swept()

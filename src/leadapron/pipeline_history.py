@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 from leadapron.assess.catalogue import catalogue
-from leadapron.model import Access, Endpoint, FindingStatus, Observation, Owner, Run, Service, Verdict
+from leadapron.model import Access, Address, Endpoint, FindingStatus, Observation, Owner, Run, Service, Verdict
 from leadapron.net.target import Outcome, Target
 from leadapron.scope.decision import Permit
 from leadapron.scope.gate import Gate
@@ -55,13 +55,16 @@ class Refusals:
     """Notes, in a sweep, the endpoints of findings that stand which refuse a connection: the one thing that is kept of a
     single target that was not reached. Refusing is an answer; silence is none, and is not noted."""
 
-    def __init__(self, store: Store, run: Run, only: Endpoint | None = None) -> None:
-        """`only`: an endpoint that is noted whatever became of its findings: somebody wants to know."""
+    def __init__(
+        self, store: Store, run: Run, only: Endpoint | None = None, also: Iterable[tuple[Address, int]] = ()
+    ) -> None:
+        """`only`, and `also`: endpoints that are noted whatever became of their findings: somebody wants to know."""
         self._store, self._run_id = store, run.id
         standing = (finding for finding in store.standing(run) if finding.status is not FindingStatus.CLOSED)
         places = {(finding.service.endpoint.address, finding.service.endpoint.port) for finding in standing}
         if only is not None:
             places.add((only.address, only.port))
+        places.update(also)
         self._wanted: dict[tuple[int, int, int], Endpoint] = {
             (address.version, int(address), port): Endpoint(address=address, port=port) for address, port in places
         }

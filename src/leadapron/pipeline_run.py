@@ -14,6 +14,7 @@ from leadapron import __version__
 from leadapron.assess.catalogue import catalogue, catalogue_version
 from leadapron.assess.judge import refuted
 from leadapron.attribute.place import opened
+from leadapron.discover.inventory import read_inventory
 from leadapron.errors import InputError
 from leadapron.model import AUDIT, FINAL, VERIFY, Endpoint, Finding, Method, Pin, Run, Stage, Unknown
 from leadapron.net.resolve import resolve
@@ -35,16 +36,24 @@ from leadapron.store.store import Store
 
 
 def audit_scope(
-    path: Path, *, url: str, resume: bool, options: Options, progress: Progress
+    path: Path,
+    *,
+    url: str,
+    resume: bool,
+    options: Options,
+    progress: Progress,
+    inventories: Sequence[Path] = (),
 ) -> tuple[Run, list[Finding]]:
-    """Audit the scope file at `path` into the store at `url`; go on with the last unfinished run if `resume`.
+    """Audit the scope file at `path` into the store at `url`; go on with the last unfinished run if `resume`, which keeps
+    the inventory that it began with.
 
     Raises InputError (also ScopeErrors, StoreError) before anything is touched.
     """
     scope = load_scope(path)
     _check_store(scope, url)
+    expected = tuple(dict.fromkeys(each for inventory in inventories for each in read_inventory(inventory)))
     with Store.open(url) as store:
-        run = _resumed(store, scope) if resume else _new(scope, options)
+        run = _resumed(store, scope) if resume else replace(_new(scope, options), inventory=expected)
         finished = _conduct(run, scope, store, options=options, progress=progress, is_new=not resume)
         return finished, store.findings(finished.id)
 

@@ -6,6 +6,7 @@ from leadapron.attribute.place import Attribution
 from leadapron.identify.match import default_titles
 from leadapron.model import Depth, Endpoint, Owner, Run, VantageKind
 from leadapron.pipeline_control import Options
+from leadapron.pipeline_inventory import Inventory
 from leadapron.protocols.base import Terms
 from leadapron.scope.decision import Permit
 from leadapron.scope.gate import Gate, in_force
@@ -20,10 +21,18 @@ class ScopeTerms:
     """Of one run."""
 
     def __init__(
-        self, scope: Scope, gate: Gate, run: Run, options: Options, attribution: Attribution, key: bytes = b""
+        self,
+        scope: Scope,
+        gate: Gate,
+        run: Run,
+        options: Options,
+        attribution: Attribution,
+        key: bytes = b"",
+        inventory: Inventory | None = None,
     ) -> None:
         self._scope, self._gate, self._run, self._options, self._key = scope, gate, run, options, key
         self._attribution = attribution
+        self._inventory = inventory or Inventory((), {})
         self._grants = {grant.id: grant for grant in scope.grants}
 
     def at(self, endpoint: Endpoint) -> Terms:
@@ -54,7 +63,15 @@ class ScopeTerms:
             key=self._key,
             own_roots=self._scope.mine.uid_roots,
             own_issuers=self._scope.mine.issuers,
-            called_aets=grant.called_aets + (default_titles() if grant.well_known_titles else ()),
+            called_aets=tuple(
+                dict.fromkeys(
+                    (
+                        *self._inventory.titles(endpoint),
+                        *grant.called_aets,
+                        *(default_titles() if grant.well_known_titles else ()),
+                    )
+                )
+            ),
             associations=budget.associations,
             queries=budget.queries,
             answers=FULL_ANSWERS if self._options.full else budget.answers,

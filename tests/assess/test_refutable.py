@@ -110,6 +110,10 @@ SEEN = {
         {f"identity:{ANY_TITLE}": rejected(1)},
         hello=accepted("verification", "study_find", "study_get", "ct_storage"),
     ),
+    "it is in the inventory": replace(
+        concluded(hello=accepted("verification", "study_find", "study_get", "ct_storage")),
+        facts={"inventory.known": True, "inventory.owned": True},
+    ),
     "the port refuses": refusal(HERE, "dicom"),
     "the called title is rejected": concluded(hello=rejected(7)),
     "our calling title is rejected": concluded(hello=rejected(3)),
@@ -119,10 +123,11 @@ SEEN = {
     "answers are capped": concluded(hello=accepted("study_find"), ask=listed(capped=True)),
 }
 NO_CALLER = {"our calling title is rejected", "a peer's title is refused too"}
-OPEN = {"the port refuses", "a blank login is rejected"}
+OPEN = {"the port refuses", "a blank login is rejected", "it is in the inventory"}
 """What shows nothing but that."""
 CLOSES = {
     "LA-01": {"the port refuses"},
+    "LA-04": {"it is in the inventory"},
     "LA-07": {"the called title is rejected", *NO_CALLER},
     "LA-08": NO_CALLER,
     "LA-09": {"a peer's title is refused too"},

@@ -11,7 +11,7 @@ import typer
 
 from leadapron.cli.options import JsonOption, QuietOption, StoreOption
 from leadapron.cli.output import say
-from leadapron.errors import LeadApronError, RunStopped
+from leadapron.errors import InputError, LeadApronError, RunStopped
 from leadapron.model import Finding, Run, RunStatus, Severity
 
 if TYPE_CHECKING:
@@ -31,6 +31,14 @@ def audit_command(
     store: StoreOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the last run that was not finished.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Lift the budget of answers and seconds per service.")] = False,
+    inventory: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--inventory",
+            metavar="FILE",
+            help="What there should be: a CSV, an orthanc.json or an LDIF. May be repeated.",
+        ),
+    ] = None,
     fail_on: Annotated[
         Severity,
         typer.Option("--fail-on", help="Exit with 1 when a finding is at least this severe."),
@@ -43,7 +51,11 @@ def audit_command(
 
     url, hint = store or default_store_url(), _how_to_go_on(scope, store=store, full=full)
     try:
-        run, findings = audit(scope, url=url, resume=resume, options=Options(full=full), quiet=quiet)
+        if resume and inventory:
+            raise InputError("--inventory: a run that goes on keeps the one it began with; leave it out with --resume")
+        run, findings = audit(
+            scope, url=url, resume=resume, options=Options(full=full), quiet=quiet, inventories=inventory or ()
+        )
     except KeyboardInterrupt:
         raise Ended(f"\nStopped at once; what was measured is kept. {hint}") from None
     except Ended as ended:
@@ -83,14 +95,18 @@ def exit_code(run: Run, findings: Sequence[Finding], fail_on: Severity, excused:
     return EXIT_FINDINGS if any(finding.severity.rank >= fail_on.rank for finding in counted) else 0
 
 
-def audit(scope_path: Path, *, url: str, resume: bool, options: Options, quiet: bool) -> tuple[Run, list[Finding]]:
+def audit(
+    scope_path: Path, *, url: str, resume: bool, options: Options, quiet: bool, inventories: Sequence[Path] = ()
+) -> tuple[Run, list[Finding]]:
     """Run one audit. Raises InputError or StoreError before anything was touched, Ended afterwards."""
     from leadapron.cli.progress import TerminalProgress
     from leadapron.pipeline_run import audit_scope
 
     with TerminalProgress(quiet=quiet) as progress:
         try:
-            return audit_scope(scope_path, url=url, resume=resume, options=options, progress=progress)
+            return audit_scope(
+                scope_path, url=url, resume=resume, options=options, progress=progress, inventories=inventories
+            )
         except LeadApronError as error:
             if not progress.has_begun and not isinstance(error, RunStopped):
                 raise
