@@ -407,6 +407,19 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a run saw, in the numbers that are compared with those of the next."""
+
+    servers: int
+    exposed_servers: int
+    studies: Count | None
+    """that anyone can list, each once where that is known"""
+    images: Count | None
+    findings: Mapping[str, int]
+    """by severity"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
     """A system that an inventory names. `owner` None: the inventory has no owners; "": it has, and none for this one."""
 
@@ -452,3 +465,5 @@ class Run:
     """None: nothing is exposed, or nobody counted"""
     inventory: tuple[Expected, ...] = ()
     """the systems that there should be, as they were known when it began; empty: nobody said"""
+    summary: Summary | None = None
+    """None: it has not come to its end, or an earlier version made it"""

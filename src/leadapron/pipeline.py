@@ -58,6 +58,7 @@ from leadapron.pipeline_unique import joined
 from leadapron.pipeline_vantage import Seen, WayOut, answered_and_silent, judged, lost
 from leadapron.protocols.base import Case, Payload, Protocol, Terms
 from leadapron.protocols.registry import PROTOCOLS
+from leadapron.report.trend import summary
 from leadapron.scope.audit_log import AuditLog
 from leadapron.scope.decision import Denial, Denied, Permit
 from leadapron.scope.gate import Gate
@@ -353,6 +354,7 @@ class Audit:
         for observation in observations:
             findings += judge(observation, self.run_.vantage.kind)
         self.store.update_totals(self.run_.id, swept.tried, len(hits))
+        self.store.update_summary(self.run_.id, summary(self.store.run(self.run_.id), observations, findings))
         status, why = swept.status(stopped=self.control.why, is_left_out=self.evidence.is_left_out())
         if self._halted and status is RunStatus.INCOMPLETE:
             count = len(set(self._halted.values()))

@@ -146,6 +146,7 @@ def _numbers(view: View) -> dict[str, Any]:
         "unknown_places": _unknown_places(view),
         "count_names": ("patients", "studies", "series", "images", "worklist"),
         "largest": largest,
+        "most_open": max((run.summary.exposed_servers for run in view.trend if run.summary is not None), default=0),
         "share": share,
         "blocks": _BLOCKS,
         "others": _OTHERS,

@@ -37,6 +37,7 @@ def document(view: View, tlp: str = DEFAULT_TLP) -> dict[str, object]:
         "totals": _totals(view.totals),
         "services": [_service(service.observation) for service in view.services],
         "findings": [_finding(finding, view.decisions.get(finding.key)) for finding in view.findings],
+        "trend": [_past(run) for run in view.trend],
         "unknowns": [
             {
                 "endpoint": unknown.endpoint,
@@ -66,6 +67,19 @@ def _run(run: Run) -> dict[str, object]:
         "data": _sorted(run.data),
         "ports": list(run.ports),
         "method": None if run.method is None else dataclasses.asdict(run.method),
+    }
+
+
+def _past(run: Run) -> dict[str, object]:
+    assert run.summary is not None
+    return {
+        "run": run.id,
+        "started_at": _time(run.started_at),
+        "servers": run.summary.servers,
+        "exposed_servers": run.summary.exposed_servers,
+        "studies": _count(run.summary.studies),
+        "images": _count(run.summary.images),
+        "findings": _sorted(run.summary.findings),
     }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from leadapron.model import Endpoint, Observation, Reason, Run, RunStatus, Stage, Unknown
 from leadapron.net.target import Outcome
+from leadapron.report.trend import trend
 from leadapron.report.view import Decision, View, build_view, place
 from leadapron.store.store import Store
 
@@ -28,7 +29,8 @@ def load_view(url: str, run_id: str | None) -> View:
             outcomes, hits = store.outcomes(run.id), store.hits(run.id)
             unknowns += _unknown_so_far(run, outcomes, hits, observations)
             run = dataclasses.replace(run, endpoints_tried=sum(outcomes.values()), endpoints_reached=len(hits))
-        return build_view(run, observations, store.findings(run.id), unknowns, decisions(store))
+        view = build_view(run, observations, store.findings(run.id), unknowns, decisions(store))
+        return dataclasses.replace(view, trend=trend(run, store.runs()))
 
 
 def decisions(store: Store) -> dict[str, Decision]:

@@ -133,6 +133,8 @@ class View:
     """findings of earlier runs that this run did not see broken: closed, not observed, or not looked at"""
     decisions: Mapping[str, Decision]
     """by the key of a finding; they mark findings, and change no number"""
+    trend: tuple[Run, ...] = ()
+    """runs of the same scope to compare with, the oldest first and this one last; empty where there are none"""
 
     @property
     def studies(self) -> Count | None:

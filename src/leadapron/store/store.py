@@ -27,6 +27,7 @@ from leadapron.model import (
     Run,
     RunStatus,
     Service,
+    Summary,
     Unique,
     Unknown,
     Vantage,
@@ -283,6 +284,9 @@ class Store:
         """Once they are summed up for good."""
         with self._engine.begin() as connection:
             connection.execute(sa.delete(tables.shown_studies).where(tables.shown_studies.c.run_id == run_id))
+
+    def update_summary(self, run_id: str, summary: Summary) -> None:
+        self._change_run(run_id, summary=codec.dump(summary))
 
     def update_unique(self, run_id: str, unique: Unique | None) -> None:
         self._change_run(run_id, unique=codec.dump(unique))
