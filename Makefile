@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test bench check peers lock country-data clean
+.PHONY: demo test bench check peers lock country-data map-data clean
 
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Lead Apron needs Python 3.11 or newer") if sys.version_info < (3, 11) else 0'
@@ -57,6 +57,11 @@ lock: $(VENV)/.develop
 country-data: $(VENV)/.develop
 	src/leadapron/attribute/data/refresh
 	$(BIN)/python -m pytest tests/attribute
+
+# The map of the report (needs npm); its licence: src/leadapron/report/data/README.md
+map-data: $(VENV)/.develop
+	src/leadapron/report/data/refresh-map
+	$(BIN)/python -m pytest tests/report
 
 clean:
 	rm -rf $(VENV) .oracle .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -134,6 +134,18 @@ def test_a_worklist_server_is_no_hole_in_the_sum_of_images() -> None:
     assert build_view(RUN, [archive, worklist, uncounted], [], []).totals.images == bound(20)
 
 
+def test_concentration_is_of_exposed_services_whose_images_are_known() -> None:
+    observations = [
+        *(exposed(f"198.18.0.{count}", counts=Counts(images=Count.exact(count))) for count in (1, 2, 100)),
+        exposed("198.18.0.200"),
+        exposed("198.18.0.201", counts=Counts(worklist=Count.exact(5)), facts={"context.worklist_find": True}),
+        seen("198.18.0.202", counts=Counts(images=Count.exact(5000))),
+    ]
+    found = build_view(RUN, observations, [], []).totals.concentration
+    assert found is not None
+    assert (found.services, found.half, found.median) == (3, 1, Count.exact(2))
+
+
 def test_two_titles_on_one_port_are_two_services_of_one_server() -> None:
     titles = [exposed("198.18.0.1", resource=title, counts=Counts(images=Count.exact(5))) for title in ("A", "B")]
     totals = build_view(RUN, titles, [], []).totals

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+from collections.abc import Iterable
 from importlib import resources
 from typing import Any
 
@@ -22,6 +23,7 @@ from leadapron.report.inert import plain
 from leadapron.report.messages import Messages, messages
 from leadapron.report.tlp import DEFAULT_TLP, tlp_label
 from leadapron.report.view import View
+from leadapron.report.worldmap import LEVELS, world_map
 
 _BLOCKS, _OTHERS, _AFFECTED, _PLACES = 500, 1000, 12, 8
 """How many exposures have a block of their own, other services a row, and how many places stand in one cell."""
@@ -42,6 +44,8 @@ def render_html(view: View, language: str = "en", tlp: str = DEFAULT_TLP) -> str
         view=view,
         run=view.run,
         totals=view.totals,
+        map=world_map(view.totals.countries),
+        levels=words.levels(LEVELS),
         sentence=sentence(view, t),
         status=words.status(t, view.run),
         ports=words.ports(t, view.run),
@@ -102,6 +106,8 @@ def _words(t: Messages) -> dict[str, Any]:
         words.decision,
         words.unknown,
         words.places,
+        words.by_country,
+        words.map_country,
     )
     return {word.__name__: functools.partial(word, t) for word in said} | {
         "where": words.where,
@@ -133,23 +139,27 @@ def _exposed_of(view: View, t: Messages) -> str:
 
 def _numbers(view: View) -> dict[str, Any]:
     findings = view.totals.findings
-    images = [item.observation.counts.images for item in view.exposed]
-    largest = max((count.low for count in images if count is not None), default=0)
-
-    def share(count: Count) -> int:
-        return max(1, round(100 * count.low / largest)) if count.low else 0
-
     return {
         "judged": _is_judged(view),
         "severe": findings[Severity.CRITICAL] + findings[Severity.HIGH],
         "all_findings": sum(findings.values()),
         "unknown_places": _unknown_places(view),
         "count_names": ("patients", "studies", "series", "images", "worklist"),
-        "largest": largest,
+        "largest": _largest(item.observation.counts.images for item in view.exposed),
+        "largest_country": _largest(part.images for part in view.totals.countries.values()),
+        "share": _share,
         "most_open": max((run.summary.exposed_servers for run in view.trend if run.summary is not None), default=0),
-        "share": share,
         "blocks": _BLOCKS,
         "others": _OTHERS,
         "affected": _AFFECTED,
         "most_places": _PLACES,
     }
+
+
+def _largest(counts: Iterable[Count | None]) -> int:
+    return max((count.low for count in counts if count is not None), default=0)
+
+
+def _share(count: Count, largest: int) -> int:
+    """In percent; what is there is seen."""
+    return max(1, round(100 * count.low / largest)) if count.low else 0

@@ -10,7 +10,6 @@ from typing import Any
 from leadapron.model import (
     Count,
     CountKind,
-    CountSource,
     Disposition,
     Endpoint,
     Finding,
@@ -26,6 +25,7 @@ from leadapron.model import (
     Unknown,
     Verdict,
 )
+from leadapron.report.concentration import SOURCES_BY_WEIGHT, Concentration, concentration
 
 ACTIVE = frozenset({FindingStatus.NEW, FindingStatus.OPEN, FindingStatus.REOPENED})
 
@@ -34,10 +34,6 @@ def is_active(finding: Finding, run: Run) -> bool:
     """Whether the run saw it broken. Else it is history, was not seen this time, or lies outside of the run's scope:
     listed, but not counted."""
     return finding.status in ACTIVE and finding.last_seen in (None, run.started_at)
-
-
-_SOURCES_BY_WEIGHT = (CountSource.ENUMERATED, CountSource.CLAIMED, CountSource.SAMPLED)
-"""From the strongest: a sum is worth what its weakest part is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +69,8 @@ class Totals:
     unique: Unique | None = None
     genuine_images: Count | None = None
     countries: Mapping[str, CountryTotals]
+    concentration: Concentration | None = None
+    """of the images, as reported; a server that serves only a worklist, or tells no number, is no part of it"""
     findings: Mapping[Severity, int]
     """active ones, the worst severity first, each severity present"""
 
@@ -253,7 +251,7 @@ def total(counts: Sequence[Count | None]) -> Count | None:
         low=sum(count.low for count in known),
         high=None if unbounded else sum(highs),
         kind=kind,
-        source=max((count.source for count in known), key=_SOURCES_BY_WEIGHT.index),
+        source=max((count.source for count in known), key=SOURCES_BY_WEIGHT.index),
     )
 
 
@@ -288,6 +286,7 @@ def _totals(run: Run, observations: Sequence[Observation], active: Sequence[Find
         unique=run.unique,
         genuine_images=_genuine(exposed),
         countries=_countries(exposed),
+        concentration=concentration(item.counts.images for item in exposed),
         findings={severity: sum(finding.severity is severity for finding in active) for severity in Severity},
     )
 

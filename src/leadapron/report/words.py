@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
+from collections.abc import Sequence
 
 from leadapron.assess import remedies
 from leadapron.assess.catalogue import Mappings, Text, catalogue
@@ -25,6 +27,7 @@ from leadapron.report import stored
 from leadapron.report.inert import plain
 from leadapron.report.messages import Messages
 from leadapron.report.view import ACTIVE, Decision, UnknownView, View
+from leadapron.report.worldmap import Mark
 
 ACCESSES = ("list", "read", "write")
 """What a director asks about; `reach` and `talk` are true of everything that a report shows."""
@@ -93,6 +96,32 @@ def genuine_images(view: View) -> Count | None:
     """Those of patients, each once where that is known."""
     unique, totals = view.totals.unique, view.totals
     return totals.genuine_images if unique is None or totals.genuine_images is None else unique.genuine_images
+
+
+def by_country(t: Messages, view: View) -> list[str]:
+    """Sentences: how many services in how many countries, and how their images are spread."""
+    totals, unknown_country = view.totals, view.totals.countries.get("")
+    known = len(totals.countries) - (unknown_country is not None)
+    services, images = t.number(totals.exposed_services), counted(t, "images", totals.images)
+    lines = [t.plural("report.countries_sum", known, services=services, countries=t.number(known))]
+    if images:
+        lines.append(t("report.countries_images", images=images))
+    if spread := totals.concentration:
+        median = counted(t, "images", spread.median) or number(t, spread.median)
+        half, of = t.number(spread.half), t.number(spread.services)
+        lines.append(t("report.concentration", half=half, services=of, median=median))
+    return lines
+
+
+def map_country(t: Messages, mark: Mark) -> str:
+    """`DE: 7 exposed services`."""
+    return t.plural("report.map_country", mark.services, country=mark.code, count=t.number(mark.services))
+
+
+def levels(least: Sequence[int]) -> list[str]:
+    """`1–3`, `4–15`, … of the least number of each level; the last one has no end."""
+    ranges = [f"{low}–{high - 1}" for low, high in itertools.pairwise(least)]
+    return [*ranges, f"≥ {least[-1]}"]
 
 
 def shared(t: Messages, observation: Observation) -> list[str]:
