@@ -168,6 +168,10 @@ class Endpoint:
         return f"{host}:{self.port}"
 
 
+CERTIFIED_BY = "+certificate"
+"""Behind the resource of a service that only the client certificate of the scope opened: no AE title is so long."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Service:
     """What answers at an endpoint. Two titles on one port are two services.
@@ -178,6 +182,10 @@ class Service:
     endpoint: Endpoint
     protocol: str
     resource: str = ""
+
+    @property
+    def is_certified(self) -> bool:
+        return self.resource.endswith(CERTIFIED_BY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

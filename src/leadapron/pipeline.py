@@ -29,7 +29,6 @@ from leadapron.discover.space import Intervals, TargetSpace
 from leadapron.errors import RunStopped
 from leadapron.identify.match import match
 from leadapron.model import (
-    FINAL,
     Address,
     Depth,
     Endpoint,
@@ -107,7 +106,7 @@ class Audit:
         self._sweep: Sweep | None = None
         self._halted: dict[str, Endpoint] = {}
         """zones and hosts that are left alone, each with the service that stopped answering"""
-        self.inventory = Inventory(run.inventory, gate.pins)
+        self.inventory = Inventory(run.inventory, gate.pins, run.pins)
         self.terms = ScopeTerms(scope, gate, run, options, attribution or Attribution(), key, self.inventory)
         self.evidence = Evidence(scope, self.protocol, self.terms)
         self.way_out = WayOut(scope.listener, gate.pins, audit_log)
@@ -341,10 +340,11 @@ class Audit:
         hits = self.store.hits(self.run_.id)
         observations, unknowns = self.evidence.gather(self.store.attempts(self.run_.id), hits)
         observations = self.inventory.judged(self._joined(observations))
-        unknowns += self.inventory.unseen(hits, self.store.refusals(self.run_.id), self.gate)
         for observation in observations:
             self.store.record_observation(self.run_.id, observation)
         swept = self._swept()
+        is_whole = self._sweep is not None and not swept.left
+        unknowns += self.inventory.unseen(hits, self.store.refusals(self.run_.id), self.gate, is_whole=is_whole)
         blind = judged(self._seen(swept, hits, () if observations else unknowns))
         if blind is not None:
             place = f"way out of {self.run_.vantage.name}"
@@ -354,7 +354,6 @@ class Audit:
         for observation in observations:
             findings += judge(observation, self.run_.vantage.kind)
         self.store.update_totals(self.run_.id, swept.tried, len(hits))
-        self.store.update_summary(self.run_.id, summary(self.store.run(self.run_.id), observations, findings))
         status, why = swept.status(stopped=self.control.why, is_left_out=self.evidence.is_left_out())
         if self._halted and status is RunStatus.INCOMPLETE:
             count = len(set(self._halted.values()))
@@ -365,14 +364,17 @@ class Audit:
         if blind is not None:
             status, why = blind[0]
         refused = () if status is RunStatus.BLIND else refusals(self.store, self.run_, self.protocol.name)
-        self.store.apply_findings(
+        after = self.store.apply_findings(
             self.run_,
             findings,
             {seen.service: seen for seen in (*observations, *refused)},
             refuted=refuted,
-            covered=Coverage(self.gate, self.only) if status is RunStatus.COMPLETE else COVERS_NOTHING,
+            covered=Coverage(self.gate, self.terms.looks_for, self.only)
+            if status is RunStatus.COMPLETE
+            else COVERS_NOTHING,
             only=self.only,
         )
+        self.store.update_summary(self.run_.id, summary(self.store.run(self.run_.id), observations, after))
         finished = dt.datetime.now(dt.UTC)
         try:
             self.audit_log.write("run_finished", run=self.run_.id, status=status.value, why=why)
@@ -380,8 +382,6 @@ class Audit:
             status, why = RunStatus.STOPPED, stopped.why
         head = self.audit_log.head
         self.store.finish_run(self.run_.id, status, why, finished, head)
-        if status in FINAL:
-            self.store.forget_shown_studies(self.run_.id)
         return self.store.run(self.run_.id)
 
     def _joined(self, observations: list[Observation]) -> list[Observation]:

@@ -19,18 +19,24 @@ Record = Callable[[Target, Outcome, bytes], object]
 Write = Callable[[Sequence[SweepChunk]], object]
 
 
+def _everything(_control: str, _endpoint: Endpoint) -> bool:
+    return True
+
+
 class Coverage:
     """Whether a run that swept all of its space could see if a control is broken: the address and the port were in that
-    space, and may be gone into as deep as the control needs. `only`: all of that space, where it was one
-    endpoint."""
+    space, may be gone into as deep as the control needs, and it was looked for there. `only`: all of that space, where it
+    was one endpoint."""
 
-    def __init__(self, gate: Gate, only: Endpoint | None = None) -> None:
-        self._gate, self._only = gate, only
+    def __init__(
+        self, gate: Gate, looks_for: Callable[[str, Endpoint], bool] = _everything, only: Endpoint | None = None
+    ) -> None:
+        self._gate, self._only, self._looks_for = gate, only, looks_for
         self._swept = {version: gate.intervals(version) for version in (4, 6)}
 
     def __call__(self, service: Service, control: str) -> bool:
         known, endpoint = catalogue().get(control), service.endpoint
-        if known is None or not self._is_in_space(endpoint):
+        if known is None or not self._is_in_space(endpoint) or not self._looks_for(control, endpoint):
             return False
         return isinstance(self._gate.decide(endpoint.address, endpoint.port, known.depth), Permit)
 

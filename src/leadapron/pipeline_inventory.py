@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 
-from leadapron.model import Address, Depth, Endpoint, Expected, Observation, Reason, Stage, Unknown
+from leadapron.model import Address, Depth, Endpoint, Expected, Observation, Pin, Reason, Stage, Unknown
 from leadapron.scope.decision import Permit
 from leadapron.scope.gate import Gate
 from leadapron.scope.policy import Span, merged
@@ -17,11 +17,14 @@ Place = tuple[Address, int]
 
 
 class Inventory:
-    """Of one run. `pins`: what the granted names resolved to."""
+    """Of one run. `pins`: what the granted names resolved to; `resolved`: why some did not."""
 
-    def __init__(self, expected: Sequence[Expected], pins: Mapping[str, Sequence[Address]]) -> None:
+    def __init__(
+        self, expected: Sequence[Expected], pins: Mapping[str, Sequence[Address]], resolved: Sequence[Pin] = ()
+    ) -> None:
+        self._why_not = {pin.name: pin.reason for pin in resolved if pin.reason is not None}
         self._elsewhere: list[Expected] = []
-        """names that no grant names: nobody resolved them"""
+        """names without an address: no grant names them, or they did not resolve"""
         self._entries: defaultdict[Place, list[Expected]] = defaultdict(list)
         for entry in expected:
             addresses = _addresses(entry, pins)
@@ -58,21 +61,28 @@ class Inventory:
         owners = [entry.owner for entry in entries if entry.owner is not None]
         return {"inventory.known": True} | ({"inventory.owned": any(owners)} if owners else {})
 
-    def unseen(self, hits: Iterable[Endpoint], refused: Iterable[Endpoint], gate: Gate) -> Iterator[Unknown]:
-        """What it names and nobody saw, with the reason."""
+    def unseen(
+        self, hits: Iterable[Endpoint], refused: Iterable[Endpoint], gate: Gate, *, is_whole: bool
+    ) -> Iterator[Unknown]:
+        """What it names and nobody saw, with the reason. `is_whole`: everything in the space was asked; what was, and
+        neither accepted nor refused, is told as a timeout."""
         reached = {(unmapped(endpoint.address), endpoint.port) for endpoint in hits}
         said_no = {(unmapped(endpoint.address), endpoint.port) for endpoint in refused}
         for address, port in sorted(self._entries, key=lambda place: (place[0].version, int(place[0]), place[1])):
             if (address, port) in reached:
                 continue
-            reason = Reason.REFUSED if (address, port) in said_no else Reason.TIMEOUT
-            if not isinstance(gate.decide(address, port, Depth.CONNECT), Permit):
+            if (address, port) in said_no:
+                reason = Reason.REFUSED
+            elif not isinstance(gate.decide(address, port, Depth.CONNECT), Permit):
                 reason = Reason.OUT_OF_SCOPE
+            else:
+                reason = Reason.TIMEOUT if is_whole else Reason.STOPPED
             endpoint = str(Endpoint(address=address, port=port))
             yield Unknown(endpoint=f"inventory {endpoint}", stage=Stage.CONNECT, reason=reason)
         for entry in self._elsewhere:
             place = f"inventory {entry.host}:{entry.port}"
-            yield Unknown(endpoint=place, stage=Stage.CONNECT, reason=Reason.OUT_OF_SCOPE)
+            reason = self._why_not.get(entry.host, Reason.OUT_OF_SCOPE)
+            yield Unknown(endpoint=place, stage=Stage.CONNECT, reason=reason)
 
     def places(self) -> Iterator[Place]:
         """All endpoints that it names."""

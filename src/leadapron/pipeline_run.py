@@ -122,6 +122,7 @@ def _conduct(
         opened(scope.attribution) as attribution,
         contextlib.closing(AuditLog.open(directory / "audit.jsonl")) as audit_log,
     ):
+        _forget_superseded(store)
         if is_new:  # only now: a run that cannot be logged leaves no trace of one
             key = run_key.make()
             store.create_run(run, permutation_key=secrets.token_hex(16))
@@ -150,9 +151,18 @@ def _conduct(
         )
         with _signals(control):
             finished = audit.execute()
-        if finished.status in FINAL:
+        if finished.status in FINAL or only is not None:
             run_key.destroy()
+            store.forget_shown_studies(run.id)
         return finished
+
+
+def _forget_superseded(store: Store) -> None:
+    """What a run that was killed at its end left behind, or one that a later audit followed: keys, and what is hashed
+    under them."""
+    for run_id in store.superseded():
+        RunKey(data_directory() / "runs" / run_id).destroy()
+        store.forget_shown_studies(run_id)
 
 
 def _directory(run: Run) -> Path:

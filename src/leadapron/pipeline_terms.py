@@ -49,6 +49,16 @@ class ScopeTerms:
             return Terms(depth=Depth.CENSUS, owner=Owner(grant=""), calling_aet=self._scope.contact.calling_aet)
         return self._of(endpoint, grant, rule.depth(grant))
 
+    def looks_for(self, control: str, endpoint: Endpoint) -> bool:
+        """Whether this run looks for it there at all: some controls need a word of the grant, or an inventory."""
+        terms = self.at(endpoint)
+        wanted = {
+            "LA-04": bool(self._inventory),
+            "LA-09": bool(terms.calling_aets),
+            "LA-17": terms.blank_login,
+        }
+        return wanted.get(control, True)
+
     def _of(self, endpoint: Endpoint, grant: Grant, depth: Depth) -> Terms:
         budget = self._scope.budget
         return Terms(

@@ -10,6 +10,7 @@ from leadapron.assess.unique import Archive, Union
 from leadapron.model import Address, Observation, Unique
 from leadapron.protocols.base import Protocol
 from leadapron.protocols.shown import Records, unpacked
+from leadapron.report.view import only_worklist
 from leadapron.store.store import Store
 
 Place = tuple[Address, int, str, str]
@@ -25,7 +26,7 @@ def joined(
         return list(observations), None
     order = {number: place for place, number in enumerate(numbers.values())}
     archives = [
-        Archive(counts=seen.counts, is_genuine=seen.genuineness is not None and seen.genuineness.verdict == "patients")
+        Archive(counts=seen.counts, is_genuine=_is_genuine(seen))
         for seen in (observations[number] for number in numbers.values())
     ]
 
@@ -50,5 +51,9 @@ def _place(seen: Observation) -> Place:
 
 
 def _is_archive(seen: Observation) -> bool:
-    """A server that only serves a worklist has no studies."""
-    return seen.exposed and any((seen.counts.studies, seen.counts.series, seen.counts.images, seen.counts.patients))
+    return seen.exposed and not only_worklist(seen)
+
+
+def _is_genuine(seen: Observation) -> bool | None:
+    verdict = None if seen.genuineness is None else seen.genuineness.verdict
+    return None if verdict in (None, "unknown") else verdict == "patients"

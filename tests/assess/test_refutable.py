@@ -24,6 +24,7 @@ from leadapron.model import (
     Owner,
     Product,
     Reason,
+    Service,
     Stage,
 )
 from leadapron.pipeline_history import refusal
@@ -96,7 +97,8 @@ def inside_tls() -> Observation:
         result = chosen(job.offer) if isinstance(job, Probe) else shaken
         attempts[job.name] = encode(Completed(result=result))
     (seen,), _ = dicom.conclude(Case(endpoint=HERE, terms=TERMS, attempts=attempts))
-    return compared([seen])[0]
+    other = Service(endpoint=replace(HERE, port=2763, address=ip_address("127.0.0.2")), protocol="dicom")
+    return compared([seen, replace(seen, service=other, tls={"spki_sha256": "00" * 32})])[0]
 
 
 IN_TLS = "inside TLS, which is as it should be, and demands a certificate"

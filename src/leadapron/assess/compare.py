@@ -13,10 +13,12 @@ def compared(observations: Sequence[Observation]) -> list[Observation]:
     """Each with what the others add to its facts:
 
     `twins`: on how many addresses, its own included, the same product shows the same content;
-    `tls.key_hosts`: on how many addresses a certificate has the same public key;
+    `tls.key_hosts`: on how many addresses a certificate has the same public key, where several have any;
     `tls.clear_twin`: the same host answers DICOM in clear as well; `tls.beside`: it speaks TLS on another port.
     """
     twins, keys = _addresses(observations, _content), _addresses(observations, _public_key)
+    if sum(keys.values()) < 2:  # one host alone cannot show that its key is its own
+        keys = {}
     in_clear = {seen.service.endpoint.address for seen in observations if seen.facts.get("clear") is True}
     in_tls = {seen.service.endpoint.address for seen in observations if seen.tls is not None}
     return [
@@ -49,7 +51,7 @@ def _public_key(seen: Observation) -> Hashable | None:
     return seen.tls.get("spki_sha256") if seen.tls is not None else None
 
 
-def _addresses(observations: Sequence[Observation], key: Key) -> Mapping[Hashable, int]:
+def _addresses(observations: Sequence[Observation], key: Key) -> Mapping[Hashable | None, int]:
     """On how many addresses each key was seen."""
     found: defaultdict[Hashable, set[Address]] = defaultdict(set)
     for seen in observations:
@@ -58,8 +60,8 @@ def _addresses(observations: Sequence[Observation], key: Key) -> Mapping[Hashabl
     return {one: len(addresses) for one, addresses in found.items()}
 
 
-def _count(name: str, counted: Mapping[Hashable, int], key: Hashable | None) -> dict[str, int]:
-    return {} if key is None else {name: counted[key]}
+def _count(name: str, counted: Mapping[Hashable | None, int], key: Hashable | None) -> dict[str, int]:
+    return {} if key not in counted else {name: counted[key]}
 
 
 def _yes(name: str, holds: bool) -> dict[str, bool]:

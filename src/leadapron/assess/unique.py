@@ -10,7 +10,7 @@ may be the same or others: the count is a bound, up to the sum of them.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,10 +32,10 @@ Rows = npt.NDArray[np.void]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
-    """What one service shows. `is_genuine`: its records are those of patients."""
+    """What one service shows. `is_genuine`: its records are those of patients; None: nobody judged that."""
 
     counts: Counts
-    is_genuine: bool
+    is_genuine: bool | None
 
 
 @dataclass(slots=True)
@@ -77,14 +77,21 @@ class Union:
             for rows in self._parts(_noting(lists, joined.claiming), Path(place)):
                 self._take(joined, rows)
         every = range(len(self._archives))
-        genuine = [number for number in every if self._archives[number].is_genuine]
         unique = Unique(
             studies=self._studies(joined, joined.everything, every),
             images=self._images(joined, joined.everything, every),
-            genuine_studies=self._studies(joined, joined.genuine, genuine),
-            genuine_images=self._images(joined, joined.genuine, genuine),
+            genuine_studies=self._genuine(self._studies, joined),
+            genuine_images=self._genuine(self._images, joined),
         )
-        return unique, joined.elsewhere
+        return unique, {number: joined.elsewhere.get(number, 0) for number in joined.listed}
+
+    def _genuine(self, count: Callable[[_Joined, _Sums, Sequence[int]], Count | None], joined: _Joined) -> Count | None:
+        """Of archives that show patients. Where some are not judged it is a bound, and None where none is."""
+        judged = [archive.is_genuine for archive in self._archives]
+        if judged and set(judged) <= {None}:
+            return None
+        found = count(joined, joined.genuine, [number for number, genuine in enumerate(judged) if genuine])
+        return found if found is None or None not in judged else Count.at_least(found.low, found.source)
 
     # -- joining -------------------------------------------------------------------------------------------------------
 
@@ -113,7 +120,7 @@ class Union:
         """Sum up rows that have all of their studies."""
         rows = _distinct(rows)
         every = range(len(self._archives))
-        is_genuine = np.fromiter((self._archives[number].is_genuine for number in every), dtype=bool)
+        is_genuine = np.fromiter((bool(self._archives[number].is_genuine) for number in every), dtype=bool)
         is_claiming = np.fromiter((number in joined.claiming for number in every), dtype=bool)
         for sums, chosen in ((joined.everything, rows), (joined.genuine, rows[is_genuine[rows["archive"]]])):
             sums.studies += len(np.unique(chosen["study"]))
@@ -129,31 +136,28 @@ class Union:
         studies = self._archives[number].counts.studies
         return studies is not None and studies.kind is CountKind.EXACT and joined.listed.get(number, 0) == studies.value
 
-    def _studies(self, joined: _Joined, sums: _Sums, chosen: Iterable[int]) -> Count | None:
+    def _studies(self, joined: _Joined, sums: _Sums, chosen: Sequence[int]) -> Count | None:
         """Archives of which there is no list may show the same studies, or others."""
         others = [self._archives[number].counts.studies for number in chosen if number not in joined.listed]
-        partial = any(number in joined.listed and not self._is_whole(joined, number) for number in chosen)
-        return _bounded(sums.studies, 0, others, is_open=partial, source=CountSource.ENUMERATED)
+        is_open = any(number in joined.listed and not self._is_whole(joined, number) for number in chosen)
+        return _with_others(_between(sums.studies, 0, CountSource.ENUMERATED, is_open=is_open), others)
 
-    def _images(self, joined: _Joined, sums: _Sums, chosen: Iterable[int]) -> Count | None:
-        """Archives that claim nothing, and share nothing, add what was counted of them."""
+    def _images(self, joined: _Joined, sums: _Sums, chosen: Sequence[int]) -> Count | None:
+        """Archives that claim nothing, and share nothing with another list, add what was counted of them."""
         others: list[Count | None] = []
         added: list[Count] = []
-        is_open = False
+        is_open = sums.unclaimed > 0
         for number in chosen:
             images = self._archives[number].counts.images
-            if number not in joined.listed:
-                others.append(images)
-            elif number in joined.claiming:
-                is_open |= not self._is_whole(joined, number)
-            elif images is not None and not joined.elsewhere.get(number):
+            if number in joined.claiming:
+                is_exact = images is not None and images.kind is CountKind.EXACT
+                is_open |= not (is_exact and self._is_whole(joined, number))
+            elif images is not None and number in joined.listed and not joined.elsewhere.get(number):
                 added.append(images)
             else:
                 others.append(images)
-        is_open |= sums.unclaimed > 0
         source = CountSource.CLAIMED if sums.images else CountSource.ENUMERATED
-        found = _bounded(sums.images, sums.more, others, is_open=is_open, source=source)
-        return _sum(found, added)
+        return _with_others(_sum([_between(sums.images, sums.more, source, is_open=is_open), *added]), others)
 
 
 def _noting(lists: Iterable[tuple[int, Records]], claiming: set[int]) -> Iterator[tuple[int, Records]]:
@@ -209,34 +213,39 @@ def _add_images(sums: _Sums, rows: Rows) -> None:
     sums.unclaimed += int(np.count_nonzero(~has_claim))
 
 
-def _bounded(
-    joined: int, more: int, others: Sequence[Count | None], *, is_open: bool, source: CountSource
-) -> Count | None:
-    """`joined`, up to `more` of them, and archives of which there is no list: they may show the same, or others."""
-    if not joined and not any(others):
-        return None if is_open or others else Count.exact(0)
-    low = max([joined, *(count.low for count in others if count is not None)])
-    highs = [None if count is None else count.high for count in others]
-    known = [high for high in highs if high is not None]
-    high = None if is_open or len(known) < len(highs) else joined + more + sum(known)
-    if high == low == joined:
-        return Count.exact(joined, source)
-    return Count(value=low, low=low, high=high, kind=CountKind.BOUND, source=source)
+def _between(low: int, more: int, source: CountSource, *, is_open: bool) -> Count:
+    """From `low` to `more` above it, or to nobody knows where."""
+    if is_open:
+        return Count.at_least(low, source)
+    if not more:
+        return Count.exact(low, source)
+    return Count(value=low, low=low, high=low + more, kind=CountKind.BOUND, source=source)
 
 
 _WEIGHT = (CountKind.EXACT, CountKind.ESTIMATE, CountKind.BOUND)
 
 
-def _sum(first: Count | None, added: Sequence[Count]) -> Count | None:
+def _sum(parts: Sequence[Count]) -> Count:
     """Of counts that have nothing in common."""
-    parts = [*([first] if first is not None else []), *added]
-    if not parts:
-        return None
     highs = [part.high for part in parts if part.high is not None]
+    sources = [part.source for part in parts if part.value] or [parts[0].source]
     return Count(
         value=sum(part.value for part in parts),
         low=sum(part.low for part in parts),
         high=sum(highs) if len(highs) == len(parts) else None,
         kind=max((part.kind for part in parts), key=_WEIGHT.index),
-        source=parts[0].source if parts[0].value or len(parts) == 1 else parts[1].source,
+        source=sources[0],
     )
+
+
+def _with_others(joined: Count, others: Sequence[Count | None]) -> Count | None:
+    """With archives of which there is no list: they may show all the same, or all others. None where nothing is known."""
+    lows = [count.low for count in others if count is not None]
+    highs = [count.high for count in others if count is not None and count.high is not None]
+    if not others or (len(highs) == len(others) and not any(highs)):
+        return joined
+    low = max([joined.low, *lows])
+    high = None if joined.high is None or len(highs) < len(others) else joined.high + sum(highs)
+    if not low and high is None:
+        return None
+    return Count(value=max(low, joined.value), low=low, high=high, kind=CountKind.BOUND, source=joined.source)

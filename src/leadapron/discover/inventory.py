@@ -62,7 +62,7 @@ def _expected(path: Path, where: str, host: object, port: object, title: object,
     digits = str(port).strip()
     if not re.fullmatch(r"[0-9]{1,5}", digits) or not 0 < int(digits) < 65_536:
         raise InputError(f"{path}: {where}: {digits[:20]!r} is no port; write a number from 1 to 65535")
-    name = str(host).strip().lower().rstrip(".")
+    name = host.strip().lower().rstrip(".") if isinstance(host, str) else ""
     try:
         name = str(ip_address(name))
     except ValueError:
@@ -113,7 +113,7 @@ def _of_orthanc(path: Path, text: str) -> Iterator[Expected]:
     """`DicomModalities` of its configuration, which is JSON with comments; likewise what `GET /modalities?expand` says."""
     try:
         content = json.loads(_COMMENT.sub(lambda found: found[0] if found[0].startswith('"') else " ", text))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # json.JSONDecodeError is one; a number may be too long
         line = f"line {error.lineno}: " if isinstance(error, json.JSONDecodeError) else ""
         raise InputError(f"{path}: {line}is no JSON; name an orthanc.json, or a CSV") from None
     modalities = content.get("DicomModalities", content) if isinstance(content, dict) else None
@@ -139,14 +139,23 @@ def _of_peer(path: Path, where: str, peer: Any) -> tuple[object, object, object]
 
 def _of_ldif(path: Path, text: str) -> Iterator[Expected]:
     """Devices with their connections and application entities (PS3.15 Annex H): each title at each of its connections."""
-    entries = {entry["dn"][0].lower(): entry for entry in _ldif(path, text) if "dn" in entry}
+    entries = {_name(entry["dn"][0]): entry for entry in _ldif(path, text) if "dn" in entry}
     for name, entry in entries.items():
         for title in entry.get("dicomaetitle", []):
             for reference in entry.get("dicomnetworkconnectionreference", []):
-                connection = entries.get(reference.lower(), {})
+                connection = entries.get(_name(reference))
+                if connection is None:
+                    raise InputError(
+                        f"{path}: {name[:80]}: names a connection that is not in the file; export it whole"
+                    )
                 for host in connection.get("dicomhostname", []):
                     for port in connection.get("dicomport", []):
                         yield _expected(path, name[:80], host, port, "" if title == "*" else title, None)
+
+
+def _name(distinguished: str) -> str:
+    """A distinguished name as it is compared (RFC 4514): case and spaces around its signs do not count."""
+    return re.sub(r"\s*([,=+])\s*", r"\1", distinguished.strip().lower())
 
 
 def _ldif(path: Path, text: str) -> Iterator[dict[str, list[str]]]:

@@ -318,7 +318,7 @@ def _weakest(verdicts: set[Verdict]) -> Verdict:
 
 def _sum(exposed: Iterable[Observation], name: str) -> Count | None:
     """Over archives: a server that only serves a worklist has no studies to miss in the sum."""
-    return total([getattr(item.counts, name) for item in exposed if not _only_worklist(item)])
+    return total([getattr(item.counts, name) for item in exposed if not only_worklist(item)])
 
 
 def _genuine(exposed: Sequence[Observation]) -> Count | None:
@@ -332,7 +332,8 @@ def _genuine(exposed: Sequence[Observation]) -> Count | None:
     return Count.at_least(counted.low, counted.source)
 
 
-def _only_worklist(observation: Observation) -> bool:
+def only_worklist(observation: Observation) -> bool:
+    """Whether it serves a worklist and no archive: it has no studies to miss."""
     counts = observation.counts
     archive = (counts.patients, counts.studies, counts.series, counts.images)
     finds = (observation.facts.get("context.study_find"), observation.facts.get("context.patient_find"))

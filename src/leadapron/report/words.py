@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from leadapron.assess import remedies
 from leadapron.assess.catalogue import Mappings, Text, catalogue
 from leadapron.model import (
+    CERTIFIED_BY,
     Access,
     Count,
     CountKind,
@@ -22,7 +23,6 @@ from leadapron.model import (
     Verdict,
 )
 from leadapron.protocols.dicom.attributes import GROUPS, groups
-from leadapron.protocols.dicom.layers import WITH_CERTIFICATE
 from leadapron.report import stored
 from leadapron.report.inert import plain
 from leadapron.report.messages import Messages
@@ -156,7 +156,7 @@ def title(t: Messages, observation: Observation) -> str:
     if observation.facts.get("called_title_enforced") is False:
         named = t("report.title_any")
     else:
-        named = plain(observation.service.resource.removesuffix(WITH_CERTIFICATE)) or t("number.unknown")
+        named = plain(observation.service.resource.removesuffix(CERTIFIED_BY)) or t("number.unknown")
     return t("report.title_certified", title=named) if observation.certified else named
 
 

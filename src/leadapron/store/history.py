@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from leadapron.model import Address, Finding, FindingStatus, Observation, Run, Service
+from leadapron.model import Address, Finding, FindingStatus, Observation, Run, Service, Verdict
 
 Covered = Callable[[Service, str], bool]
 Refuted = Callable[[str, Observation], bool]
@@ -71,7 +71,10 @@ def _observed(service: Service, observed: Mapping[Service, Observation]) -> list
     """What was seen of a service: of itself, else of its endpoint (a title that no longer works has no service)."""
     there = [seen for seen in observed.values() if _identity(seen.service)[:3] == _identity(service)[:3]]
     itself = [seen for seen in there if seen.service.resource == service.resource]
-    return itself or [seen for seen in there if not seen.certified]  # what a certificate opens is another service
+    # What a certificate opens, and what a stranger gets, are two services; a port that refuses refuses both.
+    return itself or [
+        seen for seen in there if seen.certified == service.is_certified or seen.access.reach is Verdict.REFUSED
+    ]
 
 
 def _present(earlier: Finding | None) -> FindingStatus:

@@ -80,8 +80,14 @@ class Store:
             connection.execute(_upsert(connection, tables.runs, [row], update=False))
 
     def finish_run(self, run_id: str, status: RunStatus, why: str, finished_at: dt.datetime, audit_head: str) -> None:
+        """A run that does not go on keeps no lists of studies: they go in the same transaction."""
         self._change_run(
-            run_id, status=status.value, why=why, finished_at=finished_at.isoformat(), audit_head=audit_head
+            run_id,
+            forget=status in FINAL,
+            status=status.value,
+            why=why,
+            finished_at=finished_at.isoformat(),
+            audit_head=audit_head,
         )
 
     def update_method(self, run_id: str, method: Method, catalogue: str) -> None:
@@ -95,8 +101,10 @@ class Store:
     def update_totals(self, run_id: str, endpoints_tried: int, endpoints_reached: int) -> None:
         self._change_run(run_id, endpoints_tried=endpoints_tried, endpoints_reached=endpoints_reached)
 
-    def _change_run(self, run_id: str, **changes: Any) -> None:
+    def _change_run(self, run_id: str, *, forget: bool = False, **changes: Any) -> None:
         with self._engine.begin() as connection:
+            if forget:
+                connection.execute(sa.delete(tables.shown_studies).where(tables.shown_studies.c.run_id == run_id))
             where = tables.runs.c.id == run_id
             data = connection.execute(sa.select(tables.runs.c.data).where(where)).scalar_one()
             columns = {name: changes[name] for name in ("status", "finished_at") if name in changes}
@@ -254,10 +262,13 @@ class Store:
         }
         with self._engine.begin() as connection:
             connection.execute(_upsert(connection, tables.attempts, [row], update=again))
+            listed = {key: row[key] for key in ("run_id", "address", "port", "protocol", "job")}
+            if again:
+                of = sa.and_(*(tables.shown_studies.c[key] == value for key, value in listed.items()))
+                connection.execute(sa.delete(tables.shown_studies).where(of))
             if shown:
-                listed = {key: row[key] for key in ("run_id", "address", "port", "protocol", "job")}
-                listed["records"] = shown
-                connection.execute(_upsert(connection, tables.shown_studies, [listed], update=again))
+                rows = [listed | {"records": shown}]
+                connection.execute(_upsert(connection, tables.shown_studies, rows, update=False))
 
     def attempts(self, run_id: str) -> dict[tuple[Endpoint, str], dict[str, Payload]]:
         """By endpoint and protocol: the payloads by job name."""
@@ -279,6 +290,19 @@ class Store:
                 records = connection.execute(sa.select(table.c.records).where(here)).scalar_one()
                 endpoint = Endpoint(address=ip_address(row.address), port=row.port)
                 yield endpoint, row.protocol, row.job, records
+
+    def superseded(self) -> list[str]:
+        """The runs that never go on: those that have ended for good, checks, and audits that a later one followed."""
+        latest: set[tuple[str, str]] = set()
+        found: list[str] = []
+        for run in self.runs():
+            of = (run.scope_sha256, run.vantage.kind.value)
+            is_latest = run.kind != VERIFY and of not in latest
+            if run.kind != VERIFY:
+                latest.add(of)
+            if run.status is not RunStatus.RUNNING and not (is_latest and run.status not in FINAL):
+                found.append(run.id)
+        return found
 
     def forget_shown_studies(self, run_id: str) -> None:
         """Once they are summed up for good."""

@@ -170,9 +170,9 @@ def test_a_plan_goes_on_from_its_stored_attempts(server: Server) -> None:
 
 
 def test_names_say_what_is_offered() -> None:
-    assert name_of(1, FIRST) == "tls:offer:1:tls_1_3:3ff"
+    assert name_of(1, FIRST) == "tls:offer:1:tls_1_3:7ff"
     assert name_of(3, Offer(highest=Version.TLS_1_2, classes=frozenset({Class.CBC, Class.RSA_KX}))).endswith(
-        "tls_1_2:018"
+        "tls_1_2:028"
     )
 
 

@@ -41,7 +41,7 @@ def expected(kx: str, au: str, enc: str) -> Class:
         (enc.startswith("RC4"), Class.RC4),
         (enc.startswith("3DES"), Class.TRIPLE_DES),
         (kx == "RSA", Class.RSA_KX),
-        (not re.search("GCM|CCM|POLY1305", enc), Class.CBC),
+        (not re.search("GCM|CCM|POLY1305", enc), Class.CBC_DHE if kx == "DH" else Class.CBC),
         (kx == "DH", Class.AEAD_DHE),
     ):
         if is_so:

@@ -38,6 +38,11 @@ class Pretence:
     worklist: bool = False
 
     @property
+    def asks(self) -> bool:
+        """Whether it goes on to a query."""
+        return self.worklist or self.model is not Model.NONE
+
+    @property
     def name(self) -> str:
         return f"{CALLER}:{self.caller}:{self.called}"
 
@@ -94,8 +99,8 @@ def _got_in(attempts: Attempts, pretence: Pretence) -> bool | None:
 
 def _was_answered(result: InquiryResult) -> bool | None:
     if result.rj_result:
-        return False if result.rj_result == 1 else None
+        return False if is_refusal(result) else None
     answers = [found.answer for found in (result.model, result.worklist) if found is not None]
     if Answer.PROVEN in answers:
         return True
-    return False if answers and set(answers) <= {Answer.REFUSED, Answer.ABORTED} else None
+    return False if set(answers) == {Answer.REFUSED} else None  # an abort says so only once it is reproduced

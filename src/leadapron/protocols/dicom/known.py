@@ -58,7 +58,7 @@ def is_transient(answer: Rejection) -> bool:
     return answer.rj_result == _TRANSIENT or (answer.rj_result == _PERMANENT and answer.rj_source == _PRESENTATION)
 
 
-def is_refusal(answer: Negotiated) -> bool:
+def is_refusal(answer: Rejection) -> bool:
     """Rejected for good, because of who asks or is asked, or without a reason. Another protocol version is none."""
     reasons = {_USER: (_NO_REASON, _CALLING, _CALLED), _ACSE: (_NO_REASON,)}
     return answer.rj_result == _PERMANENT and answer.rj_reason in reasons.get(answer.rj_source, ())

@@ -16,11 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from leadapron.model import Access, Completed, Depth, Failed, Observation, Reason, Service, Stage, Verdict
+from leadapron.model import CERTIFIED_BY, Access, Completed, Depth, Failed, Observation, Reason, Service, Stage, Verdict
 from leadapron.net.conversation import Job
 from leadapron.protocols.base import Case, Identify
 from leadapron.protocols.dicom import plan, verdicts
-from leadapron.protocols.dicom.known import HELLO, Attempts, last_hello
+from leadapron.protocols.dicom.known import HELLO, Attempts, last_hello, name_of
 from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiation
 from leadapron.protocols.tls import plan as tls
 from leadapron.protocols.tls.secured import KeyPair, Secured
@@ -28,8 +28,6 @@ from leadapron.protocols.tls.verdict import Facts
 
 CLEAR, STRANGER, CERTIFIED = "", "tls/", "mtls/"
 """Prefixes: in clear, inside TLS without a client certificate, inside TLS with that of the scope."""
-WITH_CERTIFICATE = "+certificate"
-"""Behind the title of a service that only our client certificate opened: no AE title is so long."""
 _OTHERS = (tls.ABOUT, STRANGER, CERTIFIED)
 
 _INVITING = frozenset({Reason.PROTOCOL, Reason.RESET, Reason.TIMEOUT, Reason.TRUNCATED, Reason.LIMIT})
@@ -58,6 +56,8 @@ class Layer:
 def layer(case: Case, attempts: Attempts, prefix: str) -> Layer:
     """`attempts` are all those of `case`, decoded. Inside TLS a census does not cross in clear."""
     terms = replace(case.terms, census=True) if prefix else case.terms
+    if prefix == CERTIFIED:  # what is tried as a stranger, or as somebody else
+        terms = replace(terms, blank_login=False, calling_aets=())
     inner = Case(endpoint=case.endpoint, terms=terms, attempts=_within(case.attempts, prefix))
     return Layer(prefix=prefix, case=inner, attempts=_within(attempts, prefix))
 
@@ -75,8 +75,8 @@ def _within(attempts: Mapping[str, Any], prefix: str) -> Mapping[str, Any]:
 
 
 def invites_tls(clear: Layer) -> bool:
-    """Whether what answered, or did not, on a connection in clear may speak TLS."""
-    hello = last_hello(clear.attempts)
+    """Whether what answered, or did not, on a connection in clear may speak TLS. Who ever answered DICOM does not."""
+    hello = clear.attempts.get(HELLO)
     return isinstance(hello, Failed) and hello.stage is Stage.HANDSHAKE and hello.reason in _INVITING
 
 
@@ -99,26 +99,30 @@ def next_job(case: Case, attempts: Attempts, identify: Identify) -> Job[Any] | N
 def _inside(case: Case, attempts: Attempts, identify: Identify) -> Job[Any] | None:
     stranger = layer(case, attempts, STRANGER)
     if not stranger.is_begun() and not tls.demands_certificate(attempts):
-        return _first(stranger, identify)
+        return _hello(stranger, identify)
     certified = layer(case, attempts, CERTIFIED)
     if case.terms.key_pair is not None and may_be_locked(stranger, attempts) and not certified.is_begun():
-        return _first(certified, identify)
+        return _hello(certified, identify)
+    if is_to_be_reproduced(stranger, certified, attempts):
+        return _hello(stranger, identify, 2)
     locked = is_locked(stranger, certified, attempts)
     if not (locked or stranger.is_dicom() or is_beyond_us(stranger)):
         return None
     settling = tls.settling(attempts, case.endpoint)
     if settling is not None:
         return settling
+    if locked and case.terms.key_pair is None:
+        return None
     inside = certified if locked else stranger
     job = plan.next_job(inside.case, inside.attempts, identify)
     return None if job is None else _secured(inside, job)
 
 
-def _first(inside: Layer, identify: Identify) -> Job[Any]:
-    """The hello, which in clear is the wide stage's."""
+def _hello(inside: Layer, identify: Identify, number: int = 1) -> Job[Any]:
+    """Which in clear is the wide stage's."""
     terms = inside.case.terms
     hello = Negotiation(
-        name=HELLO,
+        name=name_of(HELLO, number),
         endpoint=inside.case.endpoint,
         called_aet=ANY_TITLE,
         calling_aet=terms.calling_aet,
@@ -133,18 +137,32 @@ def _secured(inside: Layer, job: Job[Any]) -> Secured:
 
 
 def is_locked(stranger: Layer, certified: Layer, attempts: Attempts) -> bool:
-    """Whether a client certificate is demanded: by the handshake or behind it, or ours opened what was shut without."""
-    hello = last_hello(stranger.attempts)
-    said = isinstance(hello, Failed) and hello.reason is Reason.AUTH
-    return tls.demands_certificate(attempts) or said or certified.is_dicom()
+    """Whether a client certificate is demanded: the server says so, in the handshake or behind it; or it hung up on who had
+    none, twice, and either asked for one before, or let ours in between."""
+    first, again = (stranger.attempts.get(name_of(HELLO, number)) for number in (1, 2))
+    if tls.demands_certificate(attempts) or (isinstance(first, Failed) and first.reason is Reason.AUTH):
+        return True
+    if tls.hung_up_on_us(attempts) and isinstance(first, Failed) and first.stage is Stage.TLS:
+        return True
+    return certified.is_dicom() and isinstance(again, Failed) and again.reason in _SHUT
+
+
+_SHUT = frozenset({Reason.AUTH, Reason.TLS, Reason.RESET})
 
 
 def may_be_locked(stranger: Layer, attempts: Attempts) -> bool:
-    """Some hang up on who has no certificate, and do not say why."""
-    hello = last_hello(stranger.attempts)
-    return tls.demands_certificate(attempts) or (
-        isinstance(hello, Failed) and hello.reason in (Reason.AUTH, Reason.TLS, Reason.RESET)
-    )
+    """Some hang up on who has no certificate, and do not say why. Not those whose handshake went on without."""
+    hello = stranger.attempts.get(HELLO)
+    if tls.demands_certificate(attempts):
+        return True
+    reasons = {Reason.AUTH} if tls.demands_none(attempts) else _SHUT
+    return isinstance(hello, Failed) and hello.reason in reasons
+
+
+def is_to_be_reproduced(stranger: Layer, certified: Layer, attempts: Attempts) -> bool:
+    """Whether ours got in where a stranger was hung up on: once is no refusal."""
+    is_open = certified.is_dicom() and name_of(HELLO, 2) not in stranger.attempts
+    return is_open and stranger.is_begun() and not stranger.is_dicom() and not is_locked(stranger, certified, attempts)
 
 
 def is_beyond_us(stranger: Layer) -> bool:
@@ -214,5 +232,5 @@ def _certified(inside: Layer) -> Iterator[Observation]:
         return
     observed, why = verdicts.conclude(inside.case, inside.attempts)
     for seen in observed if why is None else [_unknown(inside.case, why)]:
-        service = replace(seen.service, resource=seen.service.resource + WITH_CERTIFICATE)
+        service = replace(seen.service, resource=seen.service.resource + CERTIFIED_BY)
         yield replace(seen, service=service, certified=True)

@@ -100,7 +100,7 @@ def _beside(
                 identity=BLANK,
             )
     for pretence in pretences(attempts, hello, terms.called_aets, known, terms.calling_aets):
-        if pretence.name not in attempts:
+        if pretence.name not in attempts and (terms.depth >= Depth.COUNT or not pretence.asks):
             return _pretending(pretence, case, identify)
     return None
 
@@ -108,8 +108,7 @@ def _beside(
 def _pretending(pretence: Pretence, case: Case, identify: Identify) -> Job[Any]:
     """Under the title of somebody else: an association, and one query that is left after its first answer."""
     name, endpoint, called, caller = pretence.name, case.endpoint, pretence.called, pretence.caller
-    is_allowed = case.terms.depth >= Depth.COUNT
-    if not is_allowed or not (pretence.worklist or pretence.model is not Model.NONE):
+    if not pretence.asks:
         return Negotiation(name=name, endpoint=endpoint, called_aet=called, calling_aet=caller, identify=identify)
     return Inquiry(
         name=name,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from leadapron.model import Attempt, Completed, Endpoint, Failed, Observation, Reason, Stage
+from leadapron.model import CERTIFIED_BY, Attempt, Completed, Endpoint, Failed, Observation, Reason, Stage
 from leadapron.net.conversation import Job
 from leadapron.protocols import payload
 from leadapron.protocols.base import Case, Hello, Identify, Payload, Protocol, Terms
@@ -80,7 +80,7 @@ class Dicom(Protocol):
         return result.shown if isinstance(result, InquiryResult) else b""
 
     def resource_of(self, job: str) -> str:
-        certified = layers.WITH_CERTIFICATE if job.startswith(layers.CERTIFIED) else ""
+        certified = CERTIFIED_BY if job.startswith(layers.CERTIFIED) else ""
         return job.partition(":")[2] + certified
 
     def conclude(self, case: Case) -> tuple[Sequence[Observation], Failed | None]:

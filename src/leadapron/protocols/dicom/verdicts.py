@@ -19,7 +19,7 @@ from leadapron.model import (
     Verdict,
 )
 from leadapron.protocols.base import Case, Terms
-from leadapron.protocols.dicom.callers import Pretence, bound, pretences
+from leadapron.protocols.dicom.callers import CALLER, Pretence, bound, pretences
 from leadapron.protocols.dicom.counting import Model
 from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.known import (
@@ -60,19 +60,23 @@ def conclude(case: Case, attempts: Attempts) -> tuple[Sequence[Observation], Fai
     enforced = enforcement(attempts, titles)
     working = list(titles_that_work(attempts, hello.result, titles))
     tried = list(pretences(attempts, hello.result, titles, working, case.terms.calling_aets))
-    if not working:
-        enforced |= _bound(attempts, tried)
-        return [_observe(Known(title="", hello=hello.result), case, enforced, unsettled, len(attempts))], None
-    observations = []
-    for known in working:
-        more = _identity(attempts, known.title) | _bound(
-            attempts, [each for each in tried if each.called == known.title]
-        )
-        observations.append(_observe(known, case, enforced | more, [], len(attempts)))
-    if unsettled:
-        first = observations[0]
-        observations[0] = replace(first, unknowns=tuple(dict.fromkeys((*first.unknowns, *unsettled))))
-    return observations, None
+    enforced |= _bound(attempts, tried)
+    if working:
+        observations = [
+            _observe(known, case, enforced | _identity(attempts, known.title), [], len(attempts)) for known in working
+        ]
+        left = [*unsettled, *_failed_beside(attempts)]
+    else:
+        observations = [_observe(Known(title="", hello=hello.result), case, enforced, unsettled, len(attempts))]
+        left = _failed_beside(attempts)
+    first = observations[0]
+    return [replace(first, unknowns=tuple(dict.fromkeys((*first.unknowns, *left)))), *observations[1:]], None
+
+
+def _failed_beside(attempts: Attempts) -> list[Failed]:
+    """Why a blank login, or a title of a peer, came to nothing."""
+    kinds = (f"{IDENTITY}:", f"{CALLER}:")
+    return [attempt for name, attempt in attempts.items() if name.startswith(kinds) and isinstance(attempt, Failed)]
 
 
 def _bound(attempts: Attempts, tried: list[Pretence]) -> dict[str, bool]:
@@ -88,7 +92,7 @@ def _identity(attempts: Attempts, title: str) -> dict[str, bool]:
         return {}
     answer: Negotiated = attempt.result
     accepted = answer.outcome is Outcome.ACCEPTED
-    if not accepted and answer.rj_result != 1:
+    if not accepted and not is_refusal(answer):
         return {}
     return {
         "identity_ignored": accepted and not answer.identity_response,

@@ -26,6 +26,8 @@ from leadapron.protocols.tls.wire import Certificate, CertificateRequest, Record
 
 class ClientCertificate(enum.StrEnum):
     DEMANDED = "demanded"
+    ASKED = "asked"
+    """it asked for one, and hung up without a word: it may have been something else"""
     NOT_DEMANDED = "not_demanded"
     UNKNOWN = "unknown"
 
@@ -82,7 +84,9 @@ class _Shaker:
         except Broken as broken:
             attempt = self._ended(broken.alert in DEMANDS, Reason.TLS, broken.detail)
         except Lost as lost:
-            return self._ended(lost.reason is Reason.RESET, lost.reason, "")
+            if self.is_asked and lost.reason is Reason.RESET:
+                return self._result(ClientCertificate.ASKED)
+            return Failed(stage=Stage.TLS, reason=lost.reason)
         except WireError as error:
             reason = Reason.LIMIT if error.limit else Reason.PROTOCOL
             attempt = Failed(stage=Stage.TLS, reason=reason, detail=error.rule)

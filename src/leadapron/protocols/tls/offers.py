@@ -51,7 +51,7 @@ class Offer:
 
     @property
     def name(self) -> str:
-        """What is on offer, e.g. `tls_1_2:018`: a bit for each class of `Class`, the strongest first, in hexadecimal."""
+        """What is on offer, e.g. `tls_1_2:028`: a bit for each class of `Class`, the strongest first, in hexadecimal."""
         bits = sum((each in self.classes) << place for place, each in enumerate(Class))
         return f"{self.highest.name.lower()}:{bits:03x}"
 

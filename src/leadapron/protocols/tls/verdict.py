@@ -18,6 +18,8 @@ Facts = dict[str, int | bool]
 OBSOLETE = frozenset({Version.SSL_3_0, Version.TLS_1_0, Version.TLS_1_1})
 """RFC 7568, RFC 8996: must not be negotiated."""
 NO_AEAD = ALL_CLASSES - {Class.TLS13, Class.AEAD_ECDHE, Class.AEAD_DHE}
+WITH_DHE = frozenset({Class.AEAD_DHE, Class.CBC_DHE})
+"""Classes that have suites of DHE."""
 SOON = 30
 """Days that a certificate should still have."""
 LEAST_PRIME = 2048
@@ -48,6 +50,8 @@ def _of_offers(accepted: Accepted) -> dict[str, int | bool | None]:
     no_secrecy = _any({Class.RSA_KX}, accepted.classes, accepted.refused_classes)
     no_aead = _any(NO_AEAD, accepted.classes, accepted.refused_classes)
     weak_group = accepted.prime_bits < LEAST_PRIME if accepted.prime_bits else None
+    if weak_group is None and accepted.refused_classes >= WITH_DHE:
+        weak_group = False
     facts: dict[str, int | bool | None] = {
         "tls.versions": None if accepted.open_versions else len(accepted.versions),
         "tls.obsolete_version": obsolete,
@@ -56,7 +60,7 @@ def _of_offers(accepted: Accepted) -> dict[str, int | bool | None]:
         "tls.aead_only": None if no_aead is None or not accepted.versions else not no_aead,
         "tls.prime_bits": accepted.prime_bits or None,
         "tls.weak_group": weak_group,
-        "tls.bcp195": _meets(accepted, [obsolete, weak, no_secrecy, bool(weak_group)]),
+        "tls.bcp195": _meets(accepted, [obsolete, weak, no_secrecy, weak_group]),
     }
     facts |= {f"tls.version.{each.name.lower()}": _is_in(each, accepted) for each in sorted(ALL_VERSIONS)}
     facts |= {
@@ -91,7 +95,7 @@ def _of_handshake(handshake: Handshake) -> dict[str, int | bool | None]:
     demanded = handshake.client_certificate
     facts: dict[str, int | bool | None] = {
         "tls.client_certificate_demanded": None
-        if demanded is ClientCertificate.UNKNOWN
+        if demanded in (ClientCertificate.UNKNOWN, ClientCertificate.ASKED)
         else demanded is ClientCertificate.DEMANDED,
         "tls.has_certificate": handshake.certificate is not None,
     }
