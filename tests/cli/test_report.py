@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import stat
 import sys
+from ipaddress import ip_address
 from pathlib import Path
 from types import ModuleType
 
@@ -14,7 +15,18 @@ from typer.testing import CliRunner
 
 from leadapron.cli.report import report_command, write_private
 from leadapron.errors import InputError
-from leadapron.model import Run, RunStatus, Vantage, VantageKind
+from leadapron.model import (
+    Access,
+    Endpoint,
+    Observation,
+    Owner,
+    Run,
+    RunStatus,
+    Service,
+    Vantage,
+    VantageKind,
+    Verdict,
+)
 from leadapron.report.view import View, build_view
 
 
@@ -77,11 +89,51 @@ def test_json_and_csv_to_stdout() -> None:
         ("--lang", "de"),
         ("--tlp", "pink"),
         ("--format", "json", "--tlp", "pink"),
+        ("--public", "--format", "csv", "--rows", "findings"),
+        ("--public", "--format", "csv", "--tlp", "green"),
+        ("--public", "--party", "North"),
+        ("--party", "North"),
     ],
 )
 def test_an_option_that_can_do_nothing_is_an_error(arguments: tuple[str, ...]) -> None:
     with pytest.raises(InputError):
         report(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), b"TLP:CLEAR"),
+        (("--tlp", "green"), b"TLP:GREEN"),
+        (("--lang", "it"), b'<html lang="it">'),
+        (("--format", "json"), b'"schema": "leadapron/public/1"'),
+        (("--format", "csv"), b"table,cell,services,images,"),
+    ],
+)
+def test_a_publication_in_each_format(arguments: tuple[str, ...], expected: bytes) -> None:
+    assert expected in report("--public", *arguments).stdout_bytes
+
+
+def test_one_party_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    owners = {"198.18.0.1": "North", "198.18.0.2": "South"}
+    observations = [
+        Observation(
+            service=Service(endpoint=Endpoint(address=ip_address(address), port=104), protocol="dicom"),
+            access=Access(reach=Verdict.PROVEN, list=Verdict.PROVEN),
+            owner=Owner(grant=party, party=party),
+        )
+        for address, party in owners.items()
+    ]
+    view = build_view(load_view("", None).run, observations, [], [])
+    monkeypatch.setattr(sys.modules["leadapron.report.load"], "load_view", lambda *_: view)
+
+    for arguments in ((), ("--format", "json"), ("--format", "csv")):
+        text = report("--party", "north", *arguments).stdout
+        assert "198.18.0.1" in text
+        assert "198.18.0.2" not in text
+        assert "South" not in text
+    with pytest.raises(InputError, match=r"choose one of: North, South$"):
+        report("--party", "East")
 
 
 def test_a_file_is_for_its_owner_and_stdout_stays_empty(tmp_path: Path) -> None:

@@ -9,9 +9,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from test_public import many, of
 
 from leadapron.report.html import render_html
 from leadapron.report.messages import LANGUAGES
+from leadapron.report.public_html import render_public_html
+from leadapron.report.subset import for_party
 from leadapron.report.view import View
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -56,6 +59,16 @@ def measured(page: str, folder: Path, width: int) -> tuple[int, int]:
 @pytest.mark.parametrize("width", [500, 900, 1000, 1280])
 def test_nothing_sticks_out_of_the_page(view: View, tmp_path: Path, language: str, width: int) -> None:
     assert measured(render_html(view, language), tmp_path, width) == (width, width)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no browser here")
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_sticks_out_of_what_is_for_others(view: View, tmp_path: Path, language: str) -> None:
+    part, public = for_party(view, "Example Teleradiology"), of([*many(0, 9), *many(1, 6, "IT"), *many(2, 2, "MT")])
+
+    assert measured(render_html(part, language), tmp_path, 500) == (500, 500)
+    assert measured(render_public_html(public, language), tmp_path, 500) == (500, 500)
+    assert measured(render_public_html(public, language), tmp_path, 1280) == (1280, 1280)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no browser here")

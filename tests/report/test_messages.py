@@ -84,10 +84,11 @@ def test_each_member_of_a_closed_set_has_a_text(prefix: str, names: object) -> N
 
 def test_each_text_that_a_module_names_exists_and_none_is_left_over() -> None:
     package = resources.files("leadapron.report")
-    sources = [package / name for name in ("headline.py", "words.py", "terminal.py", "html.py", "messages.py")]
-    sources += [package / "templates" / "report.html"]
+    modules = ("headline.py", "words.py", "terminal.py", "html.py", "public_html.py", "messages.py")
+    pages = ("page.html", "report.html", "public.html")
+    sources = [package / name for name in modules] + [package / "templates" / name for name in pages]
     code = "".join(source.read_text("utf-8") for source in sources)
-    named = set(re.findall(r"""["']([a-z_]+(?:\.[a-z_]+)+)["']""", code)) - {"report.css", "report.html"}
+    named = set(re.findall(r"""["']([a-z_]+(?:\.[a-z_]+)+)["']""", code)) - {"report.css", *pages}
     assert {key for key in named if key.split(".")[0] in {text.split(".")[0] for text in EN.texts}} <= (
         set(EN.texts) | {key.rpartition(".")[0] for key in EN.texts}
     )

@@ -113,7 +113,7 @@ def test_the_steps_of_products_are_said_in_the_language_and_once(t: Messages, kn
 
 def test_what_was_not_looked_at_names_the_ports(view: View) -> None:
     assert "the other 65,531" in words.not_looked(EN, view.run)[0]
-    assert words.ports(EN, view.run) == "4 of 65,535: 104, 2762, 4242, 11112"
+    assert words.ports(EN, view.run.ports) == "4 of 65,535: 104, 2762, 4242, 11112"
 
 
 def test_dates_are_utc_in_the_language(view: View) -> None:

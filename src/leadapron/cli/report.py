@@ -47,19 +47,36 @@ def report_command(
     ] = None,
     tlp: Annotated[
         str | None,
-        typer.Option("--tlp", help="HTML, JSON: the marking, TLP:AMBER+STRICT by default.", show_default=False),
+        typer.Option(
+            "--tlp",
+            help="HTML, JSON: the marking, TLP:AMBER+STRICT by default, TLP:CLEAR with --public.",
+            show_default=False,
+        ),
     ] = None,
     rows: Annotated[
         Rows | None,
         typer.Option("--rows", help="CSV: a row per service (the default) or finding.", show_default=False),
     ] = None,
+    party: Annotated[
+        str | None,
+        typer.Option(
+            "--party", metavar="NAME", help="Only what this party of a grant answers for.", show_default=False
+        ),
+    ] = None,
+    public: Annotated[bool, typer.Option("--public", help="Aggregates only, for publication.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the output file if it exists.")] = False,
 ) -> None:
     from leadapron.report.load import load_view
     from leadapron.settings import default_store_url
 
     _refuse_what_does_nothing(format, lang=lang, tlp=tlp, rows=rows)
-    text = _render(load_view(store or default_store_url(), run), format, lang=lang, tlp=tlp, rows=rows)
+    if public:
+        _refuse_what_is_not_public(party=party, rows=rows)
+    view = load_view(store or default_store_url(), run)
+    if public:
+        text = _render_public(view, format, lang=lang, tlp=tlp)
+    else:
+        text = _render(_part(view, party), format, lang=lang, tlp=tlp, rows=rows)
     if output is None:
         with while_read():
             typer.get_binary_stream("stdout").write(text.encode("utf-8"))
@@ -78,6 +95,39 @@ def _refuse_what_does_nothing(chosen: Format, *, lang: str | None, tlp: str | No
         if value is not None and chosen not in serves:
             formats = " and ".join(serves)
             raise InputError(f"{option} serves --format {formats} only; leave it out, or change the format")
+
+
+def _refuse_what_is_not_public(*, party: str | None, rows: Rows | None) -> None:
+    if party is not None:
+        raise InputError(
+            "--public and --party exclude each other: one party's numbers are not for publication; choose one"
+        )
+    if rows is not None:
+        raise InputError("--rows does nothing with --public: a row is a cell of a table; leave it out")
+
+
+def _part(view: View, party: str | None) -> View:
+    from leadapron.report.subset import for_party
+
+    return view if party is None else for_party(view, party)
+
+
+def _render_public(view: View, chosen: Format, *, lang: str | None, tlp: str | None) -> str:
+    from leadapron.report.public import published
+    from leadapron.report.tlp import PUBLIC_TLP
+
+    public = published(view)
+    if chosen is Format.JSON:
+        from leadapron.report.public_json import render_public_json
+
+        return render_public_json(public, tlp or PUBLIC_TLP)
+    if chosen is Format.CSV:
+        from leadapron.report.public_csv import render_public_csv
+
+        return render_public_csv(public)
+    from leadapron.report.public_html import render_public_html
+
+    return render_public_html(public, lang or "en", tlp or PUBLIC_TLP)
 
 
 def _render(view: View, chosen: Format, *, lang: str | None, tlp: str | None, rows: Rows | None) -> str:

@@ -12,11 +12,12 @@ from leadapron.report.words import counted
 
 def sentence(view: View, t: Messages) -> str:
     """What is exposed; else what the servers did instead, else what was reached, else what was tried."""
+    said = t("sentence.party", party=view.party, said=_said(view, t)) if view.party else _said(view, t)
     if view.run.status is RunStatus.RUNNING:
-        return t("sentence.unfinished", said=_said(view, t))
+        return t("sentence.unfinished", said=said)
     if view.run.status is RunStatus.BLIND and view.totals.servers:
-        return t("sentence.blind_midway", said=_said(view, t))
-    return _said(view, t)
+        return t("sentence.blind_midway", said=said)
+    return said
 
 
 def _said(view: View, t: Messages) -> str:

@@ -31,16 +31,14 @@ _BLOCKS, _OTHERS, _AFFECTED, _PLACES = 500, 1000, 12, 8
 
 def render_html(view: View, language: str = "en", tlp: str = DEFAULT_TLP) -> str:
     """Raises `InputError` for an unknown language or marking."""
-    marking = tlp_label(tlp)
     t = messages(language)
-    environment = _environment()
-    style = environment.get_template("report.css").render(tlp=marking)
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    page = environment.get_template("report.html").render(
-        **_words(t),
+    return render_page(
+        "report.html",
+        t,
+        tlp,
         **_numbers(view),
         exposed_of=_exposed_of(view, t),
-        t=t,
+        heading=_heading(view, t),
         view=view,
         run=view.run,
         totals=view.totals,
@@ -48,16 +46,33 @@ def render_html(view: View, language: str = "en", tlp: str = DEFAULT_TLP) -> str
         levels=words.levels(LEVELS),
         sentence=sentence(view, t),
         status=words.status(t, view.run),
-        ports=words.ports(t, view.run),
+        ports=words.ports(t, view.run.ports),
         pace=words.pace(t, view.run.method),
         sources=words.sources(t, view.run),
         not_looked=words.not_looked(t, view.run),
+    )
+
+
+def render_page(name: str, t: Messages, tlp: str, **values: Any) -> str:
+    """A template that extends `page.html`, with the words of reports. Raises `InputError` for an unknown marking."""
+    marking = tlp_label(tlp)
+    environment = _environment()
+    style = environment.get_template("report.css").render(tlp=marking)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    page = environment.get_template(name).render(
+        **_words(t),
+        **values,
+        t=t,
         tlp=marking,
         tlp_colour=marking.removeprefix("TLP:").split("+")[0].lower(),
         style=Markup(style),  # noqa: S704 - our own style sheet; the marking in it is one of TLP
         style_hash=f"sha256-{digest}",
     )
     return page.strip() + "\n"
+
+
+def _heading(view: View, t: Messages) -> str:
+    return t("report.title_party", party=view.party) if view.party else t("report.title")
 
 
 @functools.cache

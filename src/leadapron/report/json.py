@@ -34,6 +34,7 @@ def document(view: View, tlp: str = DEFAULT_TLP) -> dict[str, object]:
     return {
         "schema": SCHEMA,
         "run": _run(view.run) | {"tlp": tlp_label(tlp)},
+        "party": view.party or None,
         "totals": _totals(view.totals),
         "services": [_service(service.observation) for service in view.services],
         "findings": [_finding(finding, view.decisions.get(finding.key)) for finding in view.findings],
@@ -77,8 +78,8 @@ def _past(run: Run) -> dict[str, object]:
         "started_at": _time(run.started_at),
         "servers": run.summary.servers,
         "exposed_servers": run.summary.exposed_servers,
-        "studies": _count(run.summary.studies),
-        "images": _count(run.summary.images),
+        "studies": count_document(run.summary.studies),
+        "images": count_document(run.summary.images),
         "findings": _sorted(run.summary.findings),
     }
 
@@ -90,15 +91,15 @@ def _totals(totals: Totals) -> dict[str, object]:
         "endpoints_reached": totals.endpoints_reached,
         "services": totals.services,
         "exposed_services": totals.exposed_services,
-        "studies": _count(totals.studies),
-        "images": _count(totals.images),
-        "unique_studies": _count(unique.studies),
-        "unique_images": _count(unique.images),
-        "unique_genuine_studies": _count(unique.genuine_studies),
-        "unique_genuine_images": _count(unique.genuine_images),
-        "genuine_images": _count(totals.genuine_images),
+        "studies": count_document(totals.studies),
+        "images": count_document(totals.images),
+        "unique_studies": count_document(unique.studies),
+        "unique_images": count_document(unique.images),
+        "unique_genuine_studies": count_document(unique.genuine_studies),
+        "unique_genuine_images": count_document(unique.genuine_images),
+        "genuine_images": count_document(totals.genuine_images),
         "countries": {
-            country: {"services": part.services, "images": _count(part.images)}
+            country: {"services": part.services, "images": count_document(part.images)}
             for country, part in totals.countries.items()
         },
     }
@@ -148,11 +149,11 @@ def _service(observation: Observation) -> dict[str, object]:
 
 def _counts(counts: Counts) -> dict[str, object]:
     return {
-        "patients": _count(counts.patients),
-        "studies": _count(counts.studies),
-        "series": _count(counts.series),
-        "images": _count(counts.images),
-        "worklist": _count(counts.worklist),
+        "patients": count_document(counts.patients),
+        "studies": count_document(counts.studies),
+        "series": count_document(counts.series),
+        "images": count_document(counts.images),
+        "worklist": count_document(counts.worklist),
     }
 
 
@@ -189,7 +190,7 @@ def disposition(decision: Decision) -> dict[str, object]:
     }
 
 
-def _count(count: Count | None) -> dict[str, object] | None:
+def count_document(count: Count | None) -> dict[str, object] | None:
     if count is None:
         return None
     return {

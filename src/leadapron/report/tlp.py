@@ -9,6 +9,9 @@ TLP = ("TLP:RED", "TLP:AMBER+STRICT", "TLP:AMBER", "TLP:GREEN", "TLP:CLEAR")
 
 DEFAULT_TLP = "TLP:AMBER+STRICT"
 
+PUBLIC_TLP = "TLP:CLEAR"
+"""Of what was made for publication."""
+
 
 def tlp_label(text: str) -> str:
     """One of `TLP`; the prefix may be left out, case makes no difference. Raises `InputError`."""

@@ -133,6 +133,8 @@ class View:
     """by the key of a finding; they mark findings, and change no number"""
     trend: tuple[Run, ...] = ()
     """runs of the same scope to compare with, the oldest first and this one last; empty where there are none"""
+    party: str = ""
+    """whose part of the scope this is; "": all of it"""
 
     @property
     def studies(self) -> Count | None:
@@ -200,9 +202,10 @@ class View:
     def is_settled(self) -> bool:
         """Whether the run is complete, and everything that was reached was spoken to and gave a clear answer.
 
-        Without it nothing may be called clear.
+        Without it nothing may be called clear. Of a part of the scope it is never known: silent places are nobody's.
         """
-        return self.run.status is RunStatus.COMPLETE and not self.unsettled and not self.unspoken
+        whole = self.run.status is RunStatus.COMPLETE and not self.party
+        return whole and not self.unsettled and not self.unspoken
 
 
 def build_view(
@@ -353,12 +356,12 @@ def _countries(exposed: Iterable[Observation]) -> dict[str, CountryTotals]:
 def _services(observations: Iterable[Observation], active: Sequence[Finding]) -> tuple[ServiceView, ...]:
     by_service: dict[object, list[Finding]] = defaultdict(list)
     for finding in active:
-        by_service[_identity(finding.service)].append(finding)
-    views = [_service(observation, tuple(by_service[_identity(observation.service)])) for observation in observations]
+        by_service[service_identity(finding.service)].append(finding)
+    views = [_service(seen, tuple(by_service[service_identity(seen.service)])) for seen in observations]
     return tuple(sorted(views, key=_service_order))
 
 
-def _identity(service: Service) -> tuple[str, int, str, str]:
+def service_identity(service: Service) -> tuple[str, int, str, str]:
     """Without the name: a stored finding keeps the name under which it was first seen."""
     return str(service.endpoint.address), service.endpoint.port, service.protocol, service.resource
 

@@ -342,12 +342,12 @@ def pace(t: Messages, method: Method | None) -> list[str]:
     return [t(f"method.{name}", value=t.number(getattr(method, name))) for name in method.__dataclass_fields__]
 
 
-def ports(t: Messages, run: Run) -> str:
+def ports(t: Messages, tried: Sequence[int]) -> str:
     """`4 of 65,535: 104, 2762, 4242, 11112`, shortened after 20."""
-    shown = ", ".join(map(str, run.ports[:20])) + (" …" if len(run.ports) > 20 else "")
-    if not run.ports:
+    shown = ", ".join(map(str, tried[:20])) + (" …" if len(tried) > 20 else "")
+    if not tried:
         return t("number.unknown")
-    return t("method.ports", tried=t.number(len(run.ports)), all=t.number(65_535), ports=shown)
+    return t("method.ports", tried=t.number(len(tried)), all=t.number(65_535), ports=shown)
 
 
 def sources(t: Messages, run: Run) -> list[tuple[str, str]]:
