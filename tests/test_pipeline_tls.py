@@ -136,7 +136,8 @@ def test_a_certificate_that_is_not_believed_is_an_unknown_of_its_own(tmp_path: P
 
     assert stranger.access.list is Verdict.REFUSED
     assert certified.access.list is Verdict.UNKNOWN
-    assert {(stage, reason) for _, stage, reason in unknowns} == {("tls", "auth")}
+    (why,) = {(stage, reason) for _, stage, reason in unknowns}
+    assert why in {("tls", "auth"), ("handshake", "reset")}  # a reset may overtake the alert
 
 
 async def web(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -118,6 +119,41 @@ def test_a_study_without_a_claim_leaves_no_upper_bound(tmp_path: Path) -> None:
 def test_nothing_is_none_and_not_unknown(tmp_path: Path) -> None:
     unique, elsewhere = join(tmp_path, of({}))
     assert (unique.studies, unique.images, elsewhere) == (Count.exact(0), Count.exact(0), {})
+
+
+def test_an_archive_of_which_nothing_is_known_leaves_no_number_exact(tmp_path: Path) -> None:
+    unknown = (Archive(counts=Counts(), is_genuine=True), None)
+    nothing = {8: NOT_CLAIMED, 9: NOT_CLAIMED}
+    for shown in (of({1: 10, 2: 20}), of(nothing, images=Count.exact(30))):
+        unique, _ = join(tmp_path, shown, unknown)
+        assert (unique.studies, unique.images and (unique.images.low, unique.images.high)) == (
+            Count.at_least(2),
+            (30, None),
+        )
+
+
+def test_what_was_counted_beside_a_list_may_be_what_another_archive_claims(tmp_path: Path) -> None:
+    """One archive by two information models: the sum of both is no lower bound."""
+    by_patient = (Archive(counts=Counts(images=Count.exact(12)), is_genuine=True), None)
+    unique, _ = join(tmp_path, of({8: NOT_CLAIMED, 9: NOT_CLAIMED}, images=Count.exact(12)), by_patient)
+    assert unique.images is not None
+    assert (unique.images.low, unique.images.high, unique.images.kind) == (12, 24, CountKind.BOUND)
+
+
+def test_claims_that_contradict_themselves_are_no_exact_sum(tmp_path: Path) -> None:
+    unique, _ = join(tmp_path, of({1: 10, 2: 20}, images=Count.at_least(30, CountSource.CLAIMED)))
+    assert unique.images == Count.at_least(30, CountSource.CLAIMED)
+
+
+@pytest.mark.parametrize(("judged", "expected"), [([None, None], None), ([True, None], Count.at_least(2))])
+def test_what_nobody_judged_is_not_said_to_be_nobodys(
+    judged: list[bool | None], expected: Count | None, tmp_path: Path
+) -> None:
+    studies: list[Studies] = [{1: 10, 2: 20}, {3: 30}]
+    shown = [(replace(archive(each), is_genuine=genuine), each) for each, genuine in zip(studies, judged, strict=True)]
+    unique, _ = join(tmp_path, *shown)
+    assert unique.genuine_studies == expected
+    assert (unique.genuine_images is None) == (expected is None)
 
 
 MANY = """

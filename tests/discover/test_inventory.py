@@ -86,7 +86,11 @@ dicomNetworkConnectionReference: cn=dicom-tls,dicomDeviceName=archive,cn=Devices
 """
 
 
-@pytest.mark.parametrize("text", [LDIF, LDIF.replace("\n", "\r\n")], ids=["LF", "CRLF"])
+@pytest.mark.parametrize(
+    "text",
+    [LDIF, LDIF.replace("\n", "\r\n"), LDIF.replace("Reference: cn=dicom,", "Reference: CN = dicom , ")],
+    ids=["LF", "CRLF", "spaces"],
+)
 def test_the_devices_of_a_dcm4chee(text: str, tmp_path: Path) -> None:
     assert read(tmp_path, text) == (
         Expected(host="pacs.hospital.example", port=11112, title="ARCHIVE"),
@@ -108,6 +112,12 @@ def test_the_devices_of_a_dcm4chee(text: str, tmp_path: Path) -> None:
         ("{", "line 1: is no JSON"),
         ('{"DicomModalities": []}', "has no DicomModalities"),
         ('{"DicomModalities": {"a": ["CT1", "10.0.0.5"]}}', "DicomModalities 'a': is no peer"),
+        ('{"DicomModalities": {"a": ["CT1", "h", ' + "1" * 5000 + "]}}", "is no JSON"),
+        ('{"DicomModalities": {"a": ["CT1", null, 104]}}', "'' is neither an address nor a host name"),
+        (
+            LDIF.replace("dicom-tls,dicomDeviceName=archive,cn=Devices", "lost,dicomDeviceName=archive,cn=Devices", 1),
+            "names a conn",
+        ),
         ("dn: cn=a\ndicomHostname:: %%%\n", "dicomHostname: is no base64"),
         (b"address,port\n\xff\xfe,104\n", "is not UTF-8"),
         (b"x" * ((16 << 20) + 1), "is larger than 16 MiB"),

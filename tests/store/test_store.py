@@ -18,6 +18,8 @@ from alembic.runtime.migration import MigrationContext
 from leadapron.assess.keys import finding_key
 from leadapron.errors import InputError, StoreError
 from leadapron.model import (
+    AUDIT,
+    VERIFY,
     Access,
     Count,
     Counts,
@@ -348,3 +350,24 @@ def test_a_disk_that_is_full_is_one_line_and_what_was_written_is_kept(tmp_path: 
         assert "\n" not in str(raised.value)
         assert "INSERT" not in str(raised.value)
         assert store.run().id == "run-1"
+
+
+def test_what_never_goes_on_is_known_and_keeps_no_lists(store: Store) -> None:
+    """The last audit of a scope may go on; one that ended for good, one that another followed, and a check may not."""
+    begun = run(1).started_at
+    for number, (name, kind) in enumerate([("old", AUDIT), ("check", VERIFY), ("new", AUDIT)], 1):
+        store.create_run(replace(run(number), id=name, kind=kind), permutation_key="00")
+        store.record_attempt(name, ENDPOINT, "dicom", "ask:X", {"inquiry": {}}, shown=b"x" * 12)
+        store.finish_run(name, RunStatus.STOPPED, "", begun, "")
+    assert set(store.superseded()) == {"old", "check"}
+    assert [raw for _, _, _, raw in store.shown_studies("new")] == [b"x" * 12]
+    store.finish_run("new", RunStatus.COMPLETE, "", begun, "")
+    assert set(store.superseded()) == {"old", "check", "new"}
+    assert list(store.shown_studies("new")) == []
+
+
+def test_a_job_that_is_asked_again_has_the_list_of_its_last_answer(store: Store) -> None:
+    store.create_run(run(1), permutation_key="00")
+    for shown in (b"a" * 12, b"b" * 12, b""):
+        store.record_attempt("run-1", ENDPOINT, "dicom", "ask:X", {"inquiry": {}}, shown=shown, again=True)
+        assert [raw for _, _, _, raw in store.shown_studies("run-1")] == ([shown] if shown else [])

@@ -8,6 +8,9 @@ from dataclasses import replace
 
 from leadapron.model import Address, CountKind, Observation
 
+COMPARED = frozenset({"twins", "tls.key_hosts", "tls.clear_twin", "tls.beside"})
+"""The facts that are found here."""
+
 
 def compared(observations: Sequence[Observation]) -> list[Observation]:
     """Each with what the others add to its facts:
@@ -25,7 +28,7 @@ def compared(observations: Sequence[Observation]) -> list[Observation]:
         replace(
             seen,
             facts={
-                **seen.facts,
+                **{name: value for name, value in seen.facts.items() if name not in COMPARED},
                 **_count("twins", twins, _content(seen)),
                 **_count("tls.key_hosts", keys, _public_key(seen)),
                 **_yes("tls.clear_twin", seen.tls is not None and seen.service.endpoint.address in in_clear),
