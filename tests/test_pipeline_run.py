@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
@@ -185,3 +186,40 @@ def test_a_run_names_the_sources_of_its_countries_also_when_it_goes_on_with_othe
 
     assert named == [{"country": "Test-Country, 2026-11-20"}, {"country": "Newer, 2026-11-20"}]
     assert asked == ["CH", "FR"]
+
+
+def test_what_a_run_that_never_goes_on_left_behind_is_gone_when_the_next_one_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that was killed, and that another audit followed: its key, and the lists that are hashed under it. One that may
+    go on keeps both; so does one under way on another machine, into the same store."""
+    monkeypatch.setenv("LEADAPRON_DATA", str(tmp_path / "data"))
+    scope, url = (
+        write_scope(tmp_path / "scope.toml", networks=["127.0.0.8/32"], ports=[1]),
+        f"sqlite:///{tmp_path}/s.db",
+    )
+    endpoint = Endpoint(address=ip_address("127.0.0.8"), port=1)
+
+    def audit() -> Run:
+        return pipeline_run.audit_scope(scope, url=url, resume=False, options=Options(), progress=Silent())[0]
+
+    def leave(audit: Audit) -> Run:
+        audit.store.record_attempt(audit.run_.id, endpoint, "dicom", "ask:X", {"inquiry": {}}, shown=b"x" * 12)
+        return audit.run_
+
+    def left(run: Run) -> tuple[bool, int]:
+        with Store.open(url) as store:
+            kept = len(list(store.shown_studies(run.id)))
+        return (tmp_path / "data" / "runs" / run.id / "key").exists(), kept
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Audit, "execute", leave)
+        elsewhere, killed, last = audit(), audit(), audit()
+    assert left(killed) == (False, 0), "another audit followed"
+    assert left(last) == (True, 1)
+    with Store.open(url) as store:
+        store.record_attempt(elsewhere.id, endpoint, "dicom", "ask:Y", {"inquiry": {}}, shown=b"y" * 12)
+    shutil.rmtree(tmp_path / "data" / "runs" / elsewhere.id)
+    audit()
+    assert left(last) == (False, 0)
+    assert left(elsewhere)[1] == 1

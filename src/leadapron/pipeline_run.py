@@ -16,14 +16,14 @@ from leadapron.assess.judge import refuted
 from leadapron.attribute.place import opened
 from leadapron.discover.inventory import read_inventory
 from leadapron.errors import InputError
-from leadapron.model import AUDIT, FINAL, VERIFY, Endpoint, Finding, Method, Pin, Run, Stage, Unknown
+from leadapron.model import AUDIT, FINAL, VERIFY, Endpoint, Finding, Method, Pin, Run, RunStatus, Stage, Unknown
 from leadapron.net.resolve import resolve
 from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Control, Options, Progress
 from leadapron.pipeline_history import refusals
 from leadapron.pipeline_key import RunKey
 from leadapron.pipeline_terms import FULL_ANSWERS, FULL_SECONDS
-from leadapron.scope.audit_log import AuditLog
+from leadapron.scope.audit_log import AuditLog, in_use
 from leadapron.scope.decision import Denial
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import Scope, load_scope
@@ -122,12 +122,12 @@ def _conduct(
         opened(scope.attribution) as attribution,
         contextlib.closing(AuditLog.open(directory / "audit.jsonl")) as audit_log,
     ):
-        _forget_superseded(store)
         if is_new:  # only now: a run that cannot be logged leaves no trace of one
             key = run_key.make()
             store.create_run(run, permutation_key=secrets.token_hex(16))
         else:
             key = run_key.read()
+        _forget_superseded(store)
         store.update_method(run.id, _method(scope, options), catalogue_version())
         store.update_data(run.id, attribution.sources)
         stop_file.unlink(missing_ok=True)  # only now: until the log is ours it may be meant for another process
@@ -160,9 +160,14 @@ def _conduct(
 def _forget_superseded(store: Store) -> None:
     """What a run that was killed at its end left behind, or one that a later audit followed: keys, and what is hashed
     under them."""
-    for run_id in store.superseded():
-        RunKey(data_directory() / "runs" / run_id).destroy()
-        store.forget_shown_studies(run_id)
+    for run in store.superseded():
+        directory = data_directory() / "runs" / run.id
+        may_go_on = (
+            run.status is RunStatus.RUNNING and not directory.exists()
+        )  # on another machine, into the same store
+        if not may_go_on and not in_use(directory / "audit.jsonl"):
+            RunKey(directory).destroy()
+            store.forget_shown_studies(run.id)
 
 
 def _directory(run: Run) -> Path:

@@ -291,17 +291,18 @@ class Store:
                 endpoint = Endpoint(address=ip_address(row.address), port=row.port)
                 yield endpoint, row.protocol, row.job, records
 
-    def superseded(self) -> list[str]:
-        """The runs that never go on: those that have ended for good, checks, and audits that a later one followed."""
+    def superseded(self) -> list[Run]:
+        """The runs that never go on: those that have ended for good, checks, and audits that a later one followed. One of
+        them may still be under way."""
         latest: set[tuple[str, str]] = set()
-        found: list[str] = []
+        found: list[Run] = []
         for run in self.runs():
             of = (run.scope_sha256, run.vantage.kind.value)
             is_latest = run.kind != VERIFY and of not in latest
             if run.kind != VERIFY:
                 latest.add(of)
-            if run.status is not RunStatus.RUNNING and not (is_latest and run.status not in FINAL):
-                found.append(run.id)
+            if not is_latest or run.status in FINAL:
+                found.append(run)
         return found
 
     def forget_shown_studies(self, run_id: str) -> None:
