@@ -212,9 +212,8 @@ def test_what_a_run_that_never_goes_on_left_behind_is_gone_when_the_next_one_ope
             kept = len(list(store.shown_studies(run.id)))
         return (tmp_path / "data" / "runs" / run.id / "key").exists(), kept
 
-    with monkeypatch.context() as patched:
-        patched.setattr(Audit, "execute", leave)
-        elsewhere, killed, last = audit(), audit(), audit()
+    monkeypatch.setattr(Audit, "execute", leave)
+    elsewhere, killed, last = audit(), audit(), audit()
     assert left(killed) == (False, 0), "another audit followed"
     assert left(last) == (True, 1)
     with Store.open(url) as store:
