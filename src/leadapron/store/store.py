@@ -104,7 +104,7 @@ class Store:
     def _change_run(self, run_id: str, *, forget: bool = False, **changes: Any) -> None:
         with self._engine.begin() as connection:
             if forget:
-                connection.execute(sa.delete(tables.shown_studies).where(tables.shown_studies.c.run_id == run_id))
+                _forget_shown_studies(connection, run_id)
             where = tables.runs.c.id == run_id
             data = connection.execute(sa.select(tables.runs.c.data).where(where)).scalar_one()
             columns = {name: changes[name] for name in ("status", "finished_at") if name in changes}
@@ -308,7 +308,7 @@ class Store:
     def forget_shown_studies(self, run_id: str) -> None:
         """Once they are summed up for good."""
         with self._engine.begin() as connection:
-            connection.execute(sa.delete(tables.shown_studies).where(tables.shown_studies.c.run_id == run_id))
+            _forget_shown_studies(connection, run_id)
 
     def update_summary(self, run_id: str, summary: Summary) -> None:
         self._change_run(run_id, summary=codec.dump(summary))
@@ -440,6 +440,10 @@ def _upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any
         return insert.on_conflict_do_nothing(index_elements=list(table.primary_key))
     changed = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
     return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=changed)
+
+
+def _forget_shown_studies(connection: sa.Connection, run_id: str) -> None:
+    connection.execute(sa.delete(tables.shown_studies).where(tables.shown_studies.c.run_id == run_id))
 
 
 def _standing(connection: sa.Connection, run: Run) -> list[Finding]:

@@ -33,6 +33,9 @@ _OTHERS = (tls.ABOUT, STRANGER, CERTIFIED)
 _INVITING = frozenset({Reason.PROTOCOL, Reason.RESET, Reason.TIMEOUT, Reason.TRUNCATED, Reason.LIMIT})
 """Why a hello in clear failed, on a connection, where TLS may be spoken."""
 
+_HANGING_UP = frozenset({Reason.AUTH, Reason.TLS, Reason.RESET})
+"""Why a hello inside TLS failed where a client certificate may be demanded."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
@@ -144,10 +147,7 @@ def is_locked(stranger: Layer, certified: Layer, attempts: Attempts) -> bool:
         return True
     if tls.hung_up_on_us(attempts) and isinstance(first, Failed) and first.stage is Stage.TLS:
         return True
-    return certified.is_dicom() and isinstance(again, Failed) and again.reason in _SHUT
-
-
-_SHUT = frozenset({Reason.AUTH, Reason.TLS, Reason.RESET})
+    return certified.is_dicom() and isinstance(again, Failed) and again.reason in _HANGING_UP
 
 
 def may_be_locked(stranger: Layer, attempts: Attempts) -> bool:
@@ -155,7 +155,7 @@ def may_be_locked(stranger: Layer, attempts: Attempts) -> bool:
     hello = stranger.attempts.get(HELLO)
     if tls.demands_certificate(attempts):
         return True
-    reasons = {Reason.AUTH} if tls.demands_none(attempts) else _SHUT
+    reasons = {Reason.AUTH} if tls.demands_none(attempts) else _HANGING_UP
     return isinstance(hello, Failed) and hello.reason in reasons
 
 
@@ -189,9 +189,10 @@ def conclude(case: Case, attempts: Attempts) -> tuple[Sequence[Observation], Fai
         shown["spki_sha256"] = spki
     if is_locked(stranger, certified, attempts):
         facts["tls.client_certificate_demanded"] = shown["client_certificate_demanded"] = True
-        found = [_refused(case), *_certified(certified)]
+        found = [_shut(case, Verdict.REFUSED), *_certified(certified)]
     elif is_beyond_us(stranger):
-        found = [_unknown(case, last_hello(stranger.attempts))]
+        hello = last_hello(stranger.attempts)
+        found = [_shut(case, Verdict.UNKNOWN, hello if isinstance(hello, Failed) else None)]
     else:
         observed, why = verdicts.conclude(stranger.case, stranger.attempts)
         if why is not None:
@@ -204,25 +205,13 @@ def _with(seen: Observation, facts: Facts) -> Observation:
     return replace(seen, facts={**seen.facts, **facts})
 
 
-def _refused(case: Case) -> Observation:
-    """What a stranger sees of a service that demands a client certificate: nothing."""
-    access = Access(
-        reach=Verdict.PROVEN, talk=Verdict.REFUSED, list=Verdict.REFUSED, read=Verdict.REFUSED, write=Verdict.REFUSED
-    )
-    return Observation(
-        service=Service(endpoint=case.endpoint, protocol=verdicts.PROTOCOL), access=access, owner=case.terms.owner
-    )
-
-
-def _unknown(case: Case, why: object) -> Observation:
-    access = Access(
-        reach=Verdict.PROVEN, talk=Verdict.UNKNOWN, list=Verdict.UNKNOWN, read=Verdict.UNKNOWN, write=Verdict.UNKNOWN
-    )
+def _shut(case: Case, verdict: Verdict, why: Failed | None = None) -> Observation:
+    """What is seen of a service that is reached and that says nothing: the same verdict on all that lies behind."""
     return Observation(
         service=Service(endpoint=case.endpoint, protocol=verdicts.PROTOCOL),
-        access=access,
+        access=Access(reach=Verdict.PROVEN, talk=verdict, list=verdict, read=verdict, write=verdict),
         owner=case.terms.owner,
-        unknowns=(why,) if isinstance(why, Failed) else (),
+        unknowns=() if why is None else (why,),
     )
 
 
@@ -231,6 +220,6 @@ def _certified(inside: Layer) -> Iterator[Observation]:
     if not inside.is_begun():
         return
     observed, why = verdicts.conclude(inside.case, inside.attempts)
-    for seen in observed if why is None else [_unknown(inside.case, why)]:
+    for seen in observed if why is None else [_shut(inside.case, Verdict.UNKNOWN, why)]:
         service = replace(seen.service, resource=seen.service.resource + CERTIFIED_BY)
         yield replace(seen, service=service, certified=True)
