@@ -140,6 +140,8 @@ class FindingStatus(enum.StrEnum):
     """only after a positive refusal, or an explicit re-check from the same kind of vantage"""
     NOT_OBSERVED = "not_observed"
     REOPENED = "reopened"
+    MOVED = "moved"
+    """its service answers elsewhere now, where the same finding goes on"""
 
 
 class RunStatus(enum.StrEnum):
@@ -343,6 +345,16 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """The same finding at the other place of a service that moved, and what shows that it is the same service."""
+
+    key: str
+    endpoint: Endpoint
+    because: tuple[str, ...]
+    """name, key, content, title: see `leadapron.assess.moved`"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """A control that a service breaks. `key` = hash of version, vantage kind, service identity and control."""
 
@@ -355,7 +367,10 @@ class Finding:
     remedy: str
     status: FindingStatus = FindingStatus.NEW
     first_seen: dt.datetime | None = None
+    """where the service was then, if it moved"""
     last_seen: dt.datetime | None = None
+    moved_from: Moved | None = None
+    moved_to: Moved | None = None
 
 
 class DispositionKind(enum.StrEnum):

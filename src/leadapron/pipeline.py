@@ -24,6 +24,7 @@ from typing import Any
 
 from leadapron import __version__
 from leadapron.assess.judge import judge, refuted
+from leadapron.assess.moved import Move
 from leadapron.attribute.place import Attribution
 from leadapron.discover.space import Intervals, TargetSpace
 from leadapron.errors import RunStopped
@@ -49,7 +50,7 @@ from leadapron.net.pace import Pace
 from leadapron.net.wide import Outcome, Target, WideEngine
 from leadapron.pipeline_control import Control, Options, Progress
 from leadapron.pipeline_evidence import Evidence, ended_by_us
-from leadapron.pipeline_history import COVERS_NOTHING, Coverage, Refusals, refusals
+from leadapron.pipeline_history import COVERS_NOTHING, Coverage, Refusals, moved, refusals
 from leadapron.pipeline_inventory import Inventory
 from leadapron.pipeline_sweep import NOT_ASKED, Sweep, Swept, chunk_size
 from leadapron.pipeline_terms import ScopeTerms
@@ -363,17 +364,7 @@ class Audit:
             )
         if blind is not None:
             status, why = blind[0]
-        refused = () if status is RunStatus.BLIND else refusals(self.store, self.run_, self.protocol.name)
-        after = self.store.apply_findings(
-            self.run_,
-            findings,
-            {seen.service: seen for seen in (*observations, *refused)},
-            refuted=refuted,
-            covered=Coverage(self.gate, self.terms.looks_for, self.only)
-            if status is RunStatus.COMPLETE
-            else COVERS_NOTHING,
-            only=self.only,
-        )
+        after = self._advanced(findings, observations, status)
         self.store.update_summary(self.run_.id, summary(self.store.run(self.run_.id), observations, after))
         finished = dt.datetime.now(dt.UTC)
         try:
@@ -383,6 +374,26 @@ class Audit:
         head = self.audit_log.head
         self.store.finish_run(self.run_.id, status, why, finished, head)
         return self.store.run(self.run_.id)
+
+    def _advanced(
+        self, findings: Sequence[Finding], observations: Sequence[Observation], status: RunStatus
+    ) -> list[Finding]:
+        """How all findings stand now. A run that is not complete says nothing about what it did not see."""
+        coverage = Coverage(self.gate, self.terms.looks_for, self.only)
+        is_complete = status is RunStatus.COMPLETE
+        refused = () if status is RunStatus.BLIND else refusals(self.store, self.run_, self.protocol.name)
+        moves: Sequence[Move] = ()
+        if is_complete and self.only is None:
+            moves = moved(self.store, self.run_, observations, coverage, self.gate.pins)
+        return self.store.apply_findings(
+            self.run_,
+            findings,
+            {seen.service: seen for seen in (*observations, *refused)},
+            refuted=refuted,
+            covered=coverage if is_complete else COVERS_NOTHING,
+            moves=moves,
+            only=self.only,
+        )
 
     def _joined(self, observations: list[Observation]) -> list[Observation]:
         """With what the lists of studies say together. Not of one endpoint alone."""

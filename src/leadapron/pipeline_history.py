@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 from leadapron.assess.catalogue import catalogue
-from leadapron.model import Access, Address, Endpoint, FindingStatus, Observation, Owner, Run, Service, Verdict
+from leadapron.assess.moved import Move, Place, moves, place
+from leadapron.model import Access, Address, Endpoint, Observation, Owner, Run, Service, Verdict
 from leadapron.net.target import Outcome, Target
 from leadapron.scope.decision import Permit
 from leadapron.scope.gate import Gate
 from leadapron.store.chunk import SweepChunk
+from leadapron.store.history import SETTLED
 from leadapron.store.store import Store
 
 Record = Callable[[Target, Outcome, bytes], object]
 Write = Callable[[Sequence[SweepChunk]], object]
+Pins = Mapping[str, Sequence[Address]]
 
 
 def _everything(_control: str, _endpoint: Endpoint) -> bool:
@@ -66,7 +69,7 @@ class Refusals:
     ) -> None:
         """`only`, and `also`: endpoints that are noted whatever became of their findings: somebody wants to know."""
         self._store, self._run_id = store, run.id
-        standing = (finding for finding in store.standing(run) if finding.status is not FindingStatus.CLOSED)
+        standing = (finding for finding in store.standing(run) if finding.status not in SETTLED)
         places = {(finding.service.endpoint.address, finding.service.endpoint.port) for finding in standing}
         if only is not None:
             places.add((only.address, only.port))
@@ -99,6 +102,28 @@ class Refusals:
             write(chunks)
 
         return both
+
+
+def moved(store: Store, run: Run, observations: Sequence[Observation], covered: Coverage, pins: Pins) -> list[Move]:
+    """Which services with findings that stand answer elsewhere now. Gone is what was looked for and is not there, and
+    where a name of the scope no longer leads; come is what no earlier run saw. `pins`: the addresses of each name."""
+    gone: set[Place] = set()
+    here: dict[Place, list[Observation]] = {}
+    for seen in observations:
+        here.setdefault(place(seen), []).append(seen)
+    for finding in store.standing(run):
+        service = finding.service
+        endpoint = service.endpoint
+        at = endpoint.address, endpoint.port, service.protocol
+        leads_elsewhere = endpoint.address not in pins.get(endpoint.name, (endpoint.address,))
+        is_gone = finding.status not in SETTLED and (leads_elsewhere or covered(service, finding.control))
+        if is_gone and at not in here:
+            gone.add(at)
+    if not gone:
+        return []
+    last = store.last_seen(run)
+    come = {at: seen for at, seen in here.items() if at not in last}
+    return moves(store.observed_at((at, last[at]) for at in gone if at in last), come)
 
 
 def refusals(store: Store, run: Run, protocol: str) -> list[Observation]:

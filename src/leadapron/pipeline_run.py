@@ -32,6 +32,7 @@ from leadapron.scope.watch import ScopeWatch
 from leadapron.settings import data_directory, make_private_directory
 from leadapron.store import history
 from leadapron.store.database import server_endpoint
+from leadapron.store.dispositions import check_is_here
 from leadapron.store.store import Store
 
 
@@ -75,6 +76,7 @@ def verify_finding(path: Path, key: str, *, url: str, options: Options, progress
     _check_store(scope, url)
     with Store.open(url, create=False) as store:
         finding, seen_from = store.finding(key)
+        check_is_here(finding)
         if seen_from is not scope.vantage.kind:
             raise InputError(
                 f"{path}: finding {finding.key} was seen from vantage {seen_from.value}, and this scope looks from "

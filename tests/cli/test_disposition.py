@@ -75,6 +75,24 @@ def test_an_expired_one_counts_again(scope: Path, tmp_path: Path) -> None:
     assert "remedy planned until 31 January 2026: expired" in ended.stdout
 
 
+def test_of_a_finding_that_moved_the_one_at_the_new_place_is_named(tmp_path: Path) -> None:
+    server, places = Server(Behaviour(archives={"": made_up(1, 23)})), [("127.88.4.1", 0), ("127.88.4.2", 0)]
+    with listening(server.serve, places=places[:1]) as (first,):
+        scope = write_scope(tmp_path / "scope.toml", networks=["127.88.4.0/30"], ports=[first.port])
+        assert leadapron(tmp_path, "audit", scope, "--quiet").returncode == 1
+    earlier = set(keys(tmp_path))
+    with listening(server.serve, places=[("127.88.4.2", first.port)]):
+        assert leadapron(tmp_path, "audit", scope, "--quiet").returncode == 1
+        (key, *_), there = sorted(earlier), set(keys(tmp_path)) - earlier
+
+        decided = leadapron(tmp_path, "accept", key, "--until", UNTIL, *TEXTS)
+        verified = leadapron(tmp_path, "verify", key, scope)
+
+    for done in (decided, verified):
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert done.stderr.strip().rpartition(" ")[2] in there
+
+
 @pytest.mark.parametrize("command", KINDS)
 def test_json_says_what_is_recorded(scope: Path, tmp_path: Path, command: str) -> None:
     key = next(iter(keys(tmp_path)))

@@ -21,6 +21,7 @@ from leadapron.model import (
     Finding,
     FindingStatus,
     Method,
+    Moved,
     Observation,
     Owner,
     Product,
@@ -222,16 +223,39 @@ def findings_of(observations: list[Observation], kind: VantageKind = VantageKind
 
 
 def history() -> list[Finding]:
-    """What earlier runs saw broken and this one did not: closed at a service that was seen, gone, and out of the way."""
+    """What earlier runs saw broken and this one did not: closed at a service that was seen, gone, out of the way, and at
+    another place by now."""
     earlier = STARTED - dt.timedelta(days=30)
     here, gone, elsewhere = exposed("198.18.0.20"), exposed("198.18.0.90"), exposed("203.0.113.7")
-    standings = ((here, FindingStatus.CLOSED), (gone, FindingStatus.NOT_OBSERVED), (elsewhere, FindingStatus.OPEN))
+    moved = exposed("198.18.0.91")
+    standings = (
+        (here, FindingStatus.CLOSED),
+        (gone, FindingStatus.NOT_OBSERVED),
+        (moved, FindingStatus.MOVED),
+        (elsewhere, FindingStatus.OPEN),
+    )
+    there = Endpoint(address=ip_address("198.18.0.20"), port=11112)
+    to = Moved(key="5" * 16, endpoint=there, because=("content", "key"))
     return [
-        dataclasses.replace(finding, status=status, first_seen=earlier, last_seen=earlier)
+        dataclasses.replace(
+            finding,
+            status=status,
+            first_seen=earlier,
+            last_seen=earlier,
+            moved_to=to if status is FindingStatus.MOVED else None,
+        )
         for observation, status in standings
         for finding in findings_of([observation])
         if finding.control == "LA-11"
     ]
+
+
+def moved_here() -> Finding:
+    """A finding of this run whose service was elsewhere before."""
+    (finding,) = (each for each in findings_of([exposed("198.18.0.20")]) if each.control == "LA-11")
+    before = Endpoint(address=ip_address("198.18.0.91"), port=104)
+    moved = Moved(key="6" * 16, endpoint=before, because=("name",))
+    return dataclasses.replace(finding, status=FindingStatus.OPEN, moved_from=moved)
 
 
 def decision(

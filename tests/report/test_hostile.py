@@ -18,7 +18,7 @@ from rich.console import Console
 
 from leadapron.assess.catalogue import catalogue
 from leadapron.assess.remedies import remedies
-from leadapron.model import FindingStatus, Genuineness, Owner, Product, Unknown, Vantage, VantageKind
+from leadapron.model import FindingStatus, Genuineness, Moved, Owner, Product, Unknown, Vantage, VantageKind
 from leadapron.report.csv import ROWS, render_csv
 from leadapron.report.html import render_html
 from leadapron.report.json import render_json, schema
@@ -72,8 +72,11 @@ def hostile_view(text: str) -> View:
         dataclasses.replace(finding, title=text, remedy=text, evidence={**finding.evidence, text: text})
         for finding in findings_of(observations)
     ]
-    findings.append(dataclasses.replace(findings[0], control="LA-99", key="0" * 16))
     findings.append(dataclasses.replace(findings[0], status=FindingStatus.CLOSED, key="1" * 16))
+    there = dataclasses.replace(findings[0].service.endpoint, name=text)
+    moved = Moved(key="4" * 16, endpoint=there, because=("name",))
+    findings.append(dataclasses.replace(findings[0], control="LA-99", key="0" * 16, moved_from=moved))
+    findings.append(dataclasses.replace(findings[0], status=FindingStatus.MOVED, key="2" * 16, moved_to=moved))
     run = dataclasses.replace(
         RUN,
         id=text,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 
 import pytest
-from report_estate import RUN, closed, decision, exposed, findings_of, history, seen
+from report_estate import RUN, closed, decision, exposed, findings_of, history, moved_here, seen
 
 from leadapron.assess.catalogue import catalogue
 from leadapron.model import Count, Counts, RunStatus, Verdict
@@ -112,8 +112,16 @@ def test_what_is_closed_or_gone_stands_on_the_page_and_no_link_leads_nowhere(lan
     t, text = messages(language), " ".join(page.texts)
     for status in ("closed", "not_observed", "not_looked_at"):
         assert t(f"finding_status.{status}") in text
+    assert t("moved.to", place="198.18.0.20:11112", because=f"{t('moved.content')}, {t('moved.key')}") in text
     for expected in ("198.18.0.90:104", "203.0.113.7:104", "LA-11", words.date(t, past[0].last_seen or RUN.started_at)):
         assert expected in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_finding_whose_service_moved_says_from_where(language: str) -> None:
+    t, finding = messages(language), moved_here()
+    text = " ".join(Page(render_html(build_view(RUN, [exposed("198.18.0.20")], [finding], []), language)).texts)
+    assert t("moved.from", place="198.18.0.91:104", because=t("moved.name")) in text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -7,6 +7,7 @@ from importlib import resources
 import pytest
 
 from leadapron.assess.genuineness import SIGNALS
+from leadapron.assess.moved import SIGNS
 from leadapron.assess.severity import NOBODYS
 from leadapron.errors import InputError
 from leadapron.model import (
@@ -74,6 +75,7 @@ def test_each_text_has_the_same_placeholders(language: str) -> None:
         ("context", CONTEXTS),
         ("census", GROUPS),
         ("signal", SIGNALS),
+        ("moved", SIGNS),
         ("genuineness", ["patients", *NOBODYS, "unknown"]),
         ("genuineness_short", NOBODYS),
     ],
@@ -108,6 +110,7 @@ def test_each_text_that_a_module_names_exists_and_none_is_left_over() -> None:
         "stranger",
         "why",
         "place",
+        "moved",
     }
     leftover = {
         key

@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import io
 import json
+from ipaddress import ip_address
 
 import jsonschema
 import pytest
@@ -17,11 +18,13 @@ from leadapron.errors import InputError
 from leadapron.model import (
     Count,
     Counts,
+    Endpoint,
     Expected,
     Failed,
     Finding,
     FindingStatus,
     Genuineness,
+    Moved,
     Owner,
     Pin,
     Reason,
@@ -159,6 +162,30 @@ def test_what_is_theirs_stands_in_each_format(part: View) -> None:
 def test_findings_of_earlier_runs_stay_where_the_address_is_theirs_alone(part: View) -> None:
     assert [str(finding.service.endpoint) for finding in part.history] == ["198.18.7.1:4242"]
     assert part.history[0].evidence == {"queries": 2}
+
+
+@pytest.mark.parametrize(
+    ("other", "status"),
+    [("198.18.7.2", FindingStatus.MOVED), ("203.0.113.5", FindingStatus.NOT_OBSERVED)],
+)
+def test_a_place_of_somebody_else_is_not_told_where_a_service_moved(other: str, status: FindingStatus) -> None:
+    """Neither from where it came, nor where it went."""
+    moved = Moved(key="7" * 16, endpoint=Endpoint(address=ip_address(other), port=4711), because=("key",))
+    view = whole()
+    findings = [
+        dataclasses.replace(finding, status=FindingStatus.MOVED, moved_to=moved)
+        if finding.status is FindingStatus.NOT_OBSERVED
+        else dataclasses.replace(finding, moved_from=moved)
+        for finding in view.findings
+    ]
+
+    part = for_party(dataclasses.replace(view, findings=tuple(findings)), "Example Teleradiology")
+
+    assert [finding.status for finding in part.history] == [status]
+    told = status is FindingStatus.MOVED
+    assert {finding.moved_from is not None for finding in part.findings if finding not in part.history} == {told}
+    assert [finding.moved_to is not None for finding in part.history] == [told]
+    assert all(("4711" in said) is told for name, said in renderings(part).items() if name == "json")
 
 
 def test_what_could_not_be_seen_at_their_services_stays(part: View) -> None:

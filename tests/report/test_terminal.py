@@ -73,10 +73,11 @@ def test_a_run_that_is_not_complete_says_so(viewed: Callable[..., View]) -> None
 def test_what_is_closed_or_gone_is_shown() -> None:
     view = build_view(RUN, [], history(), [])
     for text in (in_terminal(view, width=120), shown(view)):
-        assert "Closed or no longer seen" in text
+        assert "Closed, moved or no longer seen" in text
         (gone,) = [line.rstrip() for line in text.splitlines() if "198.18.0.90:104" in line]
         assert gone.startswith("LA-11")
         assert re.split("  +", gone)[-3:] == ["198.18.0.90:104", "not observed this time", "2026-10-24"]
+        assert "moved to 198.18.0.20:11112" in text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -46,8 +46,12 @@ def _content(seen: Observation) -> Hashable | None:
     studies, images = seen.counts.studies, seen.counts.images
     if studies is None or images is None or not studies.value or studies.kind is not CountKind.EXACT:
         return None
-    contexts = tuple(sorted(name for name, value in seen.facts.items() if name.startswith("context.") and value))
-    return seen.product, contexts, studies.value, images.value
+    return seen.product, accepted_contexts(seen), studies.value, images.value
+
+
+def accepted_contexts(seen: Observation) -> tuple[str, ...]:
+    """The names of the facts, sorted."""
+    return tuple(sorted(name for name, value in seen.facts.items() if name.startswith("context.") and value))
 
 
 def _public_key(seen: Observation) -> Hashable | None:

@@ -75,6 +75,7 @@ def _dispose(
     kind: DispositionKind, key: str, given: dict[str, str | None], *, withdraw: bool, store: str | None, json: bool
 ) -> None:
     from leadapron.settings import default_store_url
+    from leadapron.store.dispositions import check_is_here
     from leadapron.store.store import Store
 
     now = dt.datetime.now(dt.UTC)
@@ -87,6 +88,7 @@ def _dispose(
             _withdraw(opened, finding, kind, now)
             decided = None
         else:
+            check_is_here(finding)
             decided = Disposition(key=finding.key, kind=kind, recorded_at=now, recorded_by=_user(), **parts)
             opened.record_disposition(decided)
     with while_read():

@@ -86,12 +86,15 @@ def _findings(view: View) -> Iterable[Row]:
         remedy = " ".join(finding["remedy"].splitlines())
         decided = {f"disposition_{key}": value for key, value in (finding["disposition"] or {}).items()}
         nothing = dict.fromkeys(_DECIDED)
-        yield finding | finding["service"] | nothing | decided | {"evidence": evidence, "remedy": remedy}
+        moved = {way: (finding[way] or {}).get("key") for way in _MOVED}
+        yield finding | finding["service"] | nothing | decided | moved | {"evidence": evidence, "remedy": remedy}
 
 
 _ACCESSES = ("reach", "talk", "list", "read", "write")
 _COUNTS = tuple(Counts.__dataclass_fields__)
 _PLACE = ("address", "port")
+_MOVED = ("moved_from", "moved_to")
+"""The key of the finding at the other place."""
 _DECIDED = tuple(f"disposition_{part}" for part in ("kind", "until", "expired", "owner", "why"))
 
 ROWS: Mapping[str, tuple[tuple[str, ...], Callable[[View], Iterable[Row]]]] = {
@@ -112,6 +115,7 @@ ROWS: Mapping[str, tuple[tuple[str, ...], Callable[[View], Iterable[Row]]]] = {
             *_PLACE,
             *("protocol", "resource", "status", "evidence", "remedy", "first_seen", "last_seen", "key"),
             *_DECIDED,
+            *_MOVED,
         ),
         _findings,
     ),

@@ -117,6 +117,7 @@ def _words(t: Messages) -> dict[str, Any]:
         words.evidence,
         words.control_text,
         words.product_steps,
+        words.moved_from,
         words.standing,
         words.decision,
         words.unknown,

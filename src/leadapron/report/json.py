@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-from leadapron.model import Census, Count, Counts, Finding, Genuineness, Observation, Run, RunStatus, Unique
+from leadapron.model import Census, Count, Counts, Finding, Genuineness, Moved, Observation, Run, RunStatus, Unique
 from leadapron.report.tlp import DEFAULT_TLP, tlp_label
 from leadapron.report.view import Decision, Totals, View
 
@@ -175,7 +175,20 @@ def _finding(finding: Finding, decision: Decision | None) -> dict[str, object]:
         "status": finding.status.value,
         "first_seen": _time(finding.first_seen),
         "last_seen": _time(finding.last_seen),
+        "moved_from": _moved(finding.moved_from),
+        "moved_to": _moved(finding.moved_to),
         "disposition": None if decision is None else disposition(decision),
+    }
+
+
+def _moved(moved: Moved | None) -> dict[str, object] | None:
+    if moved is None:
+        return None
+    return {
+        "key": moved.key,
+        "address": str(moved.endpoint.address),
+        "port": moved.endpoint.port,
+        "because": list(moved.because),
     }
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from leadapron.assess.compare import compared
 from leadapron.errors import InputError
-from leadapron.model import Address, Finding, Observation, Run, Service
+from leadapron.model import Address, Finding, FindingStatus, Observation, Run, Service
 from leadapron.report.inert import plain
 from leadapron.report.view import View, build_view, service_identity
 
@@ -34,11 +34,11 @@ def for_party(view: View, party: str) -> View:
     theirs = [observation for observation in observed if observation.owner.party == name]
     others = [observation for observation in observed if observation.owner.party != name]
     own, changed = _alone(theirs)
-    places = _endpoints(theirs) - _endpoints(others)
+    places, addresses = _endpoints(theirs) - _endpoints(others), _addresses(theirs) - _addresses(others)
     part = build_view(
         _run(view.run, len(_endpoints(theirs))),
         own,
-        [_without(finding, changed) for finding in _findings(view.findings, theirs, others)],
+        [_without(finding, changed, addresses) for finding in _findings(view.findings, theirs, others)],
         [unknown for unknown in view.unknowns if unknown.endpoint in places],
     )
     return dataclasses.replace(part, party=name)
@@ -125,10 +125,22 @@ def _own(observation: Observation, names: frozenset[str]) -> Observation:
     return dataclasses.replace(observation, facts=_kept(observation.facts, names), genuineness=judged)
 
 
-def _without(finding: Finding, changed: Changed) -> Finding:
-    """Of a service that was not seen this time nobody can say whom its numbers speak of."""
+def _without(finding: Finding, changed: Changed, addresses: set[Address]) -> Finding:
+    """Of a service that was not seen this time nobody can say whom its numbers speak of. A place from which it moved, or to
+    which, is told where it is among `addresses`."""
     names = changed.get(service_identity(finding.service), _EVERY)
-    return dataclasses.replace(finding, evidence=_kept(finding.evidence, names))
+    moved_from, moved_to = (
+        moved if moved is not None and moved.endpoint.address in addresses else None
+        for moved in (finding.moved_from, finding.moved_to)
+    )
+    is_lost = finding.moved_to is not None and moved_to is None
+    return dataclasses.replace(
+        finding,
+        evidence=_kept(finding.evidence, names),
+        status=FindingStatus.NOT_OBSERVED if is_lost else finding.status,
+        moved_from=moved_from,
+        moved_to=moved_to,
+    )
 
 
 def _kept(facts: Mapping[str, V], names: frozenset[str]) -> dict[str, V]:

@@ -15,6 +15,7 @@ from leadapron.model import (
     CountKind,
     Finding,
     Method,
+    Moved,
     Observation,
     Product,
     Run,
@@ -291,7 +292,19 @@ def product_steps(t: Messages, view: View, control: str) -> list[str]:
 
 def standing(t: Messages, finding: Finding) -> str:
     """How a finding of `View.history` stands. One that stands as before was not looked at."""
+    if finding.moved_to is not None:
+        return _moved(t, "moved.to", finding.moved_to)
     return t("finding_status.not_looked_at" if finding.status in ACTIVE else f"finding_status.{finding.status.value}")
+
+
+def moved_from(t: Messages, finding: Finding) -> str:
+    """Empty where its service did not move."""
+    return "" if finding.moved_from is None else _moved(t, "moved.from", finding.moved_from)
+
+
+def _moved(t: Messages, key: str, moved: Moved) -> str:
+    because = ", ".join(_named(t, "moved", each) for each in moved.because)
+    return t(key, place=plain(str(moved.endpoint)), because=because)
 
 
 def decision(t: Messages, decided: Decision) -> str:

@@ -8,7 +8,7 @@ import re
 import sqlalchemy as sa
 
 from leadapron.errors import InputError
-from leadapron.model import Disposition, Finding, VantageKind
+from leadapron.model import Disposition, Finding, FindingStatus, VantageKind
 from leadapron.store import codec
 from leadapron.store.tables import dispositions, findings, runs
 
@@ -36,6 +36,15 @@ def find(connection: sa.Connection, key: str) -> tuple[Finding, VantageKind]:
     )
     row = connection.execute(query.limit(1)).one()
     return codec.load(Finding, row.data), VantageKind(row.vantage_kind)
+
+
+def check_is_here(finding: Finding) -> None:
+    """Raises InputError for a finding that moved with its service: what is asked or decided now concerns the other place."""
+    if finding.status is FindingStatus.MOVED and finding.moved_to is not None:
+        raise InputError(
+            f"finding {finding.key} moved with its service to {finding.moved_to.endpoint}; name the one there: "
+            f"{finding.moved_to.key}"
+        )
 
 
 def add(connection: sa.Connection, disposition: Disposition) -> None:

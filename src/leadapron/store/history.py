@@ -4,7 +4,8 @@
 |---|---|---|
 | not known | broken | new |
 | new, open, not observed, reopened | broken | open |
-| closed | broken | reopened |
+| closed, moved | broken | reopened |
+| any but closed | its service answers elsewhere, where the same control is broken | moved; there: open |
 | any but closed | the same service (or, where it is gone, all at its endpoint) refutes it | closed |
 | any but closed | looked for, and not seen, or seen without an answer | not observed |
 | any | not looked for: another address or port, or not as deep as the control needs | as before |
@@ -12,10 +13,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from leadapron.model import Address, Finding, FindingStatus, Observation, Run, Service, Verdict
+from leadapron.assess.catalogue import catalogue
+from leadapron.assess.moved import Move
+from leadapron.model import Address, Endpoint, Finding, FindingStatus, Moved, Observation, Run, Service, Verdict
+
+SETTLED = frozenset({FindingStatus.CLOSED, FindingStatus.MOVED})
+"""What stays so until the control is broken again at that place."""
 
 Covered = Callable[[Service, str], bool]
 Refuted = Callable[[str, Observation], bool]
@@ -29,6 +35,7 @@ def advance(
     *,
     refuted: Refuted,
     covered: Covered,
+    moves: Iterable[Move] = (),
 ) -> list[Finding]:
     """How all findings of the run's vantage kind stand after it. Pure, and so idempotent.
 
@@ -37,19 +44,54 @@ def advance(
     several of its services) become one, the worst.
     """
     known = {finding.key: finding for finding in before}
+    present = _worst_by_key(findings)
+    linked = _linked(before, [finding for finding in present if finding.key not in known], moves)
     after: list[Finding] = []
-    for finding in _worst_by_key(findings):
+    for finding in present:
         earlier = known.pop(finding.key, None)
+        if (link := linked.get(finding.key)) is not None:
+            elsewhere, move = link
+            known[elsewhere.key] = replace(
+                elsewhere, status=FindingStatus.MOVED, moved_to=_moved(finding, move.after, move)
+            )
+            earlier = replace(elsewhere, moved_from=_moved(elsewhere, move.before, move))
         after.append(
             replace(
                 finding,
                 status=_present(earlier),
                 first_seen=earlier.first_seen if earlier else run.started_at,
                 last_seen=run.started_at,
+                moved_from=earlier.moved_from if earlier else None,
             )
         )
     after += [_absent(earlier, observed, refuted, covered) for earlier in known.values()]
     return after
+
+
+def _linked(
+    before: Sequence[Finding], new: Sequence[Finding], moves: Iterable[Move]
+) -> dict[str, tuple[Finding, Move]]:
+    """By the key of a new finding: the finding of the same control at the place from which its service moved."""
+    standing = {_moving(finding): finding for finding in before if finding.status not in SETTLED}
+    by_place = {(move.protocol, move.after.address, move.after.port): move for move in moves}
+    found: dict[str, tuple[Finding, Move]] = {}
+    for finding in new:
+        move = by_place.get(_identity(finding.service)[:3])
+        earlier = standing.get(_moving(finding, move.before)) if move is not None else None
+        if move is not None and earlier is not None:
+            found[finding.key] = earlier, move
+    return found
+
+
+def _moving(finding: Finding, at: Endpoint | None = None) -> tuple[str, str, str, Address, int]:
+    """What of a finding stays the same when its service moves, and the place."""
+    control, endpoint = catalogue().get(finding.control), at or finding.service.endpoint
+    resource = "" if control is not None and control.about_endpoint else finding.service.resource
+    return finding.control, finding.service.protocol, resource, endpoint.address, endpoint.port
+
+
+def _moved(other: Finding, there: Endpoint, move: Move) -> Moved:
+    return Moved(key=other.key, endpoint=there, because=move.because)
 
 
 def is_refuted(finding: Finding, observed: Mapping[Service, Observation], refuted: Refuted) -> bool:
@@ -80,11 +122,11 @@ def _observed(service: Service, observed: Mapping[Service, Observation]) -> list
 def _present(earlier: Finding | None) -> FindingStatus:
     if earlier is None:
         return FindingStatus.NEW
-    return FindingStatus.REOPENED if earlier.status is FindingStatus.CLOSED else FindingStatus.OPEN
+    return FindingStatus.REOPENED if earlier.status in SETTLED else FindingStatus.OPEN
 
 
 def _absent(earlier: Finding, observed: Mapping[Service, Observation], refuted: Refuted, covered: Covered) -> Finding:
-    if earlier.status is FindingStatus.CLOSED:
+    if earlier.status in SETTLED:
         return earlier
     if is_refuted(earlier, observed, refuted):
         return replace(earlier, status=FindingStatus.CLOSED)

@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from leadapron.assess.moved import Move, Place
 from leadapron.errors import InputError
 from leadapron.model import (
     FINAL,
@@ -33,7 +34,7 @@ from leadapron.model import (
     Vantage,
     VantageKind,
 )
-from leadapron.store import codec, dispositions, history, tables
+from leadapron.store import codec, dispositions, history, places, tables
 from leadapron.store.chunk import SweepChunk, unpacked
 from leadapron.store.database import open_database
 
@@ -164,11 +165,11 @@ class Store:
             }
             for chunk in chunks
         ]
-        places = [
+        hits = [
             {"run_id": run_id, **_place(endpoint), "name": endpoint.name} for chunk in chunks for endpoint in chunk.hits
         ]
         with self._engine.begin() as connection:
-            for table, several, update in ((tables.sweep_chunks, rows, True), (tables.endpoints, places, False)):
+            for table, several, update in ((tables.sweep_chunks, rows, True), (tables.endpoints, hits, False)):
                 for first in range(0, len(several), ROWS):
                     connection.execute(_upsert(connection, table, several[first : first + ROWS], update=update))
 
@@ -337,6 +338,16 @@ class Store:
             found = [codec.load(Observation, data) for data in connection.execute(query).scalars()]
         return sorted(found, key=lambda seen: (*_order(seen.service.endpoint), seen.service.resource))
 
+    def last_seen(self, run: Run) -> dict[Place, str]:
+        """See `leadapron.store.places.last_seen`."""
+        with self._engine.connect() as connection:
+            return places.last_seen(connection, run)
+
+    def observed_at(self, at: Iterable[tuple[Place, str]]) -> dict[Place, list[Observation]]:
+        """See `leadapron.store.places.observations`."""
+        with self._engine.connect() as connection:
+            return places.observations(connection, at)
+
     def record_unknowns(self, run_id: str, unknowns: Iterable[Unknown]) -> None:
         """All unknowns of a run, in place of those recorded before."""
         rows = [{"run_id": run_id, **codec.dump(unknown)} for unknown in unknowns]
@@ -362,6 +373,7 @@ class Store:
         *,
         refuted: Callable[[str, Observation], bool],
         covered: history.Covered,
+        moves: Iterable[Move] = (),
         only: Endpoint | None = None,
     ) -> list[Finding]:
         """Bring a run's findings together with those before it (see `history.advance`); keep how they stand.
@@ -370,7 +382,7 @@ class Store:
         """
         with self._engine.begin() as connection:
             before = _standing(connection, run)
-            after = history.advance(run, before, findings, observed, refuted=refuted, covered=covered)
+            after = history.advance(run, before, findings, observed, refuted=refuted, covered=covered, moves=moves)
             connection.execute(sa.delete(tables.findings).where(tables.findings.c.run_id == run.id))
             if only is not None:
                 place = only.address, only.port
