@@ -118,6 +118,8 @@ def _words(t: Messages) -> dict[str, Any]:
         words.control_text,
         words.product_steps,
         words.moved_from,
+        words.back_ends,
+        words.in_turn,
         words.standing,
         words.decision,
         words.unknown,

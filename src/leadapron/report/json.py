@@ -13,7 +13,18 @@ from leadapron.model import Census, Count, Counts, Finding, Genuineness, Moved, 
 from leadapron.report.tlp import DEFAULT_TLP, tlp_label
 from leadapron.report.view import Decision, Totals, View
 
-_SAID = ("studies_elsewhere", "own_studies", "sign.own", "twins", "associations", "queries")
+_SAID = frozenset(
+    {
+        "studies_elsewhere",
+        "own_studies",
+        "sign.own",
+        "twins",
+        "implementations",
+        "answers_differ",
+        "associations",
+        "queries",
+    }
+)
 """Facts of a service that stand in no finding, and that a reader asks for."""
 
 SCHEMA = "leadapron/report/1"

@@ -124,10 +124,11 @@ def _others_table(services: Sequence[ServiceView], t: Messages) -> Table:
     named = ("severity", "server", "product", "access")
     table = _table(*(t(f"report.column_{name}") for name in named))
     for item in services:
+        said = words.product(t, item.observation.product), words.in_turn(t, item.observation)
         table.add_row(
             _severity(item.severity, t),
             _text(words.where(item.service)),
-            _text(words.product(t, item.observation.product)),
+            _text(" · ".join(filter(None, said))),
             _text(t(f"verdict_word.{item.observation.access.list.value}")),
         )
     return table
@@ -262,6 +263,7 @@ def _about(item: ServiceView, t: Messages, *parts: str) -> str:
         words.title(t, observation),
         words.nobodys(t, observation),
         words.product(t, observation.product),
+        words.in_turn(t, observation),
         *parts,
     )
     return " · ".join(part for part in known if part and part != t("number.unknown"))

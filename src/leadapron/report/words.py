@@ -134,6 +134,18 @@ def shared(t: Messages, observation: Observation) -> list[str]:
     return lines
 
 
+def in_turn(t: Messages, observation: Observation) -> str:
+    """In three words, that several servers answer there, or one in several ways; else ""."""
+    return t("back_ends.short") if back_ends(t, observation) else ""
+
+
+def back_ends(t: Messages, observation: Observation) -> str:
+    """The same in a sentence."""
+    if count := observation.facts.get("implementations"):
+        return t("back_ends.implementations", count=t.number(int(count)))
+    return t("back_ends.differ") if observation.facts.get("answers_differ") else ""
+
+
 def when(t: Messages, time: dt.datetime | None) -> str:
     """`23 November 2026, 17:52 UTC`."""
     if time is None:

@@ -16,6 +16,7 @@ from leadapron.model import (
     Attempt,
     Completed,
     Count,
+    CountKind,
     Depth,
     Endpoint,
     Failed,
@@ -29,7 +30,7 @@ from leadapron.protocols.base import Case, Terms
 from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.inquiry import Inquiry, InquiryResult, Model
 from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiated, Negotiation, Outcome, request
-from leadapron.protocols.dicom.plan import MAX_ASKS, RETRIES
+from leadapron.protocols.dicom.plan import LOOKS, MAX_ASKS, RETRIES
 from leadapron.protocols.dicom.probe import Dicom, decode, encode
 
 HERE = Endpoint(address=ip_address("127.0.0.1"), port=104)
@@ -172,7 +173,9 @@ def test_an_abort_is_reproduced_by_one_query_and_then_left_alone() -> None:
 
 
 BOTH = replace(OPEN, accepted=("verification", "study_find", "worklist_find"))
-REFUSED = Found(answer=Answer.REFUSED)
+REFUSED = Found(answer=Answer.REFUSED, status=0x0122)
+TURNED_DOWN = Found(answer=Answer.REFUSED)
+"""Its context was rejected."""
 
 
 def test_a_worklist_behind_a_query_that_is_aborted_twice_is_still_asked() -> None:
@@ -283,12 +286,18 @@ def test_the_budget_is_the_services_and_not_the_associations() -> None:
 
 
 @given(
-    st.lists(st.sampled_from(["proven", "refused", "aborted", "rejected", "echo aborts", "lost", "gone"]), max_size=12)
+    st.lists(
+        st.sampled_from(["proven", "refused", "turned down", "aborted", "rejected", "echo aborts", "lost", "gone"]),
+        max_size=12,
+    ),
+    st.lists(st.sampled_from(["", "a", "b", "c"]), max_size=12),
 )
-def test_whatever_a_server_does_there_is_an_end_of_questions(plan: list[str]) -> None:
+def test_whatever_a_server_does_there_is_an_end_of_questions(plan: list[str], names: list[str]) -> None:
+    """Whoever it says it is, from one association to the next."""
     ends: dict[str, Attempt[Any]] = {
         "proven": asked(PROVEN),
         "refused": asked(REFUSED),
+        "turned down": asked(TURNED_DOWN),
         "aborted": asked(ABORTED, ended=Reason.ABORTED),
         "rejected": rejected_for_now(),
         "echo aborts": done(InquiryResult(ended=Failed(stage=Stage.TALK, reason=Reason.ABORTED))),
@@ -296,12 +305,98 @@ def test_whatever_a_server_does_there_is_an_end_of_questions(plan: list[str]) ->
         "gone": Failed(stage=Stage.HANDSHAKE, reason=Reason.TIMEOUT),
     }
     attempts: dict[str, Attempt[Any]] = {"hello": done(BOTH)}
-    doings = iter(plan)
+    doings, sayings = iter(plan), iter(names)
     while (job := following(attempts, replace(TERMS, associations=100))) is not None:
         assert job.name not in attempts
-        attempts[job.name] = ends[next(doings, "lost")] if isinstance(job, Inquiry) else done(OPEN)
-        assert len(attempts) < MAX_ASKS + 4
+        end = ends[next(doings, "lost")] if isinstance(job, Inquiry) else done(OPEN)
+        if isinstance(end, Completed):
+            end = done(replace(end.result, implementation=next(sayings, "")))
+        attempts[job.name] = end
+        assert len(attempts) < MAX_ASKS + LOOKS + 4
     assert observed(attempts).access.list in (P, R, U)
+
+
+# -- several back ends ----------------------------------------------------------------------------------------------------
+
+LOOK, LOOK_AGAIN = f"look:{ANY_TITLE}", f"look.2:{ANY_TITLE}"
+
+
+def by(name: str, attempt: Completed[Any]) -> Completed[Any]:
+    """An answer of the back end of this name."""
+    return done(replace(attempt.result, implementation=name))
+
+
+def test_of_two_that_answer_in_turn_each_is_asked_and_the_most_open_counts() -> None:
+    """One lists, the other one refuses."""
+    other = replace(OPEN, accepted=("verification", "study_find", "study_get"))
+    attempts: dict[str, Attempt[Any]] = {"hello": by("a", done(OPEN)), ASK: by("b", asked(PROVEN))}
+    for name, expected in ((LOOK, "a"), (LOOK_AGAIN, "b")):
+        job = following(attempts)
+        assert isinstance(job, Negotiation)
+        assert job.name == name
+        attempts[name] = by(expected, done(OPEN if expected == "a" else other))
+    job = following(attempts)
+    assert isinstance(job, Inquiry)
+    assert (job.name, job.model, job.skip, job.narrow) == (AGAIN, Model.STUDY_ROOT, {"b"}, True)
+    assert observed(attempts).facts["implementations"] == 2
+    attempts[AGAIN] = by("b", done(InquiryResult()))  # again the same: it is left in peace
+    assert following(attempts).name == THIRD
+    attempts[THIRD] = by("a", asked(REFUSED))
+
+    assert following(attempts) is None
+    seen = observed(attempts)
+    assert verdicts(seen) == (P, P, P, OFF, R)
+    assert seen.counts.studies == Count.exact(3)
+    assert (seen.facts["implementations"], seen.facts["answers_differ"]) == (2, True)
+    assert seen.facts["context.study_get"] is True
+
+
+def test_what_one_of_two_refuses_is_not_refused_before_the_other_one_was_asked() -> None:
+    attempts: dict[str, Attempt[Any]] = {
+        "hello": by("a", done(OPEN)),
+        LOOK: by("b", done(OPEN)),
+        ASK: by("b", asked(REFUSED)),
+    }
+    assert verdicts(observed(attempts)) == (P, P, U, R, R)
+    job = following(attempts)
+    assert (job.name, job.skip) == (AGAIN, {"b"})
+    attempts[AGAIN] = by("a", asked(ABORTED, ended=Reason.ABORTED))
+    attempts[THIRD] = by("a", asked(ABORTED, ended=Reason.ABORTED))
+    assert verdicts(observed(attempts)) == (P, P, R, R, R)
+    assert following(attempts) is None
+
+
+def test_two_archives_behind_one_door_are_a_bound() -> None:
+    """They may show the same studies, or all others."""
+    more = replace(PROVEN, studies=Count.exact(5), images=Count.at_least(20), why=Reason.BUDGET)
+    attempts: dict[str, Attempt[Any]] = {
+        "hello": by("a", done(OPEN)),
+        LOOK: by("b", done(OPEN)),
+        ASK: by("a", asked(PROVEN)),
+        AGAIN: by("b", asked(more)),
+    }
+    seen = observed(attempts)
+    assert seen.counts.studies == Count(value=5, low=5, high=8, kind=CountKind.BOUND, source=Count.exact(5).source)
+    assert seen.counts.images == Count(value=20, low=20, high=None, kind=CountKind.BOUND, source=Count.exact(5).source)
+    assert Failed(stage=Stage.COUNT, reason=Reason.LIMIT) in seen.unknowns
+
+
+def test_one_that_answers_alike_has_one_back_end() -> None:
+    attempts: dict[str, Attempt[Any]] = {"hello": by("a", done(OPEN)), ASK: by("a", asked(PROVEN))}
+    assert following(attempts) is None
+    assert observed(attempts).facts.keys().isdisjoint({"implementations", "answers_differ"})
+
+
+def test_a_rejection_for_good_behind_an_acceptance_is_asked_about_again() -> None:
+    no = done(InquiryResult(rj_result=1, rj_source=1, rj_reason=7, ended=GONE))
+    attempts: dict[str, Attempt[Any]] = {"hello": by("a", done(OPEN)), ASK: no}
+    job = following(attempts)
+    assert (job.name, job.delay > 0) == (AGAIN, True)
+    attempts[AGAIN] = by("a", asked(PROVEN))
+
+    assert following(attempts) is None
+    seen = observed(attempts)
+    assert (seen.access.list, seen.facts["answers_differ"]) == (P, True)
 
 
 # -- a service that stops answering ------------------------------------------------------------------------------------
@@ -372,7 +467,10 @@ EVERYTHING = replace(OPEN, accepted=("verification", "study_find", "study_get", 
         ({"hello": done(BUSY)}, (P, U, U, U, U)),
         ({"hello": done(Negotiated(outcome=Outcome.ABORTED))}, (P, U, U, U, U)),
         ({"hello": done(replace(OPEN, accepted=("verification",))), ASK: asked()}, (P, P, R, R, R)),
-        ({"hello": done(OPEN), ASK: asked(Found(answer=Answer.REFUSED))}, (P, P, R, R, R)),
+        ({"hello": done(OPEN), ASK: asked(REFUSED)}, (P, P, R, R, R)),
+        ({"hello": done(OPEN), ASK: asked(TURNED_DOWN)}, (P, P, U, R, R)),
+        ({"hello": done(OPEN), ASK: asked(TURNED_DOWN), AGAIN: asked(TURNED_DOWN)}, (P, P, R, R, R)),
+        ({"hello": done(OPEN), ASK: asked(TURNED_DOWN), AGAIN: asked(PROVEN)}, (P, P, P, R, R)),
         ({"hello": done(OPEN), ASK: asked(ABORTED), AGAIN: asked(ABORTED)}, (P, P, R, R, R)),
         ({"hello": done(OPEN), ASK: asked(ABORTED)}, (P, P, U, R, R)),
         ({"hello": done(OPEN), ASK: asked(ABORTED, echo=-1), AGAIN: asked(ABORTED, echo=-1)}, (P, P, U, R, R)),
@@ -382,7 +480,8 @@ EVERYTHING = replace(OPEN, accepted=("verification", "study_find", "study_get", 
     ids=[
         "open for everything", "open for queries", "called title", "without a reason", "provider without a reason",
         "another version", "congested for good", "calling title", "busy", "abort at once", "echo only",
-        "refused", "abort twice", "abort once", "abort without echo", "abort then answers", "gone",
+        "refused", "turned down once", "turned down twice", "turned down, then answers",
+        "abort twice", "abort once", "abort without echo", "abort then answers", "gone",
     ],
 )  # fmt: skip
 def test_verdicts(attempts: dict[str, Attempt[Any]], expected: tuple[Verdict, ...]) -> None:

@@ -55,8 +55,8 @@ def pretences(
         for called in _shut(attempts, hello, titles):
             yield Pretence(caller=caller, called=called)
         for each in known:
-            model = model_of(each.hello) if _is_refused(each, "model") else Model.NONE
-            worklist = _is_refused(each, "worklist")
+            model = model_of(each.hello) if each.refuses("model") else Model.NONE
+            worklist = each.refuses("worklist")
             if model is not Model.NONE or worklist:
                 yield Pretence(caller=caller, called=each.title, model=model, worklist=worklist)
 
@@ -69,11 +69,6 @@ def _shut(attempts: Attempts, hello: Negotiated, titles: tuple[Title, ...]) -> I
         tried = attempts_of(attempts, TITLE, title)
         if tried and isinstance(last := tried[-1], Completed) and knows_not_caller(last.result):
             yield title
-
-
-def _is_refused(known: Known, part: str) -> bool:
-    found = known.settled(part)
-    return found is not None and (found.answer is Answer.REFUSED or known.is_refused(part))
 
 
 def bound(attempts: Attempts, tried: list[Pretence]) -> bool | None:

@@ -42,6 +42,11 @@ class Found:
     own_studies: int | None = None
     """of those that were listed, how many are below the UID roots of who audits; None where those are not known"""
 
+    @property
+    def is_turned_down(self) -> bool:
+        """Not even asked: its presentation context was rejected."""
+        return self.answer is Answer.REFUSED and self.status < 0
+
 
 SMALLEST_CAP = 10
 """Nobody caps below this."""

@@ -22,6 +22,7 @@ from leadapron import settings
 from leadapron.errors import WireError
 from leadapron.model import Completed, Depth, Endpoint, Failed, Reason, Stage
 from leadapron.net.conversation import Conversation, Limits, Lost
+from leadapron.protocols.dicom.back_ends import implementation
 from leadapron.protocols.dicom.census import QUERIES as CENSUS_QUERIES
 from leadapron.protocols.dicom.census import SAMPLE, Censused, Taking
 from leadapron.protocols.dicom.counting import SOP_CLASS, Counting, Model
@@ -49,6 +50,8 @@ _STILL_CONNECTED = frozenset({Reason.TIMEOUT, Reason.LIMIT})
 class InquiryResult:
     """`ended` says where and why the association ended before its questions did; None when it was released."""
 
+    implementation: str = ""
+    """who answered: see `leadapron.protocols.dicom.back_ends`"""
     echo_status: int = -1
     model: Found | None = None
     worklist: Found | None = None
@@ -80,6 +83,8 @@ class Inquiry:
     """behind a count of studies, of a sample of them"""
     narrow: bool = True
     """False: one query only, to reproduce an abort"""
+    skip: frozenset[str] = frozenset()
+    """implementations that have answered: they are left in peace"""
     queries: int
     answers: int
     today: dt.date
@@ -117,6 +122,7 @@ class _Asker:
         kept_back = (CENSUS_QUERIES, 2 * SAMPLE) if self.takes_census else (0, 0)
         self.exchange = Exchange(queries=job.queries - kept_back[0], answers=job.answers - kept_back[1])
         self.stage = Stage.HANDSHAKE
+        self.implementation = ""
         self.echo_status = -1
         digests = Digests(job.key) if job.key and job.model is Model.STUDY_ROOT else None
         self.counting = Counting(
@@ -150,7 +156,10 @@ class _Asker:
             answer = yield from self.exchange.associate(self.job.request())
             if isinstance(answer, AssociateRJ):
                 return _rejected(answer)
-            yield from self._questions()
+            self.implementation = implementation(answer.user)
+            if self.implementation not in self.job.skip:
+                yield from self._questions()
+            self.stage = Stage.LIST
             yield from self.exchange.release()
         except Over as over:
             ended = Failed(stage=self._stage(), reason=over.reason)
@@ -177,6 +186,7 @@ class _Asker:
         elif ended is not None and self.stage is Stage.CENSUS and self.census is None:
             self.census = self.taking.interrupted(ended.reason)
         return InquiryResult(
+            implementation=self.implementation,
             echo_status=self.echo_status,
             model=self.model,
             worklist=self.worklist,

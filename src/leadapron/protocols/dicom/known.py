@@ -1,16 +1,17 @@
 """What the attempts at one endpoint say so far, by called title. Pure functions of what is stored.
 
 An attempt is named by its kind, its number from the second on, and its title: `hello`, `hello.2`, `title:ARCHIVE`,
-`ask:ANY-SCP`, `ask.2:ANY-SCP`, `health:ANY-SCP`.
+`ask:ANY-SCP`, `ask.2:ANY-SCP`, `look:ANY-SCP`, `health:ANY-SCP`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from leadapron.model import Attempt, Census, Completed, Failed, Reason, Stage
+from leadapron.protocols.dicom.back_ends import together
 from leadapron.protocols.dicom.census import Censused
 from leadapron.protocols.dicom.counting import Model
 from leadapron.protocols.dicom.found import Answer, Found
@@ -20,7 +21,7 @@ from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiated, Outcome
 Attempts = Mapping[str, Attempt[Any]]
 Title = str
 
-HELLO, TITLE, ASK, HEALTH, IDENTITY = "hello", "title", "ask", "health", "identity"
+HELLO, TITLE, ASK, LOOK, HEALTH, IDENTITY = "hello", "title", "ask", "look", "health", "identity"
 
 CHECKS = 2
 """Times that a service is looked for before it counts as one that stopped answering."""
@@ -133,6 +134,58 @@ class Known:
     failed: Failed | None = None
     """the last question, where it did not even make an association"""
     health: tuple[Attempt[Negotiated], ...] = ()
+    looks: tuple[Attempt[Negotiated], ...] = ()
+    """associations that only negotiate, for what a back end is that only answered questions"""
+    implementation: str = ""
+    """of one of several back ends: its own"""
+
+    @property
+    def back_ends(self) -> tuple[Known, ...]:
+        """Where several implementations answer in turn, what is known of each; else itself alone."""
+        names = self.implementations
+        if self.implementation or len(names) < 2:
+            return (self,)
+        hellos = self._hellos
+        return tuple(
+            replace(
+                self,
+                hello=hellos.get(name, self.hello),
+                asks=tuple(ask for ask in self.asks if ask.implementation in ("", name)),
+                implementation=name,
+            )
+            for name in sorted(names)
+        )
+
+    @property
+    def implementations(self) -> frozenset[str]:
+        """Those that answered under this title."""
+        return frozenset((*self._hellos, *(ask.implementation for ask in self.asks))) - {""}
+
+    @property
+    def not_negotiated(self) -> frozenset[str]:
+        """The implementations of which it is not known which contexts they accept."""
+        return self.implementations - self._hellos.keys()
+
+    @property
+    def _hellos(self) -> dict[str, Negotiated]:
+        """By implementation: the first answer of each to the request with every context."""
+        completed = (each.result for each in (*self.health, *self.looks) if isinstance(each, Completed))
+        hellos = (self.hello, *completed)
+        return {each.implementation: each for each in reversed(hellos) if each.outcome is Outcome.ACCEPTED}
+
+    @property
+    def accepted(self) -> frozenset[str]:
+        """The contexts that a stranger is granted, by whichever back end."""
+        return frozenset(name for each in self.back_ends for name in each.hello.accepted)
+
+    @property
+    def contradicts_itself(self) -> bool:
+        """Whether an association like one that was accepted was rejected for good, or a query answered in another way."""
+        if any(ask.rj_result and not is_transient(ask) for ask in self.asks):
+            return True
+        parts = (self.found("model"), self.found("worklist"))
+        answers = [{found.answer for found in part} - {Answer.UNKNOWN} for part in parts]
+        return any(len(each) > 1 for each in answers) or any(found.is_turned_down for part in parts for found in part)
 
     @property
     def last(self) -> InquiryResult | None:
@@ -143,16 +196,16 @@ class Known:
         return [found for ask in self.asks if (found := getattr(ask, part)) is not None]
 
     def settled(self, part: str) -> Found | None:
-        """The answer that counts: an abort only where it was all that ever came."""
+        """The answer that counts: what was proven, by whichever back end; an abort only where it was all that ever came."""
         answers = self.found(part)
+        if proven := [found for found in answers if found.answer is Answer.PROVEN]:
+            return together(proven)
         others = [found for found in answers if found.answer is not Answer.ABORTED]
         return others[-1] if others else answers[0] if answers else None
 
-    def is_refused(self, part: str) -> bool:
-        """Whether aborts mean no: reproduced, where C-ECHO works."""
-        answers = self.found(part)
-        aborts = [found for found in answers if found.answer is Answer.ABORTED]
-        return 1 < len(aborts) == len(answers) and any(ask.echo_status == 0 for ask in self.asks)
+    def refuses(self, part: str) -> bool:
+        """Whether a kind of query is refused, by each back end that is known."""
+        return all(_is_refused(each, part) for each in self.back_ends)
 
     @property
     def census(self) -> Census | None:
@@ -187,6 +240,16 @@ class Known:
         return len(self.health) >= CHECKS and not any(map(is_there, self.health))
 
 
+def _is_refused(known: Known, part: str) -> bool:
+    """By a status, at once; by a context that the first association was granted, once that is reproduced; by an abort, once
+    it is reproduced where C-ECHO works."""
+    answers, settled = known.found(part), known.settled(part)
+    if settled is not None and settled.answer is Answer.REFUSED:
+        return not settled.is_turned_down or sum(found.is_turned_down for found in answers) > 1
+    aborts = [found for found in answers if found.answer is Answer.ABORTED]
+    return 1 < len(aborts) == len(answers) and any(ask.echo_status == 0 for ask in known.asks)
+
+
 def is_there(check: Attempt[Negotiated]) -> bool:
     return isinstance(check, Completed) or check.reason not in SILENCE
 
@@ -205,6 +268,7 @@ def titles_that_work(attempts: Attempts, hello: Negotiated, titles: tuple[Title,
             asks=tuple(ask.result for ask in asks if isinstance(ask, Completed)),
             failed=asks[-1] if asks and isinstance(asks[-1], Failed) else None,
             health=tuple(attempts_of(attempts, HEALTH, title)),
+            looks=tuple(attempts_of(attempts, LOOK, title)),
         )
 
 

@@ -14,6 +14,7 @@ from leadapron.errors import WireError
 from leadapron.model import Attempt, Completed, Depth, Endpoint, Failed, Product, Reason, Stage
 from leadapron.net.conversation import Conversation, LastWords, Limits, Lost
 from leadapron.protocols.base import Identify
+from leadapron.protocols.dicom.back_ends import implementation
 from leadapron.protocols.dicom.inquiry import our_user_information
 from leadapron.protocols.dicom.wire import association as wire
 from leadapron.protocols.dicom.wire import uids
@@ -66,6 +67,8 @@ class Negotiated:
     rj_source: int = 0
     rj_reason: int = 0
     digest: str = ""
+    implementation: str = ""
+    """see `leadapron.protocols.dicom.back_ends`; "" where it was not accepted"""
     identity_response: bool = False
     """it answers the user identity that was shown (PS3.7 section D.3.3.7)"""
 
@@ -136,6 +139,7 @@ def _read_event(
                 maximum_length=user.maximum_length,
                 product=product,
                 digest=hashlib.blake2s(answer[74:], digest_size=8).hexdigest(),
+                implementation=implementation(user),
                 identity_response=user.identity_response is not None,
             )
         )

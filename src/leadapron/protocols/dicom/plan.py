@@ -1,6 +1,7 @@
 """What is asked next at one endpoint. A pure function of the attempts that were made.
 
 hello ──accepted──► ask ─► ask.2 … (a query that was aborted, once more; what an abort kept from its turn)
+  │ │                ├─by another implementation──► look, look.2, look.3 (several back ends: what the other one grants)
   │ │                └─ended in silence──► health ─► health.2
   │ └─rejected, called title (7)──► title:X for each title that the owner told us ──accepted──► ask:X
   └─rejected for now──► hello.2, hello.3; likewise titles and asks
@@ -16,7 +17,7 @@ from typing import Any
 
 from leadapron.model import Completed, Depth, Failed, Reason, Stage
 from leadapron.net.conversation import Job, Limits
-from leadapron.protocols.base import Case, Identify
+from leadapron.protocols.base import Case, Identify, Terms
 from leadapron.protocols.dicom.callers import Pretence, pretences
 from leadapron.protocols.dicom.counting import Model
 from leadapron.protocols.dicom.found import Answer, Found
@@ -27,6 +28,7 @@ from leadapron.protocols.dicom.known import (
     HEALTH,
     HELLO,
     IDENTITY,
+    LOOK,
     TITLE,
     Attempts,
     Known,
@@ -47,6 +49,8 @@ RETRIES = 2
 """After a rejection for now."""
 DELAY = 5.0
 """Seconds before the first retry, and between two looks for a service; the second retry waits twice as long."""
+LOOKS = 3
+"""Associations that only negotiate, to find out what back ends grant that only answered questions."""
 MAX_ASKS = 6
 """Associations with questions for one title, whatever their budget."""
 _CHECK = Limits(deadline=8.0)
@@ -73,6 +77,8 @@ def next_job(case: Case, attempts: Attempts, identify: Identify) -> Job[Any] | N
         name, called_aet = name_of(kind, number, title), title or ANY_TITLE
         return negotiate(name=name, called_aet=called_aet, delay=DELAY * (number - 1))
     for each in known:
+        if not is_spent and each.not_negotiated and len(each.looks) < LOOKS:
+            return negotiate(name=name_of(LOOK, len(each.looks) + 1, each.title), called_aet=each.title)
         if not is_spent and (question := _next_question(each, case)) is not None:
             return question
         if each.was_lost and len(each.health) < CHECKS and not any(map(is_there, each.health)):
@@ -146,13 +152,14 @@ def _next_question(known: Known, case: Case) -> Inquiry | None:
         return None
     rejected = 0
     if known.last is not None and known.last.rj_result:
+        # Also for good: the first association was accepted, and the next back end may be another one.
         rejected = sum(bool(ask.rj_result) for ask in known.asks)
-        if not is_transient(known.last) or rejected > RETRIES:
+        if rejected > RETRIES:
             return None
-    may_list = terms.depth >= Depth.COUNT
-    model = model_of(known.hello) if may_list and _is_needed(known, "model") else Model.NONE
-    worklist = may_list and "worklist_find" in known.hello.accepted and _is_needed(known, "worklist")
-    echo = "verification" in known.hello.accepted and not _echo_ended_it(known)
+    wanted = {each.implementation: _wanted(each, terms) for each in known.back_ends}
+    model = next((model for model, _ in wanted.values() if model is not Model.NONE), Model.NONE)
+    worklist = any(worklist for _, worklist in wanted.values())
+    echo = "verification" in known.accepted and not _echo_ended_it(known)
     seconds = terms.seconds - seconds_spent(case.attempts, known.title)
     queries = terms.queries - sum(ask.queries for ask in known.asks)
     answers = terms.answers - sum(ask.answers for ask in known.asks)
@@ -168,7 +175,8 @@ def _next_question(known: Known, case: Case) -> Inquiry | None:
         model=model,
         ask_echo=echo,
         ask_worklist=worklist,
-        narrow=not known.found("model"),
+        narrow=not all(each.found("model") for each in known.back_ends),
+        skip=frozenset(name for name, parts in wanted.items() if parts == (Model.NONE, False)) - {""},
         take_census=takes_census,
         queries=queries,
         answers=answers,
@@ -183,9 +191,16 @@ def _next_question(known: Known, case: Case) -> Inquiry | None:
             idle_timeout=min(15.0, seconds),
             max_received=_BYTES_BESIDE + _BYTES_AN_ANSWER * answers,
         ),
-        depth=Depth.CENSUS if takes_census else Depth.COUNT if may_list else Depth.TALK,
+        depth=Depth.CENSUS if takes_census else Depth.COUNT if terms.depth >= Depth.COUNT else Depth.TALK,
         delay=DELAY * rejected,
     )
+
+
+def _wanted(known: Known, terms: Terms) -> tuple[Model, bool]:
+    """The queries that are to be asked: of an information model, of a worklist."""
+    may_list = terms.depth >= Depth.COUNT
+    model = model_of(known.hello) if may_list and _is_needed(known, "model") else Model.NONE
+    return model, may_list and "worklist_find" in known.hello.accepted and _is_needed(known, "worklist")
 
 
 def seconds_spent(attempts: Mapping[str, Mapping[str, object]], title: Title) -> float:
@@ -199,10 +214,11 @@ def seconds_spent(attempts: Mapping[str, Mapping[str, object]], title: Title) ->
 
 
 def _is_needed(known: Known, part: str) -> bool:
-    """Whether one kind of query is to be asked: not yet, or aborted once; not where the server went silent before it."""
+    """Whether one kind of query is to be asked: not yet, or once aborted, or turned down against what the first association
+    was granted; not where the server went silent before it."""
     answers: list[Found] = known.found(part)
     if answers:
-        return len(answers) == 1 and answers[0].answer is Answer.ABORTED
+        return len(answers) == 1 and (answers[0].answer is Answer.ABORTED or answers[0].is_turned_down)
     end = known.last.ended if known.last is not None else None
     return end is None or end.stage is not Stage.TALK or _echo_ended_it(known)
 

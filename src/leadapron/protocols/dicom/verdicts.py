@@ -116,8 +116,8 @@ def _observe(
             reach=Verdict.PROVEN,
             talk=_talk(hello, is_refused=is_refused),
             list=listed,
-            read=_offered(hello, _RETRIEVE, is_refused=is_refused),
-            write=_offered(hello, _STORE, is_refused=is_refused),
+            read=_offered(known, _RETRIEVE, is_refused=is_refused),
+            write=_offered(known, _STORE, is_refused=is_refused),
         ),
         counts=Counts(
             studies=model.studies if model else None,
@@ -139,9 +139,9 @@ def _talk(hello: Negotiated, *, is_refused: bool) -> Verdict:
     return Verdict.REFUSED if is_refused else Verdict.UNKNOWN
 
 
-def _offered(hello: Negotiated, contexts: tuple[str, ...], *, is_refused: bool) -> Verdict:
-    if hello.outcome is Outcome.ACCEPTED:
-        return Verdict.OFFERED if any(context in hello.accepted for context in contexts) else Verdict.REFUSED
+def _offered(known: Known, contexts: tuple[str, ...], *, is_refused: bool) -> Verdict:
+    if known.hello.outcome is Outcome.ACCEPTED:
+        return Verdict.REFUSED if known.accepted.isdisjoint(contexts) else Verdict.OFFERED
     return Verdict.REFUSED if is_refused else Verdict.UNKNOWN
 
 
@@ -157,15 +157,27 @@ def _listed(known: Known, case: Case, unsettled: list[Failed], associations: int
         return Verdict.NOT_ASKED, []
     verdicts: set[Verdict] = set()
     unknowns: list[Failed] = []
-    for part in _parts(hello):
-        verdict, why = _part(known, part, is_spent=associations >= case.terms.associations)
-        verdicts.add(verdict)
-        unknowns += [why] if why is not None else []
+    is_spent = associations >= case.terms.associations
+    for each in known.back_ends:
+        for part in _parts(each.hello):
+            verdict, why = _part(each, part, is_spent=is_spent)
+            verdicts.add(verdict)
+            unknowns += [why] if why is not None else []
+    if len(known.back_ends) > 1:
+        unknowns += _apart(known)
     if (uncounted := _why_no_census(known, case.terms)) is not None:
         unknowns.append(Failed(stage=Stage.CENSUS, reason=uncounted))
     if Verdict.PROVEN in verdicts:
         return Verdict.PROVEN, unknowns
     return (Verdict.UNKNOWN if Verdict.UNKNOWN in verdicts else Verdict.REFUSED), unknowns
+
+
+def _apart(known: Known) -> Iterator[Failed]:
+    """Why a count is not exact where several back ends have one each."""
+    for part in ("model", "worklist"):
+        found = known.settled(part)
+        if found is not None and found.answer is Answer.PROVEN and found.why is not None:
+            yield Failed(stage=Stage.COUNT, reason=found.why)
 
 
 def _parts(hello: Negotiated) -> Iterator[str]:
@@ -183,8 +195,10 @@ def _part(known: Known, part: str, *, is_spent: bool) -> tuple[Verdict, Failed |
         return Verdict.UNKNOWN, _why_nothing(known, is_spent=is_spent)
     if found.answer is Answer.PROVEN:
         return Verdict.PROVEN, Failed(stage=Stage.COUNT, reason=found.why) if found.why is not None else None
-    if found.answer is Answer.REFUSED or known.is_refused(part):
+    if known.refuses(part):
         return Verdict.REFUSED, None
+    if found.answer is Answer.REFUSED:  # by one of several back ends, or by a contradiction that was not reproduced
+        return Verdict.UNKNOWN, _why_nothing(known, is_spent=is_spent)
     return Verdict.UNKNOWN, Failed(stage=Stage.LIST, reason=found.why or Reason.PROTOCOL)
 
 
@@ -217,10 +231,14 @@ def _facts(known: Known, terms: Terms, enforced: Mapping[str, bool], association
         **enforced,
     }
     if hello.outcome is Outcome.ACCEPTED:
-        facts |= {f"context.{name}": name in hello.accepted for name in CONTEXTS}
-        facts["service_classes"] = sum(any(name in hello.accepted for name in names) for names in _CLASSES.values())
+        facts |= {f"context.{name}": name in known.accepted for name in CONTEXTS}
+        facts["service_classes"] = sum(not known.accepted.isdisjoint(names) for names in _CLASSES.values())
     if terms.depth >= Depth.CENSUS and not terms.census and known.census is None:
         facts["census_withheld"] = True
+    if len(known.implementations) > 1:
+        facts["implementations"] = len(known.implementations)
+    if known.contradicts_itself:
+        facts["answers_differ"] = True
     if known.health:
         facts["answers_afterwards"] = any(map(is_there, known.health))
     facts |= {f"sign.{name}": count for name, count in known.signs.items()}
