@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from leadapron.model import Address, Endpoint, Observation, Run
+from leadapron.model import Address, Endpoint, Finding, Observation, Run, RunStatus
 from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Control, Options
-from leadapron.pipeline_run import _new
+from leadapron.pipeline_run import _new, audit_scope
 from leadapron.scope.audit_log import AuditLog
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import load_scope
@@ -22,6 +22,7 @@ from leadapron.store.store import Store
 from scope_file import write_scope
 
 KEY = bytes(range(32))
+OPTIONS = Options(sweep_timeout=1.0, hello_timeout=2.0)
 
 
 class Silent:
@@ -52,7 +53,7 @@ class Place:
     @contextlib.contextmanager
     def audit(self, options: Options | None = None) -> Iterator[Audit]:
         scope = load_scope(self.scope)
-        options = options or Options(sweep_timeout=1.0, hello_timeout=2.0)
+        options = options or OPTIONS
         gate = Gate(scope, pins=self.pins, clock=self.clock)
         with (
             Store.open(f"sqlite:///{self.folder / 's.db'}") as store,
@@ -96,3 +97,24 @@ def place(tmp_path: Path, endpoints: list[Endpoint], **scope: object) -> Place:
     networks = [f"{endpoint.address}/32" for endpoint in endpoints]
     ports = sorted({endpoint.port for endpoint in endpoints})
     return Place(tmp_path, write_scope(tmp_path / "scope.toml", networks=networks, ports=ports, **scope))  # type: ignore[arg-type]
+
+
+class Network:
+    """Places on loopback, with one port, and audits of all of them after each other."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder, self.port = folder, port
+        self.url = f"sqlite:///{folder / 's.db'}"
+
+    def at(self, number: int) -> tuple[str, int]:
+        return f"127.88.3.{number}", self.port
+
+    def scope(self, *numbers: int, granted: str = "", networks: list[str] | None = None) -> Path:
+        networks = [f"127.88.3.{number}/32" for number in numbers] if networks is None else networks
+        return write_scope(self.folder / "scope.toml", networks=networks, ports=[self.port], granted=granted)
+
+    def audit(self, scope: Path) -> tuple[Run, dict[tuple[str, str], Finding]]:
+        """The run, and its findings by address and control."""
+        run, findings = audit_scope(scope, url=self.url, resume=False, options=OPTIONS, progress=Silent())
+        assert run.status is RunStatus.COMPLETE, run.why
+        return run, {(str(each.service.endpoint.address), each.control): each for each in findings}

@@ -10,21 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from audits import Silent
+from audits import OPTIONS, Network, Silent
 from leadapron import pipeline_run
 from leadapron.errors import InputError
+from leadapron.lab import tls
 from leadapron.lab.archive import made_up
 from leadapron.lab.server import Behaviour, Server
-from leadapron.model import Endpoint, Finding, FindingStatus, Run, RunStatus
-from leadapron.pipeline_control import Options
-from leadapron.pipeline_run import audit_scope, verify_finding
+from leadapron.model import Endpoint, FindingStatus
+from leadapron.pipeline_run import verify_finding
 from leadapron.scope.hook import armed
 from leadapron.store.store import Store
 from listening import listening
-from scope_file import write_scope
 
 ARCHIVE = Behaviour(archives={"": made_up(5, 40)})
-OPTIONS = Options(sweep_timeout=1.0, hello_timeout=2.0)
 OPEN, MOVED, NEW = FindingStatus.OPEN, FindingStatus.MOVED, FindingStatus.NEW
 
 
@@ -39,27 +37,6 @@ class Anywhere:
 def _disarmed_afterwards() -> Iterator[None]:
     with armed(Anywhere()):
         yield
-
-
-class Network:
-    """Places on loopback, with one port, and audits of all of them after each other."""
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self.folder, self.port = folder, port
-        self.url = f"sqlite:///{folder / 's.db'}"
-
-    def at(self, number: int) -> tuple[str, int]:
-        return f"127.88.3.{number}", self.port
-
-    def scope(self, *numbers: int, granted: str = "", networks: list[str] | None = None) -> Path:
-        networks = [f"127.88.3.{number}/32" for number in numbers] if networks is None else networks
-        return write_scope(self.folder / "scope.toml", networks=networks, ports=[self.port], granted=granted)
-
-    def audit(self, scope: Path) -> tuple[Run, dict[tuple[str, str], Finding]]:
-        """The run, and its findings by address and control."""
-        run, findings = audit_scope(scope, url=self.url, resume=False, options=OPTIONS, progress=Silent())
-        assert run.status is RunStatus.COMPLETE, run.why
-        return run, {(str(each.service.endpoint.address), each.control): each for each in findings}
 
 
 @pytest.fixture
@@ -146,6 +123,21 @@ def test_a_server_that_was_mended_on_its_way_closes_nothing_at_its_earlier_place
 
     assert after["127.88.3.1", "LA-11"].status is FindingStatus.NOT_OBSERVED
     assert after["127.88.3.1", "LA-01"].status is FindingStatus.CLOSED
+
+
+def test_a_server_inside_tls_is_told_again_by_its_key(network: Network) -> None:
+    """It has two studies by now, where it had forty."""
+    scope = network.scope(1, 2)
+    pair = tls.made_up("pacs.example")
+    for number, archive in ((1, ARCHIVE), (2, Behaviour(archives={"": made_up(6, 2)}))):
+        serve = tls.inside(Server(archive).serve, tls.server_context(pair))
+        with listening(serve, places=[network.at(number)]):
+            _, findings = network.audit(scope)
+
+    there = findings["127.88.3.2", "LA-21"]
+    assert there.status is OPEN
+    assert there.moved_from is not None
+    assert there.moved_from.because == ("key",)
 
 
 def test_a_name_that_leads_elsewhere_takes_its_findings_along(

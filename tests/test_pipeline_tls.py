@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from audits import place
+from audits import Network, place
 from leadapron.assess.judge import judge
 from leadapron.lab import tls
 from leadapron.lab.archive import Archive, Persona, made_up
@@ -204,6 +204,28 @@ def test_what_stands_on_several_hosts_or_beside_is_said(tmp_path: Path) -> None:
     assert by_endpoint[clear[0]].facts["tls.beside"] is True
     assert "tls.clear_twin" not in by_endpoint[shared[0]].facts
     assert "LA-22" not in controls(by_endpoint[beside[0]])
+
+
+def test_a_shared_key_is_not_mended_by_a_twin_that_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEADAPRON_DATA", str(tmp_path / "data"))
+    authority = ("ca.example", tls.new_key())
+    pairs = [tls.made_up(f"{name}.example", issuer=authority) for name in ("shared", "own", "new")]
+    shared, own, renewed = (tls.inside(archive().serve, tls.server_context(pair)) for pair in pairs)
+    with contextlib.ExitStack() as stack:
+        (first,) = stack.enter_context(listening(shared, places=[("127.88.3.1", 0)]))
+        network = Network(tmp_path, first.port)
+        stack.enter_context(listening(own, places=[network.at(3)]))
+        scope = network.scope(1, 2, 3)
+
+        def status() -> str:
+            _, findings = network.audit(scope)
+            return findings["127.88.3.1", "LA-22"].status.value
+
+        with listening(shared, places=[network.at(2)]):
+            assert status() == "new"
+        assert status() == "not_observed"
+        with listening(renewed, places=[network.at(2)]):
+            assert status() == "closed"
 
 
 def test_an_obsolete_version_is_found_and_entered_all_the_same(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ from leadapron.net.pace import Pace
 from leadapron.net.wide import Outcome, Target, WideEngine
 from leadapron.pipeline_control import Control, Options, Progress
 from leadapron.pipeline_evidence import Evidence, ended_by_us
-from leadapron.pipeline_history import COVERS_NOTHING, Coverage, Refusals, moved, refusals
+from leadapron.pipeline_history import COVERS_NOTHING, Coverage, Refusals, key_holders, moved, refusals
 from leadapron.pipeline_inventory import Inventory
 from leadapron.pipeline_sweep import NOT_ASKED, Sweep, Swept, chunk_size
 from leadapron.pipeline_terms import ScopeTerms
@@ -154,7 +154,7 @@ class Audit:
         intervals4, intervals6 = self._intervals(4), self._intervals(6)
         space = TargetSpace(intervals4, intervals6, self._ports(), key)
         done, in_part = self.store.progress(self.run_.id), self.store.chunks_in_part(self.run_.id)
-        noted = Refusals(self.store, self.run_, self.only, self.inventory.places())
+        noted = Refusals(self.store, self.run_, self.only, self.inventory.places() if self.only is None else ())
         sweep = self._sweep = Sweep(
             space,
             self.gate,
@@ -339,13 +339,16 @@ class Audit:
     def conclude(self) -> Run:
         """Observations, findings and unknowns from the stored attempts, and the status of the run."""
         hits = self.store.hits(self.run_.id)
-        observations, unknowns = self.evidence.gather(self.store.attempts(self.run_.id), hits)
+        observations, unknowns = self.evidence.gather(
+            self.store.attempts(self.run_.id), hits, key_holders(self.store, self.run_)
+        )
         observations = self.inventory.judged(self._joined(observations))
         for observation in observations:
             self.store.record_observation(self.run_.id, observation)
         swept = self._swept()
         is_whole = self._sweep is not None and not swept.left
-        unknowns += self.inventory.unseen(hits, self.store.refusals(self.run_.id), self.gate, is_whole=is_whole)
+        if self.only is None:
+            unknowns += self.inventory.unseen(hits, self.store.refusals(self.run_.id), self.gate, is_whole=is_whole)
         blind = judged(self._seen(swept, hits, () if observations else unknowns))
         if blind is not None:
             place = f"way out of {self.run_.vantage.name}"

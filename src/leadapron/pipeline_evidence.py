@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from leadapron.assess.compare import compared
+from leadapron.assess.compare import NOBODY, Holders, compared
 from leadapron.assess.genuineness import weigh
 from leadapron.discover.middlebox import middleboxes
 from leadapron.model import (
@@ -73,9 +73,9 @@ class Evidence:
         return {endpoint: jobs for endpoint, jobs in cases.items() if endpoint not in left_alone}
 
     def gather(
-        self, attempts: Mapping[tuple[Endpoint, str], Jobs], hits: Iterable[Endpoint]
+        self, attempts: Mapping[tuple[Endpoint, str], Jobs], hits: Iterable[Endpoint], holders: Holders = NOBODY
     ) -> tuple[list[Observation], list[Unknown]]:
-        """From the stored attempts, and every endpoint that was reached."""
+        """From the stored attempts, and every endpoint that was reached. `holders`: see `compared`."""
         cases = self.cases(attempts)
         alike = self.middleboxes(cases)
         observations: list[Observation] = []
@@ -96,7 +96,7 @@ class Evidence:
             Unknown(endpoint=place, stage=stage, reason=reason, count=count)
             for (place, stage, reason), count in sorted(failed.items())
         ]
-        return [replace(seen, genuineness=weigh(seen)) for seen in compared(observations)], unknowns
+        return [replace(seen, genuineness=weigh(seen)) for seen in compared(observations, holders)], unknowns
 
     def _without_hello(
         self, cases: Mapping[Endpoint, object], hits: Iterable[Endpoint]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 from leadapron.assess.catalogue import catalogue
+from leadapron.assess.compare import Holders
 from leadapron.assess.moved import Move, Place, moves, place
 from leadapron.model import Access, Address, Endpoint, Observation, Owner, Run, Service, Verdict
 from leadapron.net.target import Outcome, Target
@@ -124,6 +126,25 @@ def moved(store: Store, run: Run, observations: Sequence[Observation], covered: 
     last = store.last_seen(run)
     come = {at: seen for at, seen in here.items() if at not in last}
     return moves(store.observed_at((at, last[at]) for at in gone if at in last), come)
+
+
+def key_holders(store: Store, run: Run) -> Holders:
+    """Of the keys of certificates that stood on several addresses, by findings that stand: who had them when last seen."""
+    shared = [
+        (endpoint.address, endpoint.port, finding.service.protocol)
+        for finding in store.standing(run)
+        for endpoint in (finding.service.endpoint,)
+        if finding.status not in SETTLED and int(finding.evidence.get("tls.key_hosts", 0)) > 1
+    ]
+    if not shared:
+        return {}
+    last = store.last_seen(run)
+    held: defaultdict[str, set[Address]] = defaultdict(set)
+    for (address, _, _), observations in store.observed_at((at, last[at]) for at in shared if at in last).items():
+        for seen in observations:
+            if seen.tls is not None and isinstance(key := seen.tls.get("spki_sha256"), str):
+                held[key].add(address)
+    return {key: frozenset(addresses) for key, addresses in held.items()}
 
 
 def refusals(store: Store, run: Run, protocol: str) -> list[Observation]:

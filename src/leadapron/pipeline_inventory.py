@@ -15,6 +15,9 @@ from leadapron.scope.special import unmapped
 
 Place = tuple[Address, int]
 
+ABOUT_INVENTORIES = "LA-04"
+"""The control that only an inventory can judge."""
+
 
 class Inventory:
     """Of one run. `pins`: what the granted names resolved to; `resolved`: why some did not."""

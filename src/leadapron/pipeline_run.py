@@ -16,11 +16,25 @@ from leadapron.assess.judge import refuted
 from leadapron.attribute.place import opened
 from leadapron.discover.inventory import read_inventory
 from leadapron.errors import InputError
-from leadapron.model import AUDIT, FINAL, VERIFY, Endpoint, Finding, Method, Pin, Run, RunStatus, Stage, Unknown
+from leadapron.model import (
+    AUDIT,
+    FINAL,
+    VERIFY,
+    Endpoint,
+    Expected,
+    Finding,
+    Method,
+    Pin,
+    Run,
+    RunStatus,
+    Stage,
+    Unknown,
+)
 from leadapron.net.resolve import resolve
 from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Control, Options, Progress
 from leadapron.pipeline_history import refusals
+from leadapron.pipeline_inventory import ABOUT_INVENTORIES
 from leadapron.pipeline_key import RunKey
 from leadapron.pipeline_terms import FULL_ANSWERS, FULL_SECONDS
 from leadapron.scope.audit_log import AuditLog, in_use
@@ -52,11 +66,16 @@ def audit_scope(
     """
     scope = load_scope(path)
     _check_store(scope, url)
-    expected = tuple(dict.fromkeys(each for inventory in inventories for each in read_inventory(inventory)))
+    expected = _expected(inventories)
     with Store.open(url) as store:
         run = _resumed(store, scope) if resume else replace(_new(scope, options), inventory=expected)
         finished = _conduct(run, scope, store, options=options, progress=progress, is_new=not resume)
         return finished, store.findings(finished.id)
+
+
+def _expected(inventories: Sequence[Path]) -> tuple[Expected, ...]:
+    """Each system that they name, once."""
+    return tuple(dict.fromkeys(each for inventory in inventories for each in read_inventory(inventory)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +88,14 @@ class Verified:
     """the run itself saw it refuted; a finding that was closed before stays closed without"""
 
 
-def verify_finding(path: Path, key: str, *, url: str, options: Options, progress: Progress) -> Verified:
+def verify_finding(
+    path: Path, key: str, *, url: str, options: Options, progress: Progress, inventories: Sequence[Path] = ()
+) -> Verified:
     """Ask the endpoint of the finding `key` (see `Store.finding`) again, and nothing else of the scope at `path`: a run
     of its own. Raises InputError (also ScopeErrors, StoreError) before anything is touched."""
     scope = load_scope(path)
     _check_store(scope, url)
+    expected = _expected(inventories)
     with Store.open(url, create=False) as store:
         finding, seen_from = store.finding(key)
         check_is_here(finding)
@@ -83,7 +105,9 @@ def verify_finding(path: Path, key: str, *, url: str, options: Options, progress
                 f"{scope.vantage.kind.value}; verify it from where it was seen"
             )
         endpoint = finding.service.endpoint
-        run = replace(_new(scope, options), kind=VERIFY, ports=(endpoint.port,))
+        if finding.control == ABOUT_INVENTORIES and not expected:
+            raise InputError(f"finding {finding.key} is about what an inventory says; give it with --inventory FILE")
+        run = replace(_new(scope, options), kind=VERIFY, ports=(endpoint.port,), inventory=expected)
         _check_depth(run, scope, finding)
         finished = _conduct(run, scope, store, options=options, progress=progress, is_new=True, only=endpoint)
         after = next((each for each in store.findings(finished.id) if each.key == finding.key), finding)

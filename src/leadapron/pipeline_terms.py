@@ -6,7 +6,7 @@ from leadapron.attribute.place import Attribution
 from leadapron.identify.match import default_titles
 from leadapron.model import Depth, Endpoint, Owner, Run, VantageKind
 from leadapron.pipeline_control import Options
-from leadapron.pipeline_inventory import Inventory
+from leadapron.pipeline_inventory import ABOUT_INVENTORIES, Inventory
 from leadapron.protocols.base import Terms
 from leadapron.scope.decision import Permit
 from leadapron.scope.gate import Gate, in_force
@@ -53,7 +53,7 @@ class ScopeTerms:
         """Whether this run looks for it there at all: some controls need a word of the grant, or an inventory."""
         terms = self.at(endpoint)
         wanted = {
-            "LA-04": bool(self._inventory),
+            ABOUT_INVENTORIES: bool(self._inventory),
             "LA-09": bool(terms.calling_aets),
             "LA-17": terms.blank_login,
         }

@@ -39,6 +39,20 @@ def test_a_key_is_counted_by_address_not_by_port() -> None:
     assert facts(found, "tls.key_hosts") == [2, 2, 2, 1, None, None]
 
 
+def test_a_key_is_not_alone_where_somebody_who_had_it_is_silent() -> None:
+    found = [seen("10.0.0.1", tls={"spki_sha256": "aa"}), seen("10.0.0.3", tls={"spki_sha256": "bb"})]
+    here, gone = ip_address("10.0.0.1"), ip_address("10.0.0.2")
+
+    def hosts(*holders: str) -> list[int | bool | None]:
+        held = {"aa": frozenset(map(ip_address, holders))}
+        return [each.facts.get("tls.key_hosts") for each in compared(found, held)]
+
+    assert hosts(str(here), str(gone)) == [None, 1]
+    assert hosts(str(here), "10.0.0.3") == hosts(str(here)) == [1, 1]
+    found.append(seen("10.0.0.4", tls={"spki_sha256": "aa"}))
+    assert hosts(str(here), str(gone)) == [2, 1, 2]
+
+
 def test_a_twin_in_clear_is_one_on_the_same_host() -> None:
     found = [seen("10.0.0.1", 2762, tls={}), seen("10.0.0.1", 104), seen("10.0.0.2", 2762, tls={}), seen("10.0.0.3")]
 

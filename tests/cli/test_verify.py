@@ -182,3 +182,21 @@ def test_another_vantage_and_another_key_are_mistakes(place: Place) -> None:
     assert "was seen from vantage internet, and this scope looks from office" in elsewhere.stderr
     assert "no finding 'ffffffffffffffff'" in nothing.stderr
     assert place.runs() == ["audit"]
+
+
+def test_an_owner_in_the_inventory_closes_that_there_was_none(place: Place) -> None:
+    inventory = place.folder / "systems.csv"
+    known = [f"{each.address},{each.port}," for each in (place.endpoint, place.elsewhere)]
+    inventory.write_text("\n".join(["address,port,owner", *known]) + "\n")
+    leadapron(place.folder, "audit", place.scope, "--quiet", "--inventory", inventory)
+    place.asked = dict(place.other.asked)
+
+    ended = leadapron(place.folder, "verify", place.key("LA-04"), place.scope, "--quiet")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "give it with --inventory FILE" in ended.stderr
+    assert place.verify("LA-04", "--inventory", str(inventory))[0] == 1
+
+    inventory.write_text("\n".join(["address,port,owner", known[0] + "Radiology", "198.18.9.9,104,Somebody"]) + "\n")
+    code, text = place.verify("LA-04", "--inventory", str(inventory))
+    assert code == 0
+    assert "198.18.9.9" not in text, "it speaks of its endpoint only"

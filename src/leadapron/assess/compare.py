@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from leadapron.model import Address, CountKind, Observation
 
@@ -12,16 +13,25 @@ COMPARED = frozenset({"twins", "tls.key_hosts", "tls.clear_twin", "tls.beside"})
 """The facts that are found here."""
 
 
-def compared(observations: Sequence[Observation]) -> list[Observation]:
+Holders = Mapping[str, frozenset[Address]]
+"""By public key: the addresses that had it when they were last seen."""
+
+NOBODY: Holders = MappingProxyType({})
+
+
+def compared(observations: Sequence[Observation], holders: Holders = NOBODY) -> list[Observation]:
     """Each with what the others add to its facts:
 
     `twins`: on how many addresses, its own included, the same product shows the same content;
-    `tls.key_hosts`: on how many addresses a certificate has the same public key, where several have any;
+    `tls.key_hosts`: on how many addresses a certificate has the same public key, where several have any; where it is on one,
+    and one of its `holders` did not show its key this time, that is not known;
     `tls.clear_twin`: the same host answers DICOM in clear as well; `tls.beside`: it speaks TLS on another port.
     """
     twins, keys = _addresses(observations, _content), _addresses(observations, _public_key)
     if sum(keys.values()) < 2:  # one host alone cannot show that its key is its own
         keys = {}
+    silent = _silent(observations, holders)
+    keys = {key: hosts for key, hosts in keys.items() if hosts > 1 or key not in silent}
     in_clear = {seen.service.endpoint.address for seen in observations if seen.facts.get("clear") is True}
     in_tls = {seen.service.endpoint.address for seen in observations if seen.tls is not None}
     return [
@@ -56,6 +66,12 @@ def accepted_contexts(seen: Observation) -> tuple[str, ...]:
 
 def _public_key(seen: Observation) -> Hashable | None:
     return seen.tls.get("spki_sha256") if seen.tls is not None else None
+
+
+def _silent(observations: Sequence[Observation], holders: Holders) -> set[str]:
+    """The keys that an address had which shows none this time."""
+    shown = {seen.service.endpoint.address for seen in observations if _public_key(seen) is not None}
+    return {key for key, addresses in holders.items() if addresses - shown}
 
 
 def _addresses(observations: Sequence[Observation], key: Key) -> Mapping[Hashable | None, int]:

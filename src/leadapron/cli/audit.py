@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leadapron.cli.options import JsonOption, QuietOption, StoreOption
+from leadapron.cli.options import InventoryOption, JsonOption, QuietOption, StoreOption
 from leadapron.cli.output import say
 from leadapron.errors import InputError, LeadApronError, RunStopped
 from leadapron.model import Finding, Run, RunStatus, Severity
@@ -31,14 +31,7 @@ def audit_command(
     store: StoreOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the last run that was not finished.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Lift the budget of answers and seconds per service.")] = False,
-    inventory: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--inventory",
-            metavar="FILE",
-            help="What there should be: a CSV, an orthanc.json or an LDIF. May be repeated.",
-        ),
-    ] = None,
+    inventory: InventoryOption = None,
     fail_on: Annotated[
         Severity,
         typer.Option("--fail-on", help="Exit with 1 when a finding is at least this severe."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,3 +17,11 @@ StoreOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+InventoryOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--inventory",
+        metavar="FILE",
+        help="What there should be: a CSV, an orthanc.json or an LDIF. May be repeated.",
+    ),
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +11,7 @@ import typer
 
 from leadapron.cli.audit import EXIT_FINDINGS, EXIT_INCOMPLETE, Ended
 from leadapron.cli.disposition import KeyArgument
-from leadapron.cli.options import JsonOption, QuietOption, StoreOption
+from leadapron.cli.options import InventoryOption, JsonOption, QuietOption, StoreOption
 from leadapron.cli.output import while_read
 from leadapron.errors import LeadApronError, RunStopped
 from leadapron.model import RunStatus
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def verify_command(
     key: KeyArgument,
     scope: Annotated[Path, typer.Argument(metavar="SCOPE", help="The scope file, from the same kind of vantage.")],
+    inventory: InventoryOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -32,7 +33,7 @@ def verify_command(
 
     url = store or default_store_url()
     try:
-        done = verify(scope, key, url=url, quiet=quiet)
+        done = verify(scope, key, url=url, quiet=quiet, inventories=inventory or ())
     except KeyboardInterrupt:
         raise Ended("\nStopped at once; the finding stands as before.") from None
     try:
@@ -42,7 +43,7 @@ def verify_command(
     raise typer.Exit(exit_code(done))
 
 
-def verify(scope: Path, key: str, *, url: str, quiet: bool) -> Verified:
+def verify(scope: Path, key: str, *, url: str, quiet: bool, inventories: Sequence[Path] = ()) -> Verified:
     """Raises InputError or StoreError before anything was touched, Ended afterwards."""
     from leadapron.cli.progress import TerminalProgress
     from leadapron.pipeline import Options
@@ -50,7 +51,7 @@ def verify(scope: Path, key: str, *, url: str, quiet: bool) -> Verified:
 
     with TerminalProgress(quiet=quiet) as progress:
         try:
-            return verify_finding(scope, key, url=url, options=Options(), progress=progress)
+            return verify_finding(scope, key, url=url, options=Options(), progress=progress, inventories=inventories)
         except LeadApronError as error:
             if not progress.has_begun and not isinstance(error, RunStopped):
                 raise

@@ -93,7 +93,7 @@ def next_job(case: Case, attempts: Attempts, identify: Identify) -> Job[Any] | N
         return plan.next_job(clear.case, clear.attempts, identify)
     if case.terms.depth < Depth.TALK:
         return None
-    entering = tls.entering(attempts, case.endpoint, now=case.terms.now, key=case.terms.key)
+    entering = tls.entering(attempts, case.endpoint, now=case.terms.now)
     if entering is not None or not tls.is_spoken(attempts):
         return entering
     return _inside(case, attempts, identify)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import hashlib
-import hmac
 import warnings
 from dataclasses import dataclass
 
@@ -48,22 +47,22 @@ class CertificateFacts:
     weak_signature: bool
     """signed over MD2, MD4, MD5 or SHA-1"""
     spki_sha256: str
-    """hash of the public key, hexadecimal: equal on hosts that share one; "" where the key cannot be read"""
+    """of the SubjectPublicKeyInfo, hexadecimal: equal on hosts that share a key; "" where it cannot be read"""
     name_matches: bool | None = None
     """whether it is made out to the granted name; None where no name was granted"""
 
 
-def read_certificate(der: bytes, *, now: dt.datetime, name: str = "", key: bytes = b"") -> CertificateFacts:
-    """The facts. With `key` the hash of the public key is an HMAC, without it plain. Raises WireError."""
+def read_certificate(der: bytes, *, now: dt.datetime, name: str = "") -> CertificateFacts:
+    """The facts. Raises WireError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what the library does not like in a certificate
-            return _facts(x509.load_der_x509_certificate(der), now, name, key)
+            return _facts(x509.load_der_x509_certificate(der), now, name)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise WireError("a certificate that cannot be read") from None
 
 
-def _facts(certificate: x509.Certificate, now: dt.datetime, name: str, key: bytes) -> CertificateFacts:
+def _facts(certificate: x509.Certificate, now: dt.datetime, name: str) -> CertificateFacts:
     kind, bits, spki = _public_key(certificate)
     return CertificateFacts(
         self_signed=_is_self_signed(certificate),
@@ -72,13 +71,9 @@ def _facts(certificate: x509.Certificate, now: dt.datetime, name: str, key: byte
         key=kind,
         bits=bits,
         weak_signature=_is_weak(certificate),
-        spki_sha256=_digest(spki, key) if spki else "",
+        spki_sha256=hashlib.sha256(spki).hexdigest() if spki else "",
         name_matches=_is_for(certificate, name) if name else None,
     )
-
-
-def _digest(data: bytes, key: bytes) -> str:
-    return hmac.new(key, data, hashlib.sha256).hexdigest() if key else hashlib.sha256(data).hexdigest()
 
 
 def _public_key(certificate: x509.Certificate) -> tuple[KeyType, int, bytes]:

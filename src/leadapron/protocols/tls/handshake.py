@@ -43,12 +43,11 @@ class Handshake:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handshaking:
-    """The job. `now` dates the certificate; `spki_key` keys the hash of its public key. The endpoint's name goes as SNI."""
+    """The job. `now` dates the certificate. The endpoint's name goes as SNI."""
 
     name: str
     endpoint: Endpoint
     now: dt.datetime
-    spki_key: bytes = field(default=b"", repr=False)
     limits: Limits = field(default_factory=lambda: Limits(idle_timeout=5.0, deadline=20.0, max_received=MAX_HANDSHAKE))
     depth: Depth = Depth.TALK
     delay: float = 0.0
@@ -142,7 +141,7 @@ class _Shaker:
         job, facts = self.job, None
         try:
             if self.leaf is not None:
-                facts = read_certificate(self.leaf, now=job.now, name=job.endpoint.name, key=job.spki_key)
+                facts = read_certificate(self.leaf, now=job.now, name=job.endpoint.name)
         except WireError as error:
             return Failed(stage=Stage.TLS, reason=Reason.PROTOCOL, detail=error.rule)
         return Completed(result=Handshake(version=self.version, certificate=facts, client_certificate=demanded))

@@ -29,16 +29,16 @@ def is_spoken(attempts: Attempts) -> bool:
                for each in resumed(attempts))  # fmt: skip
 
 
-def entering(attempts: Attempts, endpoint: Endpoint, *, now: dt.datetime, key: bytes) -> Job[Any] | None:
+def entering(attempts: Attempts, endpoint: Endpoint, *, now: dt.datetime) -> Job[Any] | None:
     """The next job until it is known whether TLS is spoken, with what certificate, and whether it wants one of ours.
 
-    `now` dates the certificate, `key` keys the hash of its public key.
+    `now` dates the certificate.
     """
     if not is_spoken(attempts):
         return settling(attempts, endpoint)
     if HANDSHAKE in attempts:
         return None
-    return Handshaking(name=HANDSHAKE, endpoint=endpoint, now=now, spki_key=key)
+    return Handshaking(name=HANDSHAKE, endpoint=endpoint, now=now)
 
 
 def settling(attempts: Attempts, endpoint: Endpoint) -> Job[Any] | None:
