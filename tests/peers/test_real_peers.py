@@ -26,9 +26,9 @@ def inside() -> Iterator[Namespace]:
         yield made
 
 
-def audit(inside: Namespace, folder: Path, port: int, *, titles: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
-    """One audit of 127.0.0.1:port, as its JSON report."""
-    scope = write_scope(folder / "scope.toml", networks=["127.0.0.1/32"], ports=[port], called_aets=titles, **more)
+def audit(inside: Namespace, folder: Path, *ports: int, titles: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+    """One audit of these ports of 127.0.0.1, as its JSON report."""
+    scope = write_scope(folder / "scope.toml", networks=["127.0.0.1/32"], ports=list(ports), called_aets=titles, **more)
     command = [sys.executable, "-m", "leadapron", "audit", scope, "--store", f"sqlite:///{folder}/s.db", "--json"]
     result = inside.run(*command, "--quiet", env={**os.environ, "LEADAPRON_DATA": str(folder / "data")})
     assert result.returncode in (0, 1), result.stderr

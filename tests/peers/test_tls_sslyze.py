@@ -30,8 +30,6 @@ VERSIONS = {
     "tls_1_2_cipher_suites": Version.TLS_1_2,
     "tls_1_3_cipher_suites": Version.TLS_1_3,
 }
-ENDLESS = "all that it has"
-"""With a server that accepts everything sslyze does not come to an end."""
 OPTIONS = ("--sslv3", "--tlsv1", "--tlsv1_1", "--tlsv1_2", "--tlsv1_3", "--certinfo")
 
 
@@ -78,7 +76,7 @@ def by_name() -> dict[str, Class]:
     return {suite.name: suite.of for suite in suites().values()}
 
 
-@pytest.mark.parametrize("name", [name for name in SERVERS if name != ENDLESS])
+@pytest.mark.parametrize("name", SERVERS)
 def test_versions_and_classes_are_those_that_sslyze_gets(name: str, rsa: Pair, tmp_path: Path) -> None:
     with s_server(*rsa.arguments, *SERVERS[name], log=tmp_path / "log") as here:
         found = learn(ask_offers(here))

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from real_servers import Namespace
+from real_servers import START_TIMEOUT, Namespace
 
 from leadapron.model import Attempt, Endpoint
 from leadapron.net.conversation import Conversation, Limits
@@ -75,25 +76,30 @@ def within(inside: Namespace, call: Callable[[], T]) -> T:
 
 @contextlib.contextmanager
 def s_server(*arguments: object, log: Path) -> Iterator[Endpoint]:
-    """`openssl s_server` on a free port of 127.0.0.1, ended by its own process id."""
+    """`openssl s_server` on a free port of 127.0.0.1, ended by its own process id.
+
+    It prints some kilobytes for each handshake: into a file, since it would stand still at a full pipe that nobody reads.
+    """
     command = ["openssl", "s_server", "-accept", "127.0.0.1:0", *map(str, arguments)]
-    with log.open("w") as errors:
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, bufsize=1
-        )
-        assert process.stdout and process.stdin
+    printed = log.with_name(f"{log.name}.out")
+    with log.open("w") as errors, printed.open("w") as output:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=errors)
+        assert process.stdin
         try:
-            for line in process.stdout:
-                if found := re.match(r"ACCEPT 127\.0\.0\.1:(\d+)", line):
-                    break
-            else:
-                raise AssertionError(log.read_text())
-            yield Endpoint(address=ip_address("127.0.0.1"), port=int(found[1]), name="pacs.example")
+            yield Endpoint(address=ip_address("127.0.0.1"), port=_port(process, printed, log), name="pacs.example")
         finally:
             process.kill()
             process.wait()
             process.stdin.close()
-            process.stdout.close()
+
+
+def _port(process: subprocess.Popen[bytes], printed: Path, log: Path) -> int:
+    deadline = time.monotonic() + START_TIMEOUT
+    while not (found := re.search(r"^ACCEPT 127\.0\.0\.1:(\d+)$", printed.read_text(errors="replace"), re.MULTILINE)):
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, "the server does not listen"
+        time.sleep(0.02)
+    return int(found[1])
 
 
 @dataclass(frozen=True, kw_only=True)

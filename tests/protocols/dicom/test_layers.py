@@ -140,6 +140,15 @@ def test_ours_is_shown_where_one_is_demanded_and_nowhere_else() -> None:
     assert (stranger.certified, certified.certified) == (False, True)
 
 
+def test_ours_is_tried_where_a_handshake_without_one_is_whole_and_what_follows_is_hung_up_on() -> None:
+    """As nginx does."""
+    attempts = asked(FREE, {"tls/hello": NO_DICOM, "mtls/hello": OPEN, "tls/hello.2": NO_DICOM}, OURS)
+
+    stranger, certified = DICOM.conclude(case(attempts, OURS))[0]
+    assert (stranger.access.list.value, stranger.certified, certified.certified) == ("refused", False, True)
+    assert stranger.facts["tls.client_certificate_demanded"] is True
+
+
 def test_a_census_inside_tls_does_not_wait_for_leave_to_cross_in_clear() -> None:
     first = asked(FREE, {"tls/hello": OPEN})
     before = {name: attempt for name, attempt in first.items() if not name.startswith(("tls/ask", "tls/health"))}

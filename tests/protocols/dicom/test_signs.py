@@ -26,6 +26,7 @@ def counted(*records: dict[int, bytes]) -> dict[str, int]:
         "Rossi^Maria", "Testa^Anna", "Testoni^Ugo", "Demont^Jean", "Demopoulos^N", "Müller^Jörg", "Nguyen^Van A", "Qadir^S",
         "Anders^Ono", "Samplonius^P", "Servicio^M", "Subramanian^K", "Casey^Ann", "Case^Ron", "Unkel^F", "Removille^G",
         "O'Brien^Sean", "Доу^Иван", "山田^太郎", "Xu^Xi", "Doe-Smith^Karl", "Phan^Tom",
+        "Last^James", "First^Ruth", "Lastnamer^A", "Surnam^E", "Firstenberg^Last",
     ],
 )  # fmt: skip
 def test_names_of_people_are_no_sign(name: str) -> None:
@@ -44,6 +45,8 @@ def test_names_of_people_are_no_sign(name: str) -> None:
         ("TEST^PATIENT", "", "phantom"), ("test01", "", "phantom"), ("Demo^Patient", "", "phantom"),
         ("Doe^John", "", "phantom"),
         ("John^Doe", "", "phantom"), ("Mustermann^Erika", "", "phantom"), ("SYNTHETIC^Patient1", "", "phantom"),
+        ("CompressedSamples^CT1", "1CT1", "phantom"), ("Lastname^Firstname", "", "phantom"),
+        ("Last Name^First Name", "", "phantom"), ("Last^First^mid^pre", "", "phantom"), ("NAME^PATIENT^NAME", "", "phantom"),
         ("", "PHANTOM_3", "phantom"),
     ],
 )  # fmt: skip
@@ -92,6 +95,12 @@ def test_nobody_is_born_tomorrow_or_older_than_120_years(birth: bytes, studied: 
 def test_roots_of_public_collections_end_at_a_dot() -> None:
     assert counted({STUDY_UID: b"1.3.6.1.4.1.14519.5.2.1.7.8\0"})["public"] == 1
     assert counted({STUDY_UID: b"1.3.6.1.4.1.14519.5.2.17.8"})["public"] == 0
+
+
+def test_what_a_toolkit_numbers_is_not_public() -> None:
+    """Whoever writes files with PixelMed's, pydicom or DCMTK has UIDs below the roots of these."""
+    roots = (b"1.3.6.1.4.1.5962.99.1.7", b"1.2.826.0.1.3680043.8.498.7", b"1.2.276.0.7230010.3.1.2.7")
+    assert [counted({STUDY_UID: uid})["public"] for uid in roots] == [0, 0, 0]
 
 
 def test_what_says_that_it_is_deidentified_is() -> None:

@@ -151,12 +151,10 @@ def is_locked(stranger: Layer, certified: Layer, attempts: Attempts) -> bool:
 
 
 def may_be_locked(stranger: Layer, attempts: Attempts) -> bool:
-    """Some hang up on who has no certificate, and do not say why. Not those whose handshake went on without."""
+    """Some hang up on who has no certificate, and do not say why; nginx completes the handshake before. Ours goes to those
+    only who ask for one."""
     hello = stranger.attempts.get(HELLO)
-    if tls.demands_certificate(attempts):
-        return True
-    reasons = {Reason.AUTH} if tls.demands_none(attempts) else _HANGING_UP
-    return isinstance(hello, Failed) and hello.reason in reasons
+    return tls.demands_certificate(attempts) or (isinstance(hello, Failed) and hello.reason in _HANGING_UP)
 
 
 def is_to_be_reproduced(stranger: Layer, certified: Layer, attempts: Attempts) -> bool:

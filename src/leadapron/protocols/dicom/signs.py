@@ -43,7 +43,8 @@ _ANONYMOUS = re.compile(
 )
 _PHANTOM = re.compile(
     rb"\b(?:(?:phantom|fantom)\w*|catphan\w*|waterbottle|(?:qa|qc|acr|dummy|sample|synthetic|calibration|service)[0-9]*"
-    rb"|(?:test|demo)(?:s|ing|er|patient|pat|person|case|data)?[0-9]*|john doe|doe j\w*|mustermann)\b",
+    rb"|(?:test|demo)(?:s|ing|er|patient|pat|person|case|data)?[0-9]*|compressedsamples"
+    rb"|john doe|doe j\w*|mustermann|(?:last|first|sur|family|given|patient) ?name|last first)\b",
     re.IGNORECASE,
 )
 

@@ -74,12 +74,6 @@ def hung_up_on_us(attempts: Attempts) -> bool:
     return known is not None and known.client_certificate is ClientCertificate.ASKED
 
 
-def demands_none(attempts: Attempts) -> bool:
-    """Whether a handshake without a client certificate was completed, and went on."""
-    known = handshake(attempts)
-    return known is not None and known.client_certificate is ClientCertificate.NOT_DEMANDED
-
-
 def facts(attempts: Attempts) -> Facts:
     """All that is known, named `tls.…` (docs/tls.md)."""
     return verdict(learn(resumed(attempts)), handshake(attempts))
