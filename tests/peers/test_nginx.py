@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
@@ -239,3 +240,48 @@ def test_a_balancer_deals_connections_out_in_turn(inside: Namespace, tmp_path: P
         found = [studies(inside, here) for _ in range(6)]
 
     assert found == [3, 5, 3, 5, 3, 5]
+
+
+def test_two_products_that_take_turns_are_both_asked(inside: Namespace, tmp_path: Path) -> None:
+    """Their archives differ: what they show together is a bound."""
+    require("Orthanc", "storescu")
+    first, second, http_port = free_ports(3)
+    (tmp_path / "instances").mkdir()
+    other = [sys.executable, "-m", "pynetdicom", "qrscp", "--port", second, "--database-location", tmp_path / "q.db"]
+    with (
+        orthanc(inside, tmp_path, first, http_port, DicomAlwaysAllowFind=True),
+        inside.serving(second, *other, "--instance-location", tmp_path / "instances", log=tmp_path / "qrscp.log"),
+        nginx_balancer(inside, tmp_path, [at(first), at(second)]) as here,
+    ):
+        load_orthanc(inside, http_port, [as_file(instance(study)) for study in range(5)])
+        store(inside, tmp_path, second, "QRSCP", range(20, 23))
+        report = audited(inside, tmp_path, "turns", here.port)
+
+    (service,) = report["services"]
+    assert service["access"]["list"] == "proven"
+    assert service["facts"]["implementations"] == 2
+    assert service["facts"]["associations"] <= 12
+    studies = service["counts"]["studies"]
+    assert (studies["low"], studies["high"], studies["kind"]) == (5, 8, "bound")
+    assert report["totals"]["unique_studies"]["low"] == 8, "the lists of both are joined"
+    assert ("count", "limit") in {(each["stage"], each["reason"]) for each in report["unknowns"]}
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_an_orthanc_that_refuses_hides_none_beside_it_that_does_not(
+    turns: int, inside: Namespace, tmp_path: Path
+) -> None:
+    """Two of one implementation, one with its defaults: an abort is asked about again, and the other one answers."""
+    require("Orthanc")
+    shut, wide, *http_ports = free_ports(4)
+    with (
+        orthanc(inside, tmp_path, shut, http_ports[0]),
+        orthanc(inside, tmp_path, wide, http_ports[1], DicomAlwaysAllowFind=True),
+        nginx_balancer(inside, tmp_path, [*[at(shut)] * turns, at(wide)]) as here,
+    ):
+        load_orthanc(inside, http_ports[1], [as_file(instance(study)) for study in range(5)])
+        report = audited(inside, tmp_path, "turns", here.port)
+
+    (service,) = report["services"]
+    assert service["access"]["list"] == "proven"
+    assert service["counts"]["studies"]["value"] == 5
