@@ -339,9 +339,9 @@ class Audit:
     def conclude(self) -> Run:
         """Observations, findings and unknowns from the stored attempts, and the status of the run."""
         hits = self.store.hits(self.run_.id)
-        observations, unknowns = self.evidence.gather(
-            self.store.attempts(self.run_.id), hits, key_holders(self.store, self.run_)
-        )
+        standing = self.store.standing(self.run_)
+        holders = key_holders(self.store, self.run_, standing)
+        observations, unknowns = self.evidence.gather(self.store.attempts(self.run_.id), hits, holders)
         observations = self.inventory.judged(self._joined(observations))
         for observation in observations:
             self.store.record_observation(self.run_.id, observation)
@@ -367,7 +367,7 @@ class Audit:
             )
         if blind is not None:
             status, why = blind[0]
-        after = self._advanced(findings, observations, status)
+        after = self._advanced(standing, findings, observations, status)
         self.store.update_summary(self.run_.id, summary(self.store.run(self.run_.id), observations, after))
         finished = dt.datetime.now(dt.UTC)
         try:
@@ -379,15 +379,20 @@ class Audit:
         return self.store.run(self.run_.id)
 
     def _advanced(
-        self, findings: Sequence[Finding], observations: Sequence[Observation], status: RunStatus
+        self,
+        standing: Sequence[Finding],
+        findings: Sequence[Finding],
+        observations: Sequence[Observation],
+        status: RunStatus,
     ) -> list[Finding]:
-        """How all findings stand now. A run that is not complete says nothing about what it did not see."""
+        """How all findings stand now, which were `standing` before. A run that is not complete says nothing about what it did not
+        see."""
         coverage = Coverage(self.gate, self.terms.looks_for, self.only)
         is_complete = status is RunStatus.COMPLETE
         refused = () if status is RunStatus.BLIND else refusals(self.store, self.run_, self.protocol.name)
         moves: Sequence[Move] = ()
         if is_complete and self.only is None:
-            moves = moved(self.store, self.run_, observations, coverage, self.gate.pins)
+            moves = moved(self.store, self.run_, standing, observations, coverage, self.gate.pins)
         return self.store.apply_findings(
             self.run_,
             findings,

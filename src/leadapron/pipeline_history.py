@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address
 from leadapron.assess.catalogue import catalogue
 from leadapron.assess.compare import Holders
 from leadapron.assess.moved import Move, Place, moves, place
-from leadapron.model import Access, Address, Endpoint, Observation, Owner, Run, Service, Verdict
+from leadapron.model import Access, Address, Endpoint, Finding, Observation, Owner, Run, Service, Verdict
 from leadapron.net.target import Outcome, Target
 from leadapron.scope.decision import Permit
 from leadapron.scope.gate import Gate
@@ -106,14 +106,21 @@ class Refusals:
         return both
 
 
-def moved(store: Store, run: Run, observations: Sequence[Observation], covered: Coverage, pins: Pins) -> list[Move]:
+def moved(
+    store: Store,
+    run: Run,
+    standing: Sequence[Finding],
+    observations: Sequence[Observation],
+    covered: Coverage,
+    pins: Pins,
+) -> list[Move]:
     """Which services with findings that stand answer elsewhere now. Gone is what was looked for and is not there, and
     where a name of the scope no longer leads; come is what no earlier run saw. `pins`: the addresses of each name."""
     gone: set[Place] = set()
     here: dict[Place, list[Observation]] = {}
     for seen in observations:
         here.setdefault(place(seen), []).append(seen)
-    for finding in store.standing(run):
+    for finding in standing:
         service = finding.service
         endpoint = service.endpoint
         at = endpoint.address, endpoint.port, service.protocol
@@ -128,11 +135,11 @@ def moved(store: Store, run: Run, observations: Sequence[Observation], covered: 
     return moves(store.observed_at((at, last[at]) for at in gone if at in last), come)
 
 
-def key_holders(store: Store, run: Run) -> Holders:
+def key_holders(store: Store, run: Run, standing: Sequence[Finding]) -> Holders:
     """Of the keys of certificates that stood on several addresses, by findings that stand: who had them when last seen."""
     shared = [
         (endpoint.address, endpoint.port, finding.service.protocol)
-        for finding in store.standing(run)
+        for finding in standing
         for endpoint in (finding.service.endpoint,)
         if finding.status not in SETTLED and int(finding.evidence.get("tls.key_hosts", 0)) > 1
     ]
