@@ -385,8 +385,8 @@ class Audit:
         observations: Sequence[Observation],
         status: RunStatus,
     ) -> list[Finding]:
-        """How all findings stand now, which were `standing` before. A run that is not complete says nothing about what it did not
-        see."""
+        """How all findings stand now, which were `standing` before. A run that is not complete says nothing about what it
+        did not see."""
         coverage = Coverage(self.gate, self.terms.looks_for, self.only)
         is_complete = status is RunStatus.COMPLETE
         refused = () if status is RunStatus.BLIND else refusals(self.store, self.run_, self.protocol.name)
