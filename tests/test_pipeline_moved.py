@@ -15,6 +15,7 @@ from leadapron import pipeline_run
 from leadapron.errors import InputError
 from leadapron.lab import tls
 from leadapron.lab.archive import made_up
+from leadapron.lab.odd import silent
 from leadapron.lab.server import Behaviour, Server
 from leadapron.model import Endpoint, FindingStatus
 from leadapron.pipeline_run import verify_finding
@@ -98,6 +99,17 @@ def test_a_copy_is_no_move(network: Network) -> None:
         _, elsewhere = network.audit(network.scope(3))
     assert elsewhere["127.88.3.3", "LA-11"].status is NEW
     assert elsewhere["127.88.3.1", "LA-11"].status is OPEN
+
+
+def test_a_port_that_accepts_and_says_nothing_is_not_gone(network: Network) -> None:
+    scope, server = network.scope(1, 2), Server(ARCHIVE)
+    with listening(server.serve, places=[network.at(1)]):
+        network.audit(scope)
+    with listening(silent, places=[network.at(1)]), listening(server.serve, places=[network.at(2)]):
+        _, after = network.audit(scope)
+
+    assert after["127.88.3.1", "LA-11"].status is FindingStatus.NOT_OBSERVED
+    assert after["127.88.3.2", "LA-11"].status is NEW
 
 
 def test_a_place_that_was_known_before_is_no_new_one(network: Network) -> None:

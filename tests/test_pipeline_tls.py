@@ -228,6 +228,32 @@ def test_a_shared_key_is_not_mended_by_a_twin_that_is_silent(tmp_path: Path, mon
             assert status() == "closed"
 
 
+def test_a_shared_key_is_not_mended_by_silence_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that has a further fault keeps its finding while the other one is silent, without the number of hosts."""
+    monkeypatch.setenv("LEADAPRON_DATA", str(tmp_path / "data"))
+    authority = ("ca.example", tls.new_key())
+    key = tls.new_key()
+    sound = tls.made_up("shared.example", issuer=authority, key=key)
+    faulty = tls.made_up("shared.example", issuer=authority, key=key, days=(-1, 5))
+    own = tls.made_up("own.example", issuer=authority)
+    first, second, third = (tls.inside(archive().serve, tls.server_context(pair)) for pair in (sound, faulty, own))
+    with contextlib.ExitStack() as stack:
+        (beside,) = stack.enter_context(listening(third, places=[("127.88.3.3", 0)]))
+        network = Network(tmp_path, beside.port)
+        scope = network.scope(1, 2, 3)
+
+        def status() -> str:
+            _, findings = network.audit(scope)
+            return findings["127.88.3.1", "LA-22"].status.value
+
+        with listening(first, places=[network.at(1)]), listening(second, places=[network.at(2)]):
+            assert status() == "new"
+        with listening(second, places=[network.at(2)]):
+            assert status() == "not_observed"
+        with listening(first, places=[network.at(1)]):
+            assert status() == "not_observed"
+
+
 def test_an_obsolete_version_is_found_and_entered_all_the_same(tmp_path: Path) -> None:
     context = tls.server_context(PACS, obsolete=True)
     with listening(tls.inside(archive().serve, context)) as endpoints:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from leadapron import __version__
+from leadapron.assess.compare import Holders
 from leadapron.assess.judge import judge, refuted
 from leadapron.assess.moved import Move
 from leadapron.attribute.place import Attribution
@@ -367,7 +368,7 @@ class Audit:
             )
         if blind is not None:
             status, why = blind[0]
-        after = self._advanced(standing, findings, observations, status)
+        after = self._advanced(standing, findings, observations, status, hits=hits, holders=holders)
         self.store.update_summary(self.run_.id, summary(self.store.run(self.run_.id), observations, after))
         finished = dt.datetime.now(dt.UTC)
         try:
@@ -384,6 +385,9 @@ class Audit:
         findings: Sequence[Finding],
         observations: Sequence[Observation],
         status: RunStatus,
+        *,
+        hits: Sequence[Endpoint],
+        holders: Holders,
     ) -> list[Finding]:
         """How all findings stand now, which were `standing` before. A run that is not complete says nothing about what it
         did not see."""
@@ -392,7 +396,16 @@ class Audit:
         refused = () if status is RunStatus.BLIND else refusals(self.store, self.run_, self.protocol.name)
         moves: Sequence[Move] = ()
         if is_complete and self.only is None:
-            moves = moved(self.store, self.run_, standing, observations, coverage, self.gate.pins)
+            moves = moved(
+                self.store,
+                self.run_,
+                standing,
+                observations,
+                coverage,
+                self.gate.pins,
+                hits=hits,
+                holders=holders,
+            )
         return self.store.apply_findings(
             self.run_,
             findings,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 from leadapron.assess.catalogue import catalogue
-from leadapron.assess.compare import Holders
+from leadapron.assess.compare import NOBODY, Holders
 from leadapron.assess.moved import Move, Place, moves, place
 from leadapron.model import Access, Address, Endpoint, Finding, Observation, Owner, Run, Service, Verdict
 from leadapron.net.target import Outcome, Target
@@ -22,6 +22,9 @@ from leadapron.store.store import Store
 Record = Callable[[Target, Outcome, bytes], object]
 Write = Callable[[Sequence[SweepChunk]], object]
 Pins = Mapping[str, Sequence[Address]]
+
+ABOUT_KEYS = "LA-22"
+"""The control that a key on several addresses breaks."""
 
 
 def _everything(_control: str, _endpoint: Endpoint) -> bool:
@@ -113,45 +116,53 @@ def moved(
     observations: Sequence[Observation],
     covered: Coverage,
     pins: Pins,
+    *,
+    hits: Iterable[Endpoint] = (),
+    holders: Holders = NOBODY,
 ) -> list[Move]:
     """Which services with findings that stand answer elsewhere now. Gone is what was looked for and is not there, and
-    where a name of the scope no longer leads; come is what no earlier run saw. `pins`: the addresses of each name."""
+    where a name of the scope no longer leads; come is what no earlier run saw. `pins`: the addresses of each name; `hits`:
+    what accepted a connection, and is there, whatever it said; `holders`: see `compared`."""
+    reached = {(endpoint.address, endpoint.port) for endpoint in hits}
     gone: set[Place] = set()
     here: dict[Place, list[Observation]] = {}
     for seen in observations:
         here.setdefault(place(seen), []).append(seen)
     for finding in standing:
-        service = finding.service
+        service, at = finding.service, _at(finding)
         endpoint = service.endpoint
-        at = endpoint.address, endpoint.port, service.protocol
         leads_elsewhere = endpoint.address not in pins.get(endpoint.name, (endpoint.address,))
-        is_gone = finding.status not in SETTLED and (leads_elsewhere or covered(service, finding.control))
+        is_missed = covered(service, finding.control) and at[:2] not in reached
+        is_gone = finding.status not in SETTLED and (leads_elsewhere or is_missed)
         if is_gone and at not in here:
             gone.add(at)
     if not gone:
         return []
     last = store.last_seen(run)
     come = {at: seen for at, seen in here.items() if at not in last}
-    return moves(store.observed_at((at, last[at]) for at in gone if at in last), come)
+    return moves(store.observed_at((at, last[at]) for at in gone if at in last), come, holders.keys())
 
 
 def key_holders(store: Store, run: Run, standing: Sequence[Finding]) -> Holders:
     """Of the keys of certificates that stood on several addresses, by findings that stand: who had them when last seen."""
-    shared = [
-        (endpoint.address, endpoint.port, finding.service.protocol)
-        for finding in standing
-        for endpoint in (finding.service.endpoint,)
-        if finding.status not in SETTLED and int(finding.evidence.get("tls.key_hosts", 0)) > 1
-    ]
+    about = [finding for finding in standing if finding.control == ABOUT_KEYS and finding.status not in SETTLED]
+    shared = {_at(finding) for finding in about if int(finding.evidence.get("tls.key_hosts", 0)) > 1}
     if not shared:
         return {}
     last = store.last_seen(run)
     held: defaultdict[str, set[Address]] = defaultdict(set)
-    for (address, _, _), observations in store.observed_at((at, last[at]) for at in shared if at in last).items():
+    keys: set[str] = set()
+    for at, observations in store.observed_at((at, last[at]) for at in map(_at, about) if at in last).items():
         for seen in observations:
             if seen.tls is not None and isinstance(key := seen.tls.get("spki_sha256"), str):
-                held[key].add(address)
-    return {key: frozenset(addresses) for key, addresses in held.items()}
+                held[key].add(at[0])
+                keys |= {key} if at in shared else set()
+    return {key: frozenset(held[key]) for key in keys}
+
+
+def _at(finding: Finding) -> Place:
+    endpoint = finding.service.endpoint
+    return endpoint.address, endpoint.port, finding.service.protocol
 
 
 def refusals(store: Store, run: Run, protocol: str) -> list[Observation]:

@@ -123,6 +123,14 @@ def test_of_two_that_come_into_question_none_is_taken() -> None:
     assert linked([old], [new]) != []
 
 
+def test_a_key_that_several_had_tells_none_again() -> None:
+    old, new = (seen(endpoint, tls={"spki_sha256": KEY}) for endpoint in (OLD, NEW))
+    gone, come = _by_place([old]), _by_place([new])
+    assert moves(gone, come) != []
+    assert moves(gone, come, {KEY}) == []
+    assert moves(gone, _by_place([replace(new, owner=Owner(grant="other"))])) == []
+
+
 def test_several_move_at_once_each_to_its_own_place() -> None:
     ends = [(replace(OLD, port=200 + n), replace(NEW, port=300 + n)) for n in range(5)]
     gone = [seen(before, counts=counts(100 + n, 1000)) for n, (before, _) in enumerate(ends)]

@@ -188,6 +188,27 @@ def test_a_place_of_somebody_else_is_not_told_where_a_service_moved(other: str, 
     assert all(("4711" in said) is told for name, said in renderings(part).items() if name == "json")
 
 
+def test_a_number_of_an_earlier_run_may_speak_of_others() -> None:
+    """Of a service that was seen, too."""
+    view = whole()
+    findings = [
+        dataclasses.replace(
+            each,
+            status=FindingStatus.NOT_OBSERVED,
+            last_seen=STARTED - dt.timedelta(days=1),
+            evidence={**each.evidence, "tls.key_hosts": 4711},
+        )
+        if each.control == "LA-22"
+        else each
+        for each in view.findings
+    ]
+
+    part = for_party(dataclasses.replace(view, findings=tuple(findings)), "Example Teleradiology")
+
+    assert "LA-22" in {each.control for each in part.history}
+    assert "4711" not in render_json(part)
+
+
 def test_what_could_not_be_seen_at_their_services_stays(part: View) -> None:
     assert [(each.endpoint, each.stage, each.count) for each in part.unknowns] == [
         ("198.18.7.1:104", Stage.CONNECT, 4),

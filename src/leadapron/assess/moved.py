@@ -3,7 +3,7 @@
 | because | what is the same at both places |
 |---|---|
 | `name` | the granted name that led there, and the port |
-| `key` | the public key of the TLS certificate, which no other host had |
+| `key` | grant, and the public key of the TLS certificate, which no other host had |
 | `content` | grant, product, accepted contexts, and the exact numbers of studies (`TELLING` at least) and of images |
 | `title` | grant, product, accepted contexts, and a called title that the server checks, with about as many studies |
 
@@ -13,7 +13,7 @@ Where two places come into question for one, on either side, nothing is said: co
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from leadapron.assess.compare import accepted_contexts
@@ -44,10 +44,10 @@ def place(seen: Observation) -> Place:
     return service.endpoint.address, service.endpoint.port, service.protocol
 
 
-def moves(gone: Seen, come: Seen) -> list[Move]:
+def moves(gone: Seen, come: Seen, shared: Collection[str] = ()) -> list[Move]:
     """`gone`: what was last seen at places where nothing answers any more; `come`: what this run saw at places that were
-    not known before it."""
-    pairs = _pairs(gone, come)
+    not known before it; `shared`: public keys that several hosts had, which tell none of them again."""
+    pairs = _pairs(gone, come, shared)
     froms, tos = _counted(before for before, _ in pairs), _counted(after for _, after in pairs)
     return [
         Move(
@@ -61,30 +61,31 @@ def moves(gone: Seen, come: Seen) -> list[Move]:
     ]
 
 
-def _pairs(gone: Seen, come: Seen) -> dict[tuple[Place, Place], set[str]]:
+def _pairs(gone: Seen, come: Seen, shared: Collection[str]) -> dict[tuple[Place, Place], set[str]]:
     """Which places have a mark in common, and which kinds of marks."""
     marked: defaultdict[tuple[str, Hashable], list[tuple[Place, Observation]]] = defaultdict(list)
     for after, observations in come.items():
         for seen in observations:
-            for mark in _marks(seen):
+            for mark in _marks(seen, shared):
                 marked[mark].append((after, seen))
     found: defaultdict[tuple[Place, Place], set[str]] = defaultdict(set)
     for before, observations in gone.items():
         for seen in observations:
-            for mark in _marks(seen):
+            for mark in _marks(seen, shared):
                 for after, there in marked.get(mark, ()):
                     if mark[0] != "title" or _are_about_as_many(seen, there):
                         found[before, after].add(mark[0])
     return found
 
 
-def _marks(seen: Observation) -> Iterator[tuple[str, Hashable]]:
+def _marks(seen: Observation, shared: Collection[str]) -> Iterator[tuple[str, Hashable]]:
     """What a service is told again by."""
     endpoint, protocol = seen.service.endpoint, seen.service.protocol
     if endpoint.name:
         yield "name", (protocol, endpoint.name, endpoint.port)
-    if seen.tls is not None and (key := seen.tls.get("spki_sha256")) and seen.facts.get("tls.key_hosts", 1) == 1:
-        yield "key", (protocol, key)
+    key = str(seen.tls.get("spki_sha256", "")) if seen.tls is not None else ""
+    if key and key not in shared and seen.facts.get("tls.key_hosts", 1) == 1:
+        yield "key", (protocol, seen.owner.grant, key)
     product = seen.product.name or seen.product.candidates
     if not product:
         return

@@ -10,7 +10,7 @@ from leadapron.assess.compare import compared
 from leadapron.errors import InputError
 from leadapron.model import Address, Finding, FindingStatus, Observation, Run, Service
 from leadapron.report.inert import plain
-from leadapron.report.view import View, build_view, service_identity
+from leadapron.report.view import View, build_view, is_active, service_identity
 
 _COMPARED = ("twins", "tls.key_hosts")
 """Facts that count the addresses of a whole run."""
@@ -38,7 +38,7 @@ def for_party(view: View, party: str) -> View:
     part = build_view(
         _run(view.run, len(_endpoints(theirs))),
         own,
-        [_without(finding, changed, addresses) for finding in _findings(view.findings, theirs, others)],
+        [_without(finding, changed, addresses, view.run) for finding in _findings(view.findings, theirs, others)],
         [unknown for unknown in view.unknowns if unknown.endpoint in places],
     )
     return dataclasses.replace(part, party=name)
@@ -125,10 +125,10 @@ def _own(observation: Observation, names: frozenset[str]) -> Observation:
     return dataclasses.replace(observation, facts=_kept(observation.facts, names), genuineness=judged)
 
 
-def _without(finding: Finding, changed: Changed, addresses: set[Address]) -> Finding:
+def _without(finding: Finding, changed: Changed, addresses: set[Address], run: Run) -> Finding:
     """Of a service that was not seen this time nobody can say whom its numbers speak of. A place from which it moved, or to
     which, is told where it is among `addresses`."""
-    names = changed.get(service_identity(finding.service), _EVERY)
+    names = changed.get(service_identity(finding.service), _EVERY) if is_active(finding, run) else _EVERY
     moved_from, moved_to = (
         moved if moved is not None and moved.endpoint.address in addresses else None
         for moved in (finding.moved_from, finding.moved_to)
@@ -138,6 +138,7 @@ def _without(finding: Finding, changed: Changed, addresses: set[Address]) -> Fin
         finding,
         evidence=_kept(finding.evidence, names),
         status=FindingStatus.NOT_OBSERVED if is_lost else finding.status,
+        first_seen=finding.first_seen if moved_from is not None or finding.moved_from is None else finding.last_seen,
         moved_from=moved_from,
         moved_to=moved_to,
     )

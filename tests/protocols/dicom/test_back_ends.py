@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from leadapron.model import Count, CountKind, Reason
-from leadapron.protocols.dicom.back_ends import implementation, together
+from leadapron.protocols.dicom.back_ends import at_least, implementation, together
 from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.wire.items import UserInformation
 
@@ -26,9 +28,31 @@ def test_an_implementation_is_its_uid_and_its_version_and_nothing_else() -> None
     assert set(said(name=b"DOE^JANE")) <= set("0123456789abcdef")
 
 
-def test_what_they_agree_on_stays_exact() -> None:
+def test_equal_numbers_may_be_of_other_studies() -> None:
     one = Found(answer=Answer.PROVEN, studies=Count.exact(7), images=Count.exact(70))
-    assert together([one]) == together([one, one]) == one
+    assert together([one]) == one
+    assert together([one, one]).studies == Count(
+        value=7, low=7, high=14, kind=CountKind.BOUND, source=Count.exact(7).source
+    )
+
+
+def test_one_that_does_not_cap_is_one_that_hands_out_all() -> None:
+    """However large the one is that does."""
+    capped = Found(answer=Answer.PROVEN, status=0, most_answers=600, capped=True, studies=Count.at_least(600))
+    free = Found(answer=Answer.PROVEN, status=0, most_answers=550, studies=Count.exact(550))
+    joined = together([capped, free])
+    assert (joined.capped, joined.most_answers) == (False, 550)
+    assert together([capped, replace(free, status=-1)]).status == -1
+    assert together([capped, capped]).capped
+
+
+def test_an_estimate_is_no_bound() -> None:
+    estimate = Count(value=90, low=80, high=100, kind=CountKind.ESTIMATE, source=Count.exact(0).source)
+    one, other = (Found(answer=Answer.PROVEN, images=count) for count in (estimate, Count.exact(30)))
+    for images in (together([one, other]).images, at_least(other).images):
+        assert images is not None
+        assert (images.low, images.high, images.kind) == (30, None, CountKind.BOUND)
+    assert at_least(one).images == Count.at_least(0)
 
 
 def test_where_they_differ_the_largest_is_the_least_and_the_sum_the_most() -> None:
@@ -50,7 +74,7 @@ def test_no_count_together_says_less_or_more_than_there_can_be(found: list[Found
         if count is None:
             continue
         assert count.low == max(each.low for each in known) <= count.value
-        if count.kind is CountKind.EXACT:
-            assert all(each == count for each in counts)
+        if len(found) == 1:
+            assert count == known[0]
         elif count.high is not None:
-            assert count.high >= sum(each.high for each in known if len(set(known)) > 1)
+            assert count.high == sum(each.high for each in counts)

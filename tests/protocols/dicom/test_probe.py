@@ -347,8 +347,52 @@ def test_of_two_that_answer_in_turn_each_is_asked_and_the_most_open_counts() -> 
     seen = observed(attempts)
     assert verdicts(seen) == (P, P, P, OFF, R)
     assert seen.counts.studies == Count.exact(3)
-    assert (seen.facts["implementations"], seen.facts["answers_differ"]) == (2, True)
+    assert seen.facts["implementations"] == 2
+    assert "answers_differ" not in seen.facts, "two that differ are no one that changes its mind"
     assert seen.facts["context.study_get"] is True
+
+
+ECHO_ONLY = replace(OPEN, accepted=("verification",))
+
+
+def test_of_one_that_was_never_negotiated_with_nothing_is_refused() -> None:
+    """It answered one question, and never came up again."""
+    attempts: dict[str, Attempt[Any]] = {"hello": by("a", done(ECHO_ONLY)), ASK: by("b", asked())}
+    while (job := following(attempts)) is not None:
+        attempts[job.name] = by("a", done(ECHO_ONLY) if isinstance(job, Negotiation) else asked())
+    seen = observed(attempts)
+    assert verdicts(seen) == (P, P, U, U, U)
+    assert Failed(stage=Stage.LIST, reason=Reason.LIMIT) in seen.unknowns
+    assert False not in [value for name, value in seen.facts.items() if name.startswith("context.")]
+    assert "service_classes" not in seen.facts
+
+
+def test_no_count_is_exact_while_a_back_end_that_may_list_was_not_counted() -> None:
+    lost = asked(Found(answer=Answer.UNKNOWN, why=Reason.TIMEOUT))
+    attempts: dict[str, Attempt[Any]] = {
+        "hello": by("a", done(OPEN)),
+        LOOK: by("b", done(OPEN)),
+        ASK: by("a", asked(PROVEN)),
+        AGAIN: by("b", lost),
+    }
+    assert observed(attempts).counts.studies == Count.at_least(3)
+    attempts[AGAIN] = by("b", asked(REFUSED))
+    assert observed(attempts).counts.studies == Count.exact(3)
+
+
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_two_that_serve_different_models_are_each_asked_in_their_own(names: str) -> None:
+    study, patient = names
+    roots = {study: OPEN, patient: replace(OPEN, accepted=("verification", "patient_find"))}
+    attempts: dict[str, Attempt[Any]] = {"hello": by(study, done(OPEN)), LOOK: by(patient, done(roots[patient]))}
+    asked_in = []
+    turns = iter((patient, patient, study, patient, study, patient))
+    while (job := following(attempts)) is not None:
+        who = next(turns)
+        attempts[job.name] = by(who, done(InquiryResult()) if who in job.skip else asked(REFUSED))
+        asked_in += [] if who in job.skip else [(who, job.model)]
+    assert sorted(asked_in) == sorted([(study, Model.STUDY_ROOT), (patient, Model.PATIENT_ROOT)])
+    assert verdicts(observed(attempts)) == (P, P, R, R, R)
 
 
 def test_what_one_of_two_refuses_is_not_refused_before_the_other_one_was_asked() -> None:

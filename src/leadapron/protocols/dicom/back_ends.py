@@ -22,28 +22,53 @@ def implementation(user: UserInformation) -> str:
 
 
 def together(found: Sequence[Found]) -> Found:
-    """What several back ends show, one at least: that of the largest, with counts that hold for all of them. They may show
-    the same studies, or all others."""
+    """What several back ends show, one at least: counts that hold for all of them. They may show the same studies, or all
+    others. It caps only where each of them does."""
+    if len(found) == 1:
+        return found[0]
     largest = max(found, key=lambda each: (each.studies or each.worklist or Count.exact(0)).value)
-    joined = replace(
+    free = [each for each in found if not each.capped]
+    return replace(
         largest,
+        why=Reason.LIMIT,
+        status=min(each.status for each in found),
+        capped=not free,
+        most_answers=max(each.most_answers for each in free or found),
+        bad_claims=sum(each.bad_claims for each in found),
         studies=_either([each.studies for each in found]),
         series=_either([each.series for each in found]),
         images=_either([each.images for each in found]),
         worklist=_either([each.worklist for each in found]),
     )
-    return joined if joined == largest else replace(joined, why=Reason.LIMIT)
+
+
+def at_least(found: Found) -> Found:
+    """The same, where another back end may show more."""
+    lower = {name: getattr(found, name) for name in ("studies", "series", "images", "worklist")}
+    bounds = {
+        name: None if count is None else Count.at_least(_sure(count), count.source) for name, count in lower.items()
+    }
+    return replace(
+        found,
+        why=found.why or Reason.LIMIT,
+        studies=bounds["studies"],
+        series=bounds["series"],
+        images=bounds["images"],
+        worklist=bounds["worklist"],
+    )
 
 
 def _either(counts: Sequence[Count | None]) -> Count | None:
+    """The largest at least, the sum at most."""
     known = [count for count in counts if count is not None]
-    if not known or (len(known) == len(counts) and len(set(known)) == 1):
-        return known[0] if known else None
-    largest = max(known, key=lambda count: count.value)
-    highs = [None if count is None else count.high for count in counts]
-    return replace(
-        largest,
-        low=max(count.low for count in known),
-        high=None if None in highs else sum(high for high in highs if high is not None),
-        kind=CountKind.BOUND,
-    )
+    if not known:
+        return None
+    largest = max(known, key=_sure)
+    highs = [None if count is None or count.kind is CountKind.ESTIMATE else count.high for count in counts]
+    high = None if None in highs else sum(high for high in highs if high is not None)
+    return Count(value=_sure(largest), low=_sure(largest), high=high, kind=CountKind.BOUND, source=largest.source)
+
+
+def _sure(count: Count) -> int:
+    """An estimate says nothing for sure."""
+    return 0 if count.kind is CountKind.ESTIMATE else count.low

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from leadapron.model import Attempt, Census, Completed, Failed, Reason, Stage
-from leadapron.protocols.dicom.back_ends import together
+from leadapron.protocols.dicom.back_ends import at_least, together
 from leadapron.protocols.dicom.census import Censused
 from leadapron.protocols.dicom.counting import Model
 from leadapron.protocols.dicom.found import Answer, Found
@@ -183,9 +183,7 @@ class Known:
         """Whether an association like one that was accepted was rejected for good, or a query answered in another way."""
         if any(ask.rj_result and not is_transient(ask) for ask in self.asks):
             return True
-        parts = (self.found("model"), self.found("worklist"))
-        answers = [{found.answer for found in part} - {Answer.UNKNOWN} for part in parts]
-        return any(len(each) > 1 for each in answers) or any(found.is_turned_down for part in parts for found in part)
+        return any(_differ(each, part) for each in self.back_ends for part in ("model", "worklist"))
 
     @property
     def last(self) -> InquiryResult | None:
@@ -199,9 +197,19 @@ class Known:
         """The answer that counts: what was proven, by whichever back end; an abort only where it was all that ever came."""
         answers = self.found(part)
         if proven := [found for found in answers if found.answer is Answer.PROVEN]:
-            return together(proven)
+            joined = together(proven)
+            return at_least(joined) if self._may_show_more(part) else joined
         others = [found for found in answers if found.answer is not Answer.ABORTED]
         return others[-1] if others else answers[0] if answers else None
+
+    def _may_show_more(self, part: str) -> bool:
+        """Whether one of several back ends neither answered this kind of query nor refused it."""
+        if len(self.back_ends) < 2:
+            return False
+        return bool(self.not_negotiated) or any(
+            _offers(each, part) and not _has_proven(each, part) and not _is_refused(each, part)
+            for each in self.back_ends
+        )
 
     def refuses(self, part: str) -> bool:
         """Whether a kind of query is refused, by each back end that is known."""
@@ -238,6 +246,22 @@ class Known:
     def is_silent(self) -> bool:
         """Whether it stopped answering: looked for `CHECKS` times, and not there."""
         return len(self.health) >= CHECKS and not any(map(is_there, self.health))
+
+
+def _offers(known: Known, part: str) -> bool:
+    """Whether its first association was granted the context."""
+    return "worklist_find" in known.hello.accepted if part == "worklist" else model_of(known.hello) is not Model.NONE
+
+
+def _has_proven(known: Known, part: str) -> bool:
+    return any(found.answer is Answer.PROVEN for found in known.found(part))
+
+
+def _differ(known: Known, part: str) -> bool:
+    """Whether one implementation answered the same query in different ways."""
+    found = known.found(part)
+    answers = {each.answer for each in found} - {Answer.UNKNOWN}
+    return len(answers) > 1 or (_offers(known, part) and any(each.is_turned_down for each in found))
 
 
 def _is_refused(known: Known, part: str) -> bool:

@@ -166,7 +166,8 @@ def _next_question(known: Known, case: Case) -> Inquiry | None:
     has_questions = model is not Model.NONE or worklist or (echo and not known.asks)
     if not has_questions or min(queries, answers) <= 0 or seconds < _LEAST_SECONDS:
         return None
-    takes_census = terms.census and terms.depth >= Depth.CENSUS and not known.found("model")
+    is_counted = all(each.found("model") for each in known.back_ends) or any(ask.census for ask in known.asks)
+    takes_census = terms.census and terms.depth >= Depth.CENSUS and not is_counted
     return Inquiry(
         name=name_of(ASK, len(known.asks) + 1, known.title),
         endpoint=case.endpoint,
@@ -176,7 +177,7 @@ def _next_question(known: Known, case: Case) -> Inquiry | None:
         ask_echo=echo,
         ask_worklist=worklist,
         narrow=not all(each.found("model") for each in known.back_ends),
-        skip=frozenset(name for name, parts in wanted.items() if parts == (Model.NONE, False)) - {""},
+        skip=frozenset(name for name, parts in wanted.items() if not _is_for(parts, model)) - {""},
         take_census=takes_census,
         queries=queries,
         answers=answers,
@@ -201,6 +202,11 @@ def _wanted(known: Known, terms: Terms) -> tuple[Model, bool]:
     may_list = terms.depth >= Depth.COUNT
     model = model_of(known.hello) if may_list and _is_needed(known, "model") else Model.NONE
     return model, may_list and "worklist_find" in known.hello.accepted and _is_needed(known, "worklist")
+
+
+def _is_for(wanted: tuple[Model, bool], model: Model) -> bool:
+    """Whether a back end with these wishes is to answer the queries of this model: who has another one comes later."""
+    return wanted != (Model.NONE, False) and wanted[0] in (Model.NONE, model)
 
 
 def seconds_spent(attempts: Mapping[str, Mapping[str, object]], title: Title) -> float:

@@ -141,7 +141,9 @@ def _talk(hello: Negotiated, *, is_refused: bool) -> Verdict:
 
 def _offered(known: Known, contexts: tuple[str, ...], *, is_refused: bool) -> Verdict:
     if known.hello.outcome is Outcome.ACCEPTED:
-        return Verdict.REFUSED if known.accepted.isdisjoint(contexts) else Verdict.OFFERED
+        if not known.accepted.isdisjoint(contexts):
+            return Verdict.OFFERED
+        return Verdict.UNKNOWN if known.not_negotiated else Verdict.REFUSED
     return Verdict.REFUSED if is_refused else Verdict.UNKNOWN
 
 
@@ -165,6 +167,9 @@ def _listed(known: Known, case: Case, unsettled: list[Failed], associations: int
             unknowns += [why] if why is not None else []
     if len(known.back_ends) > 1:
         unknowns += _apart(known)
+    if known.not_negotiated:  # a back end that never came up again
+        verdicts.add(Verdict.UNKNOWN)
+        unknowns.append(Failed(stage=Stage.LIST, reason=Reason.BUDGET if is_spent else Reason.LIMIT))
     if (uncounted := _why_no_census(known, case.terms)) is not None:
         unknowns.append(Failed(stage=Stage.CENSUS, reason=uncounted))
     if Verdict.PROVEN in verdicts:
@@ -231,8 +236,11 @@ def _facts(known: Known, terms: Terms, enforced: Mapping[str, bool], association
         **enforced,
     }
     if hello.outcome is Outcome.ACCEPTED:
-        facts |= {f"context.{name}": name in known.accepted for name in CONTEXTS}
-        facts["service_classes"] = sum(not known.accepted.isdisjoint(names) for names in _CLASSES.values())
+        known_of = known.accepted if known.not_negotiated else CONTEXTS
+        facts |= {f"context.{name}": name in known.accepted for name in CONTEXTS if name in known_of}
+        classes = sum(not known.accepted.isdisjoint(names) for names in _CLASSES.values())
+        if classes > 1 or not known.not_negotiated:
+            facts["service_classes"] = classes
     if terms.depth >= Depth.CENSUS and not terms.census and known.census is None:
         facts["census_withheld"] = True
     if len(known.implementations) > 1:
