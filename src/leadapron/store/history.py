@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -64,7 +65,8 @@ def advance(
                 moved_from=earlier.moved_from if earlier else None,
             )
         )
-    after += [_absent(earlier, observed, refuted, covered) for earlier in known.values()]
+    by_place = _by_place(observed)
+    after += [_absent(earlier, by_place, refuted, covered) for earlier in known.values()]
     return after
 
 
@@ -96,6 +98,20 @@ def _moved(other: Finding, there: Endpoint, move: Move) -> Moved:
 
 def is_refuted(finding: Finding, observed: Mapping[Service, Observation], refuted: Refuted) -> bool:
     """Whether what a run observed closes the finding, or would if it were open."""
+    return _is_refuted(finding, _by_place(observed), refuted)
+
+
+_ByPlace = Mapping[tuple[str, Address, int], Sequence[Observation]]
+
+
+def _by_place(observed: Mapping[Service, Observation]) -> _ByPlace:
+    found: defaultdict[tuple[str, Address, int], list[Observation]] = defaultdict(list)
+    for seen in observed.values():
+        found[_identity(seen.service)[:3]].append(seen)
+    return found
+
+
+def _is_refuted(finding: Finding, observed: _ByPlace, refuted: Refuted) -> bool:
     seen = _observed(finding.service, observed)
     return bool(seen) and all(refuted(finding.control, observation) for observation in seen)
 
@@ -109,9 +125,9 @@ def _worst_by_key(findings: Sequence[Finding]) -> list[Finding]:
     return list(worst.values())
 
 
-def _observed(service: Service, observed: Mapping[Service, Observation]) -> list[Observation]:
+def _observed(service: Service, observed: _ByPlace) -> list[Observation]:
     """What was seen of a service: of itself, else of its endpoint (a title that no longer works has no service)."""
-    there = [seen for seen in observed.values() if _identity(seen.service)[:3] == _identity(service)[:3]]
+    there = observed.get(_identity(service)[:3], ())
     itself = [seen for seen in there if seen.service.resource == service.resource]
     # What a certificate opens, and what a stranger gets, are two services; a port that refuses refuses both.
     return itself or [
@@ -125,10 +141,10 @@ def _present(earlier: Finding | None) -> FindingStatus:
     return FindingStatus.REOPENED if earlier.status in SETTLED else FindingStatus.OPEN
 
 
-def _absent(earlier: Finding, observed: Mapping[Service, Observation], refuted: Refuted, covered: Covered) -> Finding:
+def _absent(earlier: Finding, observed: _ByPlace, refuted: Refuted, covered: Covered) -> Finding:
     if earlier.status in SETTLED:
         return earlier
-    if is_refuted(earlier, observed, refuted):
+    if _is_refuted(earlier, observed, refuted):
         return replace(earlier, status=FindingStatus.CLOSED)
     if not covered(earlier.service, earlier.control):
         return earlier
