@@ -1,4 +1,4 @@
-"""Settings of all tests, and the databases that a store is tested on."""
+"""Settings of all tests, the databases that a store is tested on, and what an audit arms."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from leadapron.scope.hook import armed
 from postgres import Postgres, serving
 
 settings.register_profile("leadapron", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -28,3 +29,17 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'private' / 's.db'}"
     server: Postgres = request.getfixturevalue("postgres")
     return server.url(server.create())
+
+
+class _Anywhere:
+    """A guard that lets everything pass, until an audit arms its own."""
+
+    def dial_allowed(self, _host: str, _port: int) -> None:
+        return None
+
+
+@pytest.fixture
+def disarmed_afterwards() -> Iterator[None]:
+    """For audits in this process: what they arm guards no other test."""
+    with armed(_Anywhere()):
+        yield

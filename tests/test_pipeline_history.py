@@ -19,10 +19,11 @@ from leadapron.net.target import Outcome
 from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Options
 from leadapron.pipeline_run import audit_scope
-from leadapron.scope.hook import armed
 from leadapron.store.store import Store
 from listening import listening
 from scope_file import write_scope
+
+pytestmark = pytest.mark.usefixtures("disarmed_afterwards")
 
 OPEN = Behaviour(archives={"": made_up(5, 3)})
 KNOWS_CALLERS = dataclasses.replace(OPEN, calling=frozenset({"FRIEND"}))
@@ -67,19 +68,6 @@ class Estate:
         run, findings = audit_scope(scope, url=self.url, resume=resume, options=options, progress=Silent())
         assert len({finding.key for finding in findings}) == len(findings)
         return run, {finding.control: finding.status for finding in findings}
-
-
-class Anywhere:
-    """A guard that lets everything pass, until an audit arms its own."""
-
-    def dial_allowed(self, _host: str, _port: int) -> None:
-        return None
-
-
-@pytest.fixture(autouse=True)
-def _disarmed_afterwards() -> Iterator[None]:
-    with armed(Anywhere()):
-        yield
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -19,25 +18,13 @@ from leadapron.lab.odd import silent
 from leadapron.lab.server import Behaviour, Server
 from leadapron.model import Endpoint, FindingStatus
 from leadapron.pipeline_run import verify_finding
-from leadapron.scope.hook import armed
 from leadapron.store.store import Store
 from listening import listening
 
+pytestmark = pytest.mark.usefixtures("disarmed_afterwards")
+
 ARCHIVE = Behaviour(archives={"": made_up(5, 40)})
 OPEN, MOVED, NEW = FindingStatus.OPEN, FindingStatus.MOVED, FindingStatus.NEW
-
-
-class Anywhere:
-    """A guard that lets everything pass, until an audit arms its own."""
-
-    def dial_allowed(self, _host: str, _port: int) -> None:
-        return None
-
-
-@pytest.fixture(autouse=True)
-def _disarmed_afterwards() -> Iterator[None]:
-    with armed(Anywhere()):
-        yield
 
 
 @pytest.fixture

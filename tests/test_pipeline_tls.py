@@ -17,6 +17,8 @@ from leadapron.lab.server import Behaviour, Server
 from leadapron.model import Endpoint, Observation, VantageKind, Verdict
 from listening import Serve, listening
 
+pytestmark = pytest.mark.usefixtures("disarmed_afterwards")
+
 HOSPITAL = made_up(5, 7, persona=Persona.PATIENTS)
 PACS = tls.made_up("pacs.example")
 AUDITOR = tls.made_up("auditor.example")

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 from leadapron import __version__
-from leadapron.assess.compare import Holders
 from leadapron.assess.judge import judge, refuted
 from leadapron.assess.moved import Move
 from leadapron.attribute.place import Attribution
@@ -51,7 +50,7 @@ from leadapron.net.pace import Pace
 from leadapron.net.wide import Outcome, Target, WideEngine
 from leadapron.pipeline_control import Control, Options, Progress
 from leadapron.pipeline_evidence import Evidence, ended_by_us
-from leadapron.pipeline_history import COVERS_NOTHING, Coverage, Refusals, key_holders, moved, refusals
+from leadapron.pipeline_history import COVERS_NOTHING, Coverage, Past, Refusals, refusals
 from leadapron.pipeline_inventory import Inventory
 from leadapron.pipeline_sweep import NOT_ASKED, Sweep, Swept, chunk_size
 from leadapron.pipeline_terms import ScopeTerms
@@ -340,9 +339,8 @@ class Audit:
     def conclude(self) -> Run:
         """Observations, findings and unknowns from the stored attempts, and the status of the run."""
         hits = self.store.hits(self.run_.id)
-        standing = self.store.standing(self.run_)
-        holders = key_holders(self.store, self.run_, standing)
-        observations, unknowns = self.evidence.gather(self.store.attempts(self.run_.id), hits, holders)
+        past = Past(self.store, self.run_)
+        observations, unknowns = self.evidence.gather(self.store.attempts(self.run_.id), hits, past.key_holders)
         observations = self.inventory.judged(self._joined(observations))
         for observation in observations:
             self.store.record_observation(self.run_.id, observation)
@@ -368,7 +366,7 @@ class Audit:
             )
         if blind is not None:
             status, why = blind[0]
-        after = self._advanced(standing, findings, observations, status, hits=hits, holders=holders)
+        after = self._advanced(past, findings, observations, hits, status)
         self.store.update_summary(self.run_.id, summary(self.store.run(self.run_.id), observations, after))
         finished = dt.datetime.now(dt.UTC)
         try:
@@ -381,31 +379,19 @@ class Audit:
 
     def _advanced(
         self,
-        standing: Sequence[Finding],
+        past: Past,
         findings: Sequence[Finding],
         observations: Sequence[Observation],
-        status: RunStatus,
-        *,
         hits: Sequence[Endpoint],
-        holders: Holders,
+        status: RunStatus,
     ) -> list[Finding]:
-        """How all findings stand now, which were `standing` before. A run that is not complete says nothing about what it
-        did not see."""
+        """How all findings stand now. A run that is not complete says nothing about what it did not see."""
         coverage = Coverage(self.gate, self.terms.looks_for, self.only)
         is_complete = status is RunStatus.COMPLETE
         refused = () if status is RunStatus.BLIND else refusals(self.store, self.run_, self.protocol.name)
         moves: Sequence[Move] = ()
         if is_complete and self.only is None:
-            moves = moved(
-                self.store,
-                self.run_,
-                standing,
-                observations,
-                coverage,
-                self.gate.pins,
-                hits=hits,
-                holders=holders,
-            )
+            moves = past.moves(observations, hits, coverage, self.gate.pins)
         return self.store.apply_findings(
             self.run_,
             findings,

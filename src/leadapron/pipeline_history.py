@@ -6,12 +6,13 @@ import math
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address
 
 from leadapron.assess.catalogue import catalogue
-from leadapron.assess.compare import NOBODY, Holders
-from leadapron.assess.moved import Move, Place, moves, place
-from leadapron.model import Access, Address, Endpoint, Finding, Observation, Owner, Run, Service, Verdict
+from leadapron.assess.compare import Holders
+from leadapron.assess.moved import Move, Place, by_place, moves, place
+from leadapron.model import Access, Address, Endpoint, Observation, Owner, Run, Service, Verdict
 from leadapron.net.target import Outcome, Target
 from leadapron.scope.decision import Permit
 from leadapron.scope.gate import Gate
@@ -109,60 +110,55 @@ class Refusals:
         return both
 
 
-def moved(
-    store: Store,
-    run: Run,
-    standing: Sequence[Finding],
-    observations: Sequence[Observation],
-    covered: Coverage,
-    pins: Pins,
-    *,
-    hits: Iterable[Endpoint] = (),
-    holders: Holders = NOBODY,
-) -> list[Move]:
-    """Which services with findings that stand answer elsewhere now. Gone is what was looked for and is not there, and
-    where a name of the scope no longer leads; come is what no earlier run saw. `pins`: the addresses of each name; `hits`:
-    what accepted a connection, and is there, whatever it said; `holders`: see `compared`."""
-    reached = {(endpoint.address, endpoint.port) for endpoint in hits}
-    gone: set[Place] = set()
-    here: dict[Place, list[Observation]] = {}
-    for seen in observations:
-        here.setdefault(place(seen), []).append(seen)
-    for finding in standing:
-        service, at = finding.service, _at(finding)
-        endpoint = service.endpoint
-        leads_elsewhere = endpoint.address not in pins.get(endpoint.name, (endpoint.address,))
-        is_missed = covered(service, finding.control) and at[:2] not in reached
-        is_gone = finding.status not in SETTLED and (leads_elsewhere or is_missed)
-        if is_gone and at not in here:
-            gone.add(at)
-    if not gone:
-        return []
-    last = store.last_seen(run)
-    come = {at: seen for at, seen in here.items() if at not in last}
-    return moves(store.observed_at((at, last[at]) for at in gone if at in last), come, holders.keys())
+class Past:
+    """What earlier runs left to one that is at its end: the findings that stand, and what was last seen where."""
 
+    def __init__(self, store: Store, run: Run) -> None:
+        self._store, self._run = store, run
+        self._standing = [finding for finding in store.standing(run) if finding.status not in SETTLED]
 
-def key_holders(store: Store, run: Run, standing: Sequence[Finding]) -> Holders:
-    """Of the keys of certificates that stood on several addresses, by findings that stand: who had them when last seen."""
-    about = [finding for finding in standing if finding.control == ABOUT_KEYS and finding.status not in SETTLED]
-    shared = {_at(finding) for finding in about if int(finding.evidence.get("tls.key_hosts", 0)) > 1}
-    if not shared:
-        return {}
-    last = store.last_seen(run)
-    held: defaultdict[str, set[Address]] = defaultdict(set)
-    keys: set[str] = set()
-    for at, observations in store.observed_at((at, last[at]) for at in map(_at, about) if at in last).items():
-        for seen in observations:
-            if seen.tls is not None and isinstance(key := seen.tls.get("spki_sha256"), str):
-                held[key].add(at[0])
-                keys |= {key} if at in shared else set()
-    return {key: frozenset(held[key]) for key in keys}
+    @cached_property
+    def _last(self) -> Mapping[Place, str]:
+        """Of each place the last run that saw a service there."""
+        return self._store.last_seen(self._run)
 
+    def _observed(self, at: Iterable[Place]) -> dict[Place, list[Observation]]:
+        return self._store.observed_at((each, self._last[each]) for each in at if each in self._last)
 
-def _at(finding: Finding) -> Place:
-    endpoint = finding.service.endpoint
-    return endpoint.address, endpoint.port, finding.service.protocol
+    @cached_property
+    def key_holders(self) -> Holders:
+        """Of the keys of certificates that stood on several addresses, by findings: who had them when last seen."""
+        about = [finding for finding in self._standing if finding.control == ABOUT_KEYS]
+        shared = {place(each.service) for each in about if int(each.evidence.get("tls.key_hosts", 0)) > 1}
+        if not shared:
+            return {}
+        held: defaultdict[str, set[Address]] = defaultdict(set)
+        keys: set[str] = set()
+        for at, observations in self._observed(place(finding.service) for finding in about).items():
+            for seen in observations:
+                if seen.tls is not None and isinstance(key := seen.tls.get("spki_sha256"), str):
+                    held[key].add(at[0])
+                    keys |= {key} if at in shared else set()
+        return {key: frozenset(held[key]) for key in keys}
+
+    def moves(
+        self, observations: Iterable[Observation], hits: Iterable[Endpoint], covered: Coverage, pins: Pins
+    ) -> list[Move]:
+        """Which services with findings answer elsewhere now. Gone is what was looked for and is not there, and where a name
+        of the scope no longer leads; come is what no earlier run saw. `hits`: what accepted a connection, and is there,
+        whatever it said; `pins`: the addresses of each name."""
+        here, reached = by_place(observations), {(endpoint.address, endpoint.port) for endpoint in hits}
+        gone: set[Place] = set()
+        for finding in self._standing:
+            endpoint, at = finding.service.endpoint, place(finding.service)
+            leads_elsewhere = endpoint.address not in pins.get(endpoint.name, (endpoint.address,))
+            is_missed = at[:2] not in reached and covered(finding.service, finding.control)
+            if at not in here and (leads_elsewhere or is_missed):
+                gone.add(at)
+        if not gone:
+            return []
+        come = {at: seen for at, seen in here.items() if at not in self._last}
+        return moves(self._observed(gone), come, self.key_holders.keys())
 
 
 def refusals(store: Store, run: Run, protocol: str) -> list[Observation]:

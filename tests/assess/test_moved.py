@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from leadapron.assess.moved import Move, moves, place
+from leadapron.assess.moved import Move, by_place, moves
 from leadapron.model import Access, Count, Counts, Endpoint, Observation, Owner, Product, Service, Verdict
 
 OLD, NEW = Endpoint(address=ip_address("198.18.0.5"), port=104), Endpoint(address=ip_address("198.18.0.9"), port=11112)
@@ -36,14 +36,7 @@ def counts(studies: int, images: int, *, exact: bool = True) -> Counts:
 
 
 def linked(gone: list[Observation], come: list[Observation]) -> list[Move]:
-    return moves(_by_place(gone), _by_place(come))
-
-
-def _by_place(observations: list[Observation]) -> dict[Any, list[Observation]]:
-    found: dict[Any, list[Observation]] = {}
-    for each in observations:
-        found.setdefault(place(each), []).append(each)
-    return found
+    return moves(by_place(gone), by_place(come))
 
 
 def because(before: Observation, after: Observation) -> tuple[str, ...]:
@@ -125,10 +118,10 @@ def test_of_two_that_come_into_question_none_is_taken() -> None:
 
 def test_a_key_that_several_had_tells_none_again() -> None:
     old, new = (seen(endpoint, tls={"spki_sha256": KEY}) for endpoint in (OLD, NEW))
-    gone, come = _by_place([old]), _by_place([new])
+    gone, come = by_place([old]), by_place([new])
     assert moves(gone, come) != []
     assert moves(gone, come, {KEY}) == []
-    assert moves(gone, _by_place([replace(new, owner=Owner(grant="other"))])) == []
+    assert moves(gone, by_place([replace(new, owner=Owner(grant="other"))])) == []
 
 
 def test_several_move_at_once_each_to_its_own_place() -> None:

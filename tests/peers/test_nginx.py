@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from proxies import nginx_balancer, nginx_tls
 from real_servers import Namespace, as_file, free_ports, instance, load_orthanc, namespace, orthanc, require
-from test_real_peers import DCMQRSCP, audit, store
+from test_real_peers import audit, dcmqrscp, store
 from tls_servers import Maker, Pair, converse, within
 
 from leadapron.model import Completed, Endpoint, Observation
@@ -32,16 +32,6 @@ def inside() -> Iterator[Namespace]:
     require("ip", "ss", "openssl", "nginx")
     with namespace() as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def maker(tmp_path_factory: pytest.TempPathFactory) -> Maker:
-    return Maker(folder=tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def pair(maker: Maker) -> Pair:
-    return maker.make("pacs")
 
 
 def at(port: int, address: str = "127.0.0.1") -> Endpoint:
@@ -143,14 +133,10 @@ def test_titles_of_a_dcmqrscp_behind_nginx_are_those_that_it_has_in_clear(
 ) -> None:
     require("dcmqrscp", "storescu")
     (port,) = free_ports(1)
-    for area in "ABC":
-        (tmp_path / area).mkdir()
-    configuration = tmp_path / "dcmqrscp.cfg"
-    configuration.write_text(DCMQRSCP.format(port=port, folder=tmp_path))
     titles = ("OPENA", "OPENB", "CLOSED")
 
     with (
-        inside.serving(port, "dcmqrscp", "-c", configuration, log=tmp_path / "dcmqrscp.log"),
+        dcmqrscp(inside, tmp_path, port),
         nginx_tls(inside, tmp_path, at(port), pair, *MODERN) as front,
     ):
         images = store(inside, tmp_path, port, "OPENA", range(6))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -195,6 +196,17 @@ AETable END
 """
 
 
+@contextlib.contextmanager
+def dcmqrscp(inside: Namespace, folder: Path, port: int) -> Iterator[None]:
+    """With two titles that are open to anyone, and one that is not."""
+    for area in "ABC":
+        (folder / area).mkdir()
+    configuration = folder / "dcmqrscp.cfg"
+    configuration.write_text(DCMQRSCP.format(port=port, folder=folder))
+    with inside.serving(port, "dcmqrscp", "-c", configuration, log=folder / "dcmqrscp.log"):
+        yield
+
+
 def store(inside: Namespace, folder: Path, port: int, title: str, studies: range) -> int:
     """Send studies of one to two series and one to three images with storescu; how many images."""
     files = [
@@ -217,12 +229,8 @@ def test_two_titles_of_a_dcmqrscp_are_two_services_and_a_host_table_closes_the_t
 ) -> None:
     require("dcmqrscp", "storescu")
     (port,) = free_ports(1)
-    for area in "ABC":
-        (tmp_path / area).mkdir()
-    configuration = tmp_path / "dcmqrscp.cfg"
-    configuration.write_text(DCMQRSCP.format(port=port, folder=tmp_path))
 
-    with inside.serving(port, "dcmqrscp", "-c", configuration, log=tmp_path / "dcmqrscp.log"):
+    with dcmqrscp(inside, tmp_path, port):
         images_a = store(inside, tmp_path, port, "OPENA", range(6))
         images_b = store(inside, tmp_path, port, "OPENB", range(10, 13))
         report = audit(inside, tmp_path, port, titles=("OPENA", "OPENB", "CLOSED"))
@@ -238,12 +246,8 @@ def test_two_titles_of_a_dcmqrscp_are_two_services_and_a_host_table_closes_the_t
 def test_a_dcmqrscp_larger_than_the_query_budget_is_estimated(inside: Namespace, tmp_path: Path) -> None:
     require("dcmqrscp", "storescu")
     (port,) = free_ports(1)
-    for area in "ABC":
-        (tmp_path / area).mkdir()
-    configuration = tmp_path / "dcmqrscp.cfg"
-    configuration.write_text(DCMQRSCP.format(port=port, folder=tmp_path))
 
-    with inside.serving(port, "dcmqrscp", "-c", configuration, log=tmp_path / "dcmqrscp.log"):
+    with dcmqrscp(inside, tmp_path, port):
         images = store(inside, tmp_path, port, "OPENA", range(31))
         report = audit(inside, tmp_path, port, titles=("OPENA",))
 

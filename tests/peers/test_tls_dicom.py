@@ -33,16 +33,6 @@ def inside() -> Iterator[Namespace]:
 
 
 @pytest.fixture(scope="module")
-def maker(tmp_path_factory: pytest.TempPathFactory) -> Maker:
-    return Maker(folder=tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def pair(maker: Maker) -> Pair:
-    return maker.make("pacs")
-
-
-@pytest.fixture(scope="module")
 def client(maker: Maker) -> Pair:
     return maker.make("auditor")
 

@@ -24,12 +24,6 @@ WEAK = ("-cipher", "ALL:@SECLEVEL=0")
 
 
 @pytest.fixture(scope="module")
-def maker(tmp_path_factory: pytest.TempPathFactory) -> Maker:
-    require_openssl()
-    return Maker(folder=tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
 def pairs(maker: Maker) -> dict[str, Pair]:
     authority = maker.make("authority", CURVE)
     return {

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tls_servers import WEAKEST, Maker, Pair, ask_offers, openssl, require_openssl, s_server
+from tls_servers import WEAKEST, Maker, Pair, ask_offers, openssl, s_server
 
 from leadapron.model import Completed, Endpoint
 from leadapron.protocols.tls.names import Version
@@ -37,12 +37,6 @@ SERVERS: dict[str, tuple[str, ...]] = {
     "no encryption": ("-no_tls1_3", "-cipher", "eNULL:@SECLEVEL=0"),
     "a gap": ("-min_protocol", "TLSv1", "-no_tls1_1", "-cipher", "DEFAULT:@SECLEVEL=0"),
 }
-
-
-@pytest.fixture(scope="module")
-def maker(tmp_path_factory: pytest.TempPathFactory) -> Maker:
-    require_openssl()
-    return Maker(folder=tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,12 @@ Where two places come into question for one, on either side, nothing is said: co
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from leadapron.assess.compare import accepted_contexts
-from leadapron.model import Address, Count, CountKind, Endpoint, Observation
+from leadapron.model import Address, Count, CountKind, Endpoint, Observation, Service
 
 Place = tuple[Address, int, str]
 """Address, port, protocol."""
@@ -39,16 +39,23 @@ class Move:
     """of `SIGNS`; one at least"""
 
 
-def place(seen: Observation) -> Place:
-    service = seen.service
+def place(service: Service) -> Place:
+    """Without the name that led to it, which may change."""
     return service.endpoint.address, service.endpoint.port, service.protocol
+
+
+def by_place(observations: Iterable[Observation]) -> dict[Place, list[Observation]]:
+    found: defaultdict[Place, list[Observation]] = defaultdict(list)
+    for seen in observations:
+        found[place(seen.service)].append(seen)
+    return dict(found)
 
 
 def moves(gone: Seen, come: Seen, shared: Collection[str] = ()) -> list[Move]:
     """`gone`: what was last seen at places where nothing answers any more; `come`: what this run saw at places that were
     not known before it; `shared`: public keys that several hosts had, which tell none of them again."""
     pairs = _pairs(gone, come, shared)
-    froms, tos = _counted(before for before, _ in pairs), _counted(after for _, after in pairs)
+    froms, tos = Counter(before for before, _ in pairs), Counter(after for _, after in pairs)
     return [
         Move(
             before=gone[before][0].service.endpoint,
@@ -107,10 +114,3 @@ def _are_about_as_many(before: Observation, after: Observation) -> bool:
     if first is None or second is None:
         return True
     return max(first.low, second.low) <= 2 * min(first.value, second.value)
-
-
-def _counted(places: Iterator[Place]) -> Mapping[Place, int]:
-    counted: defaultdict[Place, int] = defaultdict(int)
-    for each in places:
-        counted[each] += 1
-    return counted

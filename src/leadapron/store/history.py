@@ -13,13 +13,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from leadapron.assess.catalogue import catalogue
-from leadapron.assess.moved import Move
-from leadapron.model import Address, Endpoint, Finding, FindingStatus, Moved, Observation, Run, Service, Verdict
+from leadapron.assess.keys import finding_key
+from leadapron.assess.moved import Move, Seen, by_place, place
+from leadapron.model import Endpoint, Finding, FindingStatus, Moved, Observation, Run, Service, Verdict
 
 SETTLED = frozenset({FindingStatus.CLOSED, FindingStatus.MOVED})
 """What stays so until the control is broken again at that place."""
@@ -46,7 +45,7 @@ def advance(
     """
     known = {finding.key: finding for finding in before}
     present = _worst_by_key(findings)
-    linked = _linked(before, [finding for finding in present if finding.key not in known], moves)
+    linked = _linked(run, before, [finding for finding in present if finding.key not in known], moves)
     after: list[Finding] = []
     for finding in present:
         earlier = known.pop(finding.key, None)
@@ -65,31 +64,25 @@ def advance(
                 moved_from=earlier.moved_from if earlier else None,
             )
         )
-    by_place = _by_place(observed)
-    after += [_absent(earlier, by_place, refuted, covered) for earlier in known.values()]
+    there = by_place(observed.values())
+    after += [_absent(earlier, there, refuted, covered) for earlier in known.values()]
     return after
 
 
 def _linked(
-    before: Sequence[Finding], new: Sequence[Finding], moves: Iterable[Move]
+    run: Run, before: Sequence[Finding], new: Sequence[Finding], moves: Iterable[Move]
 ) -> dict[str, tuple[Finding, Move]]:
-    """By the key of a new finding: the finding of the same control at the place from which its service moved."""
-    standing = {_moving(finding): finding for finding in before if finding.status not in SETTLED}
-    by_place = {(move.protocol, move.after.address, move.after.port): move for move in moves}
+    """By the key of a new finding: the finding whose key it would have at the place from which its service moved."""
+    standing = {finding.key: finding for finding in before if finding.status not in SETTLED}
+    moved_to = {(move.after.address, move.after.port, move.protocol): move for move in moves}
     found: dict[str, tuple[Finding, Move]] = {}
     for finding in new:
-        move = by_place.get(_identity(finding.service)[:3])
-        earlier = standing.get(_moving(finding, move.before)) if move is not None else None
-        if move is not None and earlier is not None:
+        if (move := moved_to.get(place(finding.service))) is None:
+            continue
+        was = replace(finding.service, endpoint=move.before)
+        if (earlier := standing.get(finding_key(run.vantage.kind, was, finding.control))) is not None:
             found[finding.key] = earlier, move
     return found
-
-
-def _moving(finding: Finding, at: Endpoint | None = None) -> tuple[str, str, str, Address, int]:
-    """What of a finding stays the same when its service moves, and the place."""
-    control, endpoint = catalogue().get(finding.control), at or finding.service.endpoint
-    resource = "" if control is not None and control.about_endpoint else finding.service.resource
-    return finding.control, finding.service.protocol, resource, endpoint.address, endpoint.port
 
 
 def _moved(other: Finding, there: Endpoint, move: Move) -> Moved:
@@ -98,20 +91,10 @@ def _moved(other: Finding, there: Endpoint, move: Move) -> Moved:
 
 def is_refuted(finding: Finding, observed: Mapping[Service, Observation], refuted: Refuted) -> bool:
     """Whether what a run observed closes the finding, or would if it were open."""
-    return _is_refuted(finding, _by_place(observed), refuted)
+    return _is_refuted(finding, by_place(observed.values()), refuted)
 
 
-_ByPlace = Mapping[tuple[str, Address, int], Sequence[Observation]]
-
-
-def _by_place(observed: Mapping[Service, Observation]) -> _ByPlace:
-    found: defaultdict[tuple[str, Address, int], list[Observation]] = defaultdict(list)
-    for seen in observed.values():
-        found[_identity(seen.service)[:3]].append(seen)
-    return found
-
-
-def _is_refuted(finding: Finding, observed: _ByPlace, refuted: Refuted) -> bool:
+def _is_refuted(finding: Finding, observed: Seen, refuted: Refuted) -> bool:
     seen = _observed(finding.service, observed)
     return bool(seen) and all(refuted(finding.control, observation) for observation in seen)
 
@@ -125,9 +108,9 @@ def _worst_by_key(findings: Sequence[Finding]) -> list[Finding]:
     return list(worst.values())
 
 
-def _observed(service: Service, observed: _ByPlace) -> list[Observation]:
+def _observed(service: Service, observed: Seen) -> list[Observation]:
     """What was seen of a service: of itself, else of its endpoint (a title that no longer works has no service)."""
-    there = observed.get(_identity(service)[:3], ())
+    there = observed.get(place(service), ())
     itself = [seen for seen in there if seen.service.resource == service.resource]
     # What a certificate opens, and what a stranger gets, are two services; a port that refuses refuses both.
     return itself or [
@@ -141,7 +124,7 @@ def _present(earlier: Finding | None) -> FindingStatus:
     return FindingStatus.REOPENED if earlier.status in SETTLED else FindingStatus.OPEN
 
 
-def _absent(earlier: Finding, observed: _ByPlace, refuted: Refuted, covered: Covered) -> Finding:
+def _absent(earlier: Finding, observed: Seen, refuted: Refuted, covered: Covered) -> Finding:
     if earlier.status in SETTLED:
         return earlier
     if _is_refuted(earlier, observed, refuted):
@@ -149,8 +132,3 @@ def _absent(earlier: Finding, observed: _ByPlace, refuted: Refuted, covered: Cov
     if not covered(earlier.service, earlier.control):
         return earlier
     return replace(earlier, status=FindingStatus.NOT_OBSERVED)
-
-
-def _identity(service: Service) -> tuple[str, Address, int, str]:
-    """A service without the name that led to it, which may change."""
-    return service.protocol, service.endpoint.address, service.endpoint.port, service.resource

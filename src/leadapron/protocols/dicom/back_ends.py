@@ -44,22 +44,18 @@ def together(found: Sequence[Found]) -> Found:
 
 def at_least(found: Found) -> Found:
     """The same, where another back end may show more."""
-    lower = {name: getattr(found, name) for name in ("studies", "series", "images", "worklist")}
-    bounds = {
-        name: None if count is None else Count.at_least(_sure(count), count.source) for name, count in lower.items()
-    }
     return replace(
         found,
         why=found.why or Reason.LIMIT,
-        studies=bounds["studies"],
-        series=bounds["series"],
-        images=bounds["images"],
-        worklist=bounds["worklist"],
+        studies=_either([found.studies, None]),
+        series=_either([found.series, None]),
+        images=_either([found.images, None]),
+        worklist=_either([found.worklist, None]),
     )
 
 
 def _either(counts: Sequence[Count | None]) -> Count | None:
-    """The largest at least, the sum at most."""
+    """The largest at least, the sum at most; None: one that is not known, and may be any number."""
     known = [count for count in counts if count is not None]
     if not known:
         return None

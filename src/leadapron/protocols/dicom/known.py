@@ -207,7 +207,7 @@ class Known:
         if len(self.back_ends) < 2:
             return False
         return bool(self.not_negotiated) or any(
-            _offers(each, part) and not _has_proven(each, part) and not _is_refused(each, part)
+            part in parts_of(each.hello) and not _has_proven(each, part) and not _is_refused(each, part)
             for each in self.back_ends
         )
 
@@ -248,11 +248,6 @@ class Known:
         return len(self.health) >= CHECKS and not any(map(is_there, self.health))
 
 
-def _offers(known: Known, part: str) -> bool:
-    """Whether its first association was granted the context."""
-    return "worklist_find" in known.hello.accepted if part == "worklist" else model_of(known.hello) is not Model.NONE
-
-
 def _has_proven(known: Known, part: str) -> bool:
     return any(found.answer is Answer.PROVEN for found in known.found(part))
 
@@ -261,7 +256,7 @@ def _differ(known: Known, part: str) -> bool:
     """Whether one implementation answered the same query in different ways."""
     found = known.found(part)
     answers = {each.answer for each in found} - {Answer.UNKNOWN}
-    return len(answers) > 1 or (_offers(known, part) and any(each.is_turned_down for each in found))
+    return len(answers) > 1 or (part in parts_of(known.hello) and any(each.is_turned_down for each in found))
 
 
 def _is_refused(known: Known, part: str) -> bool:
@@ -301,3 +296,11 @@ def model_of(hello: Negotiated) -> Model:
     if "study_find" in hello.accepted:
         return Model.STUDY_ROOT
     return Model.PATIENT_ROOT if "patient_find" in hello.accepted else Model.NONE
+
+
+def parts_of(hello: Negotiated) -> Iterator[str]:
+    """The kinds of queries that the negotiation allows."""
+    if model_of(hello) is not Model.NONE:
+        yield "model"
+    if "worklist_find" in hello.accepted:
+        yield "worklist"

@@ -20,7 +20,6 @@ from leadapron.model import (
 )
 from leadapron.protocols.base import Case, Terms
 from leadapron.protocols.dicom.callers import CALLER, Pretence, bound, pretences
-from leadapron.protocols.dicom.counting import Model
 from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.known import (
     IDENTITY,
@@ -30,8 +29,8 @@ from leadapron.protocols.dicom.known import (
     is_refusal,
     is_there,
     last_hello,
-    model_of,
     name_of,
+    parts_of,
     titles_that_work,
     unsettled_titles,
 )
@@ -161,7 +160,7 @@ def _listed(known: Known, case: Case, unsettled: list[Failed], associations: int
     unknowns: list[Failed] = []
     is_spent = associations >= case.terms.associations
     for each in known.back_ends:
-        for part in _parts(each.hello):
+        for part in parts_of(each.hello):
             verdict, why = _part(each, part, is_spent=is_spent)
             verdicts.add(verdict)
             unknowns += [why] if why is not None else []
@@ -183,14 +182,6 @@ def _apart(known: Known) -> Iterator[Failed]:
         found = known.settled(part)
         if found is not None and found.answer is Answer.PROVEN and found.why is not None:
             yield Failed(stage=Stage.COUNT, reason=found.why)
-
-
-def _parts(hello: Negotiated) -> Iterator[str]:
-    """The kinds of queries that the negotiation allows."""
-    if model_of(hello) is not Model.NONE:
-        yield "model"
-    if "worklist_find" in hello.accepted:
-        yield "worklist"
 
 
 def _part(known: Known, part: str, *, is_spent: bool) -> tuple[Verdict, Failed | None]:
