@@ -38,6 +38,41 @@ class LastWords(bytes):
     """Yielded instead of bytes: they are sent, nothing is waited for, and `Lost(reset)` is thrown."""
 
 
+class Redial(bytes):
+    """Yielded instead of bytes where the peer closed the connection and there is more to ask: the endpoint is dialled
+    anew, with the gate, the gap and the pace in between, and the bytes are sent there."""
+
+
+class OpenSide(bytes):
+    """Yielded instead of bytes: a second connection is opened, to another port of the same address, beside the first or
+    in place of an earlier second one. Resumed with b"" once it is open. `SideLost` is thrown where it is not."""
+
+    port: int
+
+    @classmethod
+    def to(cls, port: int) -> OpenSide:
+        opening = cls()
+        opening.port = port
+        return opening
+
+
+class OnSide(bytes):
+    """Yielded instead of bytes: they are sent on the second connection. Resumed with the next bytes from there, with b""
+    where it ended. `SideLost` is thrown where it broke."""
+
+
+class CloseSide(bytes):
+    """Yielded instead of bytes: the second connection is closed, if there is one. Resumed with b""."""
+
+
+class SideLost(Exception):  # noqa: N818 - an event, not an error of ours
+    """The second connection could not be had, or broke: `reason` as of `Lost`. The first one stands."""
+
+    def __init__(self, reason: Reason) -> None:
+        self.reason = reason
+        super().__init__(reason.value)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds of one connection. Seconds and bytes."""
@@ -48,6 +83,9 @@ class Limits:
     deadline: float = 60.0
     """from the first packet to the last"""
     max_received: int = 64 << 20
+    """over all connections of the job"""
+    low_port: bool = False
+    """from one of our ports below 1024, where we may have one: some servers listen to no other (NFS)"""
 
 
 class Job(Protocol[T]):

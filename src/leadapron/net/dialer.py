@@ -1,4 +1,5 @@
-"""Connections of the deep stages: one socket, one conversation, every bound enforced here.
+"""Connections of the deep stages: one conversation, on one socket and at most a second one beside it, every bound
+enforced here.
 
 `TCP_QUICKACK` after each read: Nagle on the peer's side meets delayed ACK on ours, and each C-ECHO would cost 44 ms.
 
@@ -11,14 +12,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import random
 import socket
 import time
-from typing import TypeVar
+from collections.abc import Iterator
+from typing import Protocol, TypeVar
 
 from leadapron.errors import OutOfScope
 from leadapron.model import Attempt, Endpoint, Reason
 from leadapron.net.backoff import Backoff
-from leadapron.net.conversation import Conversation, LastWords, Limits, Lost, Question
+from leadapron.net.conversation import (
+    CloseSide,
+    Conversation,
+    LastWords,
+    Limits,
+    Lost,
+    OnSide,
+    OpenSide,
+    Question,
+    Redial,
+    SideLost,
+)
 
 T = TypeVar("T")
 
@@ -37,29 +51,88 @@ _REASONS = {
 }
 
 
-class Line:
-    """One open connection, and a way to cut it from outside."""
+LOW_PORTS = range(600, 1024)
+"""Of ours: below are those of well-known services."""
+_LOW_PORT_TRIES = 8
 
-    def __init__(self, limits: Limits) -> None:
+
+class Ways(Protocol):
+    """What a conversation may open behind its first connection. Each is asked right before the dial; raises Lost."""
+
+    async def again(self) -> None:
+        """To the same endpoint."""
+        ...
+
+    def beside(self, port: int) -> contextlib.AbstractAsyncContextManager[None]:
+        """To another port of the same address, for as long as the context is held."""
+        ...
+
+
+class _Nowhere:
+    """Nothing behind the first connection."""
+
+    async def again(self) -> None:
+        raise Lost(Reason.OUT_OF_SCOPE)
+
+    def beside(self, port: int) -> contextlib.AbstractAsyncContextManager[None]:  # noqa: ARG002
+        raise Lost(Reason.OUT_OF_SCOPE)
+
+
+class Line:
+    """One open connection, with its second one, and a way to cut both from outside."""
+
+    def __init__(self, limits: Limits, before: Line | None = None) -> None:
+        """`before`: of the first connection, whose allowance this one shares."""
         self._limits = limits
         self._socket: socket.socket | None = None
-        self._received = 0
+        self._received: list[int] = [0] if before is None else before._received
         self._cut: Reason | None = None
         self._backoff = Backoff()
+        self._side: Line | None = None
 
     def cut(self, reason: Reason) -> None:
         """End the connection now; the conversation is told `reason`."""
         self._cut = reason
+        if self._side is not None:
+            self._side.cut(reason)
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
+    @property
+    def is_cut(self) -> bool:
+        return self._cut is not None
+
+    @property
+    def side(self) -> Line:
+        """Raises SideLost."""
+        if self._side is None:
+            raise SideLost(Reason.RESET)
+        return self._side
+
+    async def open_side(self, endpoint: Endpoint) -> None:
+        """In place of an earlier one. Raises Lost."""
+        self.close_side()
+        self._side = Line(self._limits, self)
+        if self._cut is not None:
+            raise Lost(self._cut)
+        await self._side.open(endpoint)
+
+    def close_side(self) -> None:
+        if self._side is not None:
+            self._side.close()
+            self._side = None
+
     async def open(self, endpoint: Endpoint) -> None:
         """Raises Lost."""
+        if self._cut is not None:
+            raise Lost(self._cut)
         family = socket.AF_INET6 if endpoint.address.version == 6 else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._limits.low_port:
+            _bind_low(self._socket)
         try:
             async with asyncio.timeout(self._limits.connect_timeout):
                 loop = asyncio.get_running_loop()
@@ -82,10 +155,10 @@ class Line:
             raise Lost(self._cut or _reason(error)) from None
         if is_question:
             self._backoff.answered(time.monotonic() - asked)
-        self._received += len(data)
-        if self._received > self._limits.max_received:
+        self._received[0] += len(data)
+        if self._received[0] > self._limits.max_received:
             raise Lost(Reason.LIMIT)
-        if not data:
+        if not data and (self._cut or not isinstance(sending, OnSide)):
             raise Lost(self._cut or Reason.RESET)
         return data
 
@@ -113,9 +186,23 @@ class Line:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def close(self) -> None:
+        self.close_side()
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+def _bind_low(sock: socket.socket) -> None:
+    """Without one where we may not have it, or none is free."""
+    nowhere = "::" if sock.family == socket.AF_INET6 else "0.0.0.0"  # noqa: S104 - the source of a connection, no listener
+    for port in random.sample(LOW_PORTS, _LOW_PORT_TRIES):
+        try:
+            sock.bind((nowhere, port))
+        except PermissionError:
+            return
+        except OSError:
+            continue
+        return
 
 
 def _reason(error: OSError | TimeoutError) -> Reason:
@@ -124,15 +211,23 @@ def _reason(error: OSError | TimeoutError) -> Reason:
     return _REASONS.get(error.errno or 0, Reason.RESET)
 
 
-async def hold(conversation: Conversation[T], endpoint: Endpoint, line: Line, limits: Limits) -> Attempt[T]:
-    """Carry one conversation over one connection, to its end or to the deadline."""
+async def hold(
+    conversation: Conversation[T], endpoint: Endpoint, line: Line, limits: Limits, ways: Ways | None = None
+) -> Attempt[T]:
+    """Carry one conversation over its connections, to its end or to the deadline."""
+    held = contextlib.AsyncExitStack()
     try:
         sending = next(conversation)
         try:
-            async with asyncio.timeout(limits.deadline) as deadline:
+            async with asyncio.timeout(limits.deadline) as deadline, held:
                 await line.open(endpoint)
                 while True:
-                    sending = conversation.send(await line.exchange(sending))
+                    try:
+                        data = await _answer(sending, endpoint, line, ways or _Nowhere(), held)
+                    except SideLost as lost:
+                        sending = conversation.throw(lost)
+                    else:
+                        sending = conversation.send(data)
         except TimeoutError:
             if not deadline.expired():
                 raise
@@ -145,6 +240,40 @@ async def hold(conversation: Conversation[T], endpoint: Endpoint, line: Line, li
     finally:
         line.close()
         conversation.close()
+
+
+async def _answer(sending: bytes, endpoint: Endpoint, line: Line, ways: Ways, held: contextlib.AsyncExitStack) -> bytes:
+    """Do what is yielded; the bytes that came of it. Raises Lost, SideLost. `held`: until the second connection ends."""
+    if isinstance(sending, Redial):
+        line.close()
+        await held.aclose()
+        await ways.again()
+        await line.open(endpoint)
+        return await line.exchange(bytes(sending))
+    if isinstance(sending, OpenSide | CloseSide):
+        line.close_side()
+        await held.aclose()
+        if isinstance(sending, OpenSide):
+            with _of_the_side(line):
+                await held.enter_async_context(ways.beside(sending.port))
+                await line.open_side(Endpoint(address=endpoint.address, port=sending.port))
+        return b""
+    if isinstance(sending, OnSide):
+        with _of_the_side(line):
+            return await line.side.exchange(sending)
+    return await line.exchange(sending)
+
+
+@contextlib.contextmanager
+def _of_the_side(line: Line) -> Iterator[None]:
+    """What is lost is the second connection only, unless all was cut, or the allowance of both is used up."""
+    try:
+        yield
+    except Lost as lost:
+        line.close_side()
+        if lost.reason in (Reason.STOPPED, Reason.LIMIT) or line.is_cut:
+            raise
+        raise SideLost(lost.reason) from None
 
 
 def _end(conversation: Conversation[T], lost: Lost, line: Line) -> Attempt[T]:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from leadapron.errors import RunStopped
 from leadapron.model import Address, Attempt, Endpoint, Failed, Reason, Stage
-from leadapron.net.conversation import Job
+from leadapron.net.conversation import Job, Lost
 from leadapron.net.dialer import Line, hold
 from leadapron.net.gaps import Gaps
 from leadapron.net.pace import Pace
@@ -114,7 +114,7 @@ class Executor:
             if not isinstance(permit, Permit):
                 return Ran(Failed(stage=Stage.CONNECT, reason=Reason.OUT_OF_SCOPE, detail=permit.reason.value))
             begun = time.monotonic()
-            return Ran(await self._dial(job), time.monotonic() - begun)
+            return Ran(await self._dial(job, is_over), time.monotonic() - begun)
 
     @contextlib.asynccontextmanager
     async def _host(self, address: Address) -> AsyncIterator[None]:
@@ -153,11 +153,11 @@ class Executor:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), seconds)
 
-    async def _dial(self, job: Job[Any]) -> Attempt[Any]:
+    async def _dial(self, job: Job[Any], is_over: Callable[[], bool]) -> Attempt[Any]:
         line = Line(job.limits)
         self._open[line] = job
         try:
-            return await hold(job.converse(), job.endpoint, line, job.limits)
+            return await hold(job.converse(), job.endpoint, line, job.limits, _Ways(self, job, is_over))
         except RunStopped:
             raise
         except Exception as error:  # noqa: BLE001 - the job boundary
@@ -166,6 +166,39 @@ class Executor:
             return Failed(stage=Stage.CONNECT, reason=Reason.BUG, detail=f"{type(error).__name__} at {place}")
         finally:
             del self._open[line]
+
+    # -- what a job opens behind its first connection (`Ways`) ---------------------------------------------------------
+
+    async def dial_again(self, job: Job[Any], is_over: Callable[[], bool]) -> None:
+        """To the same endpoint. Its slot is held already. Raises Lost."""
+        address, port = job.endpoint.address, job.endpoint.port
+        permit = self._gate.decide(address, port, job.depth)
+        if isinstance(permit, Permit) and not is_over():
+            async with contextlib.AsyncExitStack() as held:
+                if permit.gap_seconds:
+                    await held.enter_async_context(self._zones[self._gaps.lane_of(permit.zone)])
+                    await self._pause(self._gaps.free_at(permit.zone) - time.monotonic())
+                await self._pause(self._pace.ready_at(int(address), address.version) - time.monotonic())
+                if permit.gap_seconds:
+                    self._gaps.take(permit.zone, time.monotonic(), permit.gap_seconds)
+            permit = self._gate.decide(address, port, job.depth)
+        if is_over():
+            raise Lost(Reason.STOPPED)
+        self._on_decided(job.endpoint, job.name, permit)
+        if not isinstance(permit, Permit):
+            raise Lost(Reason.OUT_OF_SCOPE)
+
+    @contextlib.asynccontextmanager
+    async def dial_beside(self, job: Job[Any], port: int) -> AsyncIterator[None]:
+        """To another port of the host of a job, while its own connection stands. Raises Lost."""
+        address = job.endpoint.address
+        permit = self._gate.decide(address, port, job.depth, beside=job.endpoint.port)
+        self._on_decided(Endpoint(address=address, port=port), f"{job.name} beside {job.endpoint.port}", permit)
+        if not isinstance(permit, Permit):
+            raise Lost(Reason.OUT_OF_SCOPE)
+        await self._pause(self._pace.ready_at(int(address), address.version) - time.monotonic())
+        with self._gate.beside(address, port):
+            yield
 
     async def watch(self, each: Callable[[], None]) -> None:
         """Until cancelled: call `each`, then cut every open connection that the gate no longer permits."""
@@ -180,6 +213,19 @@ class Executor:
                     cut.add(line)
                     line.cut(Reason.OUT_OF_SCOPE)
                     self._on_decided(job.endpoint, job.name, permit)
+
+
+class _Ways:
+    """Of one job."""
+
+    def __init__(self, executor: Executor, job: Job[Any], is_over: Callable[[], bool]) -> None:
+        self._executor, self._job, self._is_over = executor, job, is_over
+
+    async def again(self) -> None:
+        await self._executor.dial_again(self._job, self._is_over)
+
+    def beside(self, port: int) -> contextlib.AbstractAsyncContextManager[None]:
+        return self._executor.dial_beside(self._job, port)
 
 
 def _place(error: BaseException) -> str:

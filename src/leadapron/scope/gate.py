@@ -6,12 +6,14 @@ A scope that is read again while a run goes on adds a layer: an address needs th
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import math
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import TYPE_CHECKING
 
@@ -112,6 +114,8 @@ class Gate:
         self._lanes = lanes(scope.zones)
         self._state: _State | None = None
         self._columns: dict[int, tuple[npt.NDArray[np.uint32], npt.NDArray[np.intp]]] = {}
+        self._beside: Counter[tuple[int, int, int]] = Counter()
+        """second connections of protocols that need one, while they are open: version, address, port"""
 
     @property
     def scope(self) -> Scope:
@@ -127,17 +131,34 @@ class Gate:
     def pins(self) -> Mapping[str, tuple[Address, ...]]:
         return self._pins
 
-    def decide(self, address: Address, port: int, depth: Depth = Depth.CONNECT) -> Permit | Denial:
+    def decide(
+        self, address: Address, port: int, depth: Depth = Depth.CONNECT, *, beside: int | None = None
+    ) -> Permit | Denial:
+        """`beside`: the port of the scope on which a protocol is spoken that needs `port` of the same address as well, as
+        the data connections of FTP. Then that one has to be among the scope's."""
         address = unmapped(address)
         present = self._clock()
         now = _aware(present)
         permits = []
         for index, (layer, moment) in enumerate(self._at(present).moments):
-            answer = _decide(layer, moment, now, address, port, depth)
+            answer = _decide(layer, moment, now, address, port if beside is None else beside, depth)
             if isinstance(answer, Denial):
                 return _narrowed(answer) if index else answer
             permits.append(answer)
-        return _least(permits)
+        permit = _least(permits)
+        return permit if beside is None else replace(permit, port=port)
+
+    @contextlib.contextmanager
+    def beside(self, address: Address, port: int) -> Iterator[None]:
+        """Let sockets go to a port that `decide` permitted beside another, for as long as the context is held."""
+        address = unmapped(address)
+        place = (address.version, int(address), port)
+        self._beside[place] += 1
+        try:
+            yield
+        finally:
+            self._beside[place] -= 1
+            self._beside += Counter()  # without those that are at zero
 
     def dial_allowed(self, host: str, port: int) -> Denied | None:
         """Whether a socket may go there: None, or the reason. For the audit hook, so it also knows our infrastructure.
@@ -165,7 +186,7 @@ class Gate:
         moments = state.moments
         for layer, moment in moments:
             denied = moment.reasons[layer.at(version, value)]
-            if denied is None and port not in layer.ports:
+            if denied is None and port not in layer.ports and (version, value, port) not in self._beside:
                 denied = Denied.PORT
             if denied is not None:
                 return denied if layer is moments[0][0] else Denied.NARROWED
