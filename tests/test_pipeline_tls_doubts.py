@@ -35,7 +35,7 @@ from leadapron.model import (
 )
 from leadapron.protocols.base import Case, Terms
 from leadapron.protocols.dicom.negotiation import Negotiated, Outcome
-from leadapron.protocols.dicom.probe import Dicom, encode
+from leadapron.protocols.dicom.probe import PROTOCOL, Dicom
 from leadapron.store.history import is_refuted
 from listening import Serve, listening
 
@@ -121,7 +121,7 @@ def test_who_answered_dicom_once_is_not_asked_for_tls(reason: Reason) -> None:
         "hello": Completed(result=BUSY),
         "hello.2": Failed(stage=Stage.HANDSHAKE, reason=reason),
     }
-    raw = {name: encode(attempt) for name, attempt in attempts.items()}
+    raw = {name: PROTOCOL.encode_attempt(attempt) for name, attempt in attempts.items()}
     job = Dicom().next_job(Case(endpoint=HERE, terms=TERMS, attempts=raw), match)
     assert job is None or not job.name.startswith("tls")
 

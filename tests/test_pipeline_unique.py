@@ -86,7 +86,7 @@ def test_a_run_that_goes_on_joins_what_it_saw_before_with_what_it_sees_now(tmp_p
 async def _assess(audit: Audit, endpoint: Endpoint) -> None:
     """This one only."""
     executor = Executor(audit.gate, audit.pace, on_decided=audit._decided)
-    await audit._assess_one(executor, endpoint, dict(audit.store.attempts(audit.run_.id)[endpoint, "dicom"]))
+    await audit._assess_one(executor, endpoint, "dicom", dict(audit.store.attempts(audit.run_.id)[endpoint, "dicom"]))
 
 
 def test_a_server_that_caps_leaves_the_union_a_bound(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import asyncio
 import datetime as dt
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,14 +49,14 @@ from leadapron.net.line import permitted_sockets
 from leadapron.net.pace import Pace
 from leadapron.net.wide import Outcome, Target, WideEngine
 from leadapron.pipeline_control import Control, Options, Progress
-from leadapron.pipeline_evidence import Evidence, ended_by_us
+from leadapron.pipeline_evidence import Door, Evidence, ended_by_us
 from leadapron.pipeline_history import COVERS_NOTHING, Coverage, Past, Refusals, refusals
 from leadapron.pipeline_inventory import Inventory
 from leadapron.pipeline_sweep import NOT_ASKED, Sweep, Swept, chunk_size
 from leadapron.pipeline_terms import ScopeTerms
 from leadapron.pipeline_unique import joined
 from leadapron.pipeline_vantage import Seen, WayOut, answered_and_silent, judged, lost
-from leadapron.protocols.base import Case, Payload, Protocol, Terms
+from leadapron.protocols.base import Case, Hello, Payload, Protocol, Terms
 from leadapron.protocols.registry import PROTOCOLS
 from leadapron.report.trend import summary
 from leadapron.scope.audit_log import AuditLog
@@ -103,13 +103,13 @@ class Audit:
         self.audit_log, self.control, self.progress, self.options = audit_log, control, progress, options
         self.pace = Pace(scope.pace.connections_per_second, scope.pace.per_network)
         self.gaps = Gaps(gate.gap_at, gate.lane_of)
-        self.protocol = PROTOCOLS["dicom"]
+        self.protocols = {name: PROTOCOLS[name] for name in scope.ports.by_door}
         self._sweep: Sweep | None = None
         self._halted: dict[str, Endpoint] = {}
         """zones and hosts that are left alone, each with the service that stopped answering"""
         self.inventory = Inventory(run.inventory, gate.pins, run.pins)
         self.terms = ScopeTerms(scope, gate, run, options, attribution or Attribution(), key, self.inventory)
-        self.evidence = Evidence(scope, self.protocol, self.terms)
+        self.evidence = Evidence(scope, self.protocols, self.terms, only)
         self.way_out = WayOut(scope.listener, gate.pins, audit_log)
 
     def execute(self) -> Run:
@@ -184,7 +184,7 @@ class Audit:
         return [(number, number)] if self.only.address.version == version else []
 
     def _ports(self) -> Sequence[int]:
-        return self.scope.ports.dicom if self.only is None else (self.only.port,)
+        return self.scope.ports.all if self.only is None else (self.only.port,)
 
     def _chunk_decided(self, start: int, stop: int, permitted: int, denied: Mapping[Denied, int]) -> None:
         if permitted:
@@ -205,15 +205,24 @@ class Audit:
     # -- identify ------------------------------------------------------------------------------------------------------
 
     def identify(self) -> None:
-        """The first exchange with every endpoint that was reached, one connection at a time per host."""
+        """The first exchange with every endpoint that was reached, one connection at a time per host, in each protocol whose
+        first exchange is the same for all. In the others the deep stage makes it."""
         known = self.store.attempts(self.run_.id)
-        hits = self.store.hits(self.run_.id)
-        waiting = [hit for hit in hits if "hello" not in known.get((hit, self.protocol.name), {})]
+        doors = self.evidence.doors(self.store.hits(self.run_.id))
+        for protocol in self.protocols.values():
+            hello = protocol.hello(self.scope.contact.calling_aet)
+            if hello is not None and not self.control.should_stop():
+                at = (endpoint for endpoint, name in doors if name == protocol.name)
+                self._greet(
+                    protocol, hello, [each for each in at if "hello" not in known.get((each, protocol.name), {})]
+                )
+
+    def _greet(self, protocol: Protocol, hello: Hello, waiting: Sequence[Endpoint]) -> None:
         self.progress.begin("identify", len(waiting), 0)
-        hello = self.protocol.hello(self.scope.contact.calling_aet)
+        record = partial(self._record_hello, protocol)
         self._engine(self.options.hello_timeout).run(
-            self._hello_targets(waiting),
-            self._record_hello,
+            self._hello_targets(waiting, record),
+            record,
             hello=hello.request,
             whole=hello.whole,
             farewell=hello.farewell,
@@ -224,7 +233,9 @@ class Audit:
         )
         self.progress.end()
 
-    def _hello_targets(self, waiting: Sequence[Endpoint]) -> Iterator[Target]:
+    def _hello_targets(
+        self, waiting: Sequence[Endpoint], record: Callable[[Target, Outcome, bytes], None]
+    ) -> Iterator[Target]:
         """Without those that the gate denies already: they need not wait for their turn."""
         for endpoint in waiting:
             target = Target(int(endpoint.address), endpoint.address.version, endpoint.port, endpoint)
@@ -233,7 +244,7 @@ class Audit:
                 yield target
             else:
                 self._decided(endpoint, "hello", answer)
-                self._record_hello(target, Outcome.OUT_OF_SCOPE, b"")
+                record(target, Outcome.OUT_OF_SCOPE, b"")
 
     def _may_dial(self, target: Target) -> bool:
         """Asked right before the dial: a window may have closed, an exclusion come, and a zone end at `connect`."""
@@ -241,13 +252,14 @@ class Audit:
         self._decided(target.tag, "hello", answer)
         return isinstance(answer, Permit)
 
-    def _record_hello(self, target: Target, outcome: Outcome, answer: bytes) -> None:
+    def _record_hello(self, protocol: Protocol, target: Target, outcome: Outcome, answer: bytes) -> None:
         endpoint = target.tag
         if outcome in NOT_ASKED:
-            self.evidence.left_out[endpoint]["hello"] = Failed(stage=Stage.HANDSHAKE, reason=outcome.reason)
+            why = Failed(stage=Stage.HANDSHAKE, reason=outcome.reason)
+            self.evidence.left_out[endpoint, protocol.name]["hello"] = why
         else:
-            payload = hello_payload(self.protocol, endpoint, outcome, answer)
-            self.store.record_attempt(self.run_.id, endpoint, self.protocol.name, "hello", payload)
+            payload = hello_payload(protocol, endpoint, outcome, answer)
+            self.store.record_attempt(self.run_.id, endpoint, protocol.name, "hello", payload)
         self.progress.advance(1)
 
     # -- assess --------------------------------------------------------------------------------------------------------
@@ -256,15 +268,16 @@ class Audit:
         """Ask every service what it tells a stranger, hundreds of services at once."""
         concurrency = permitted_sockets(max(16, self.options.concurrency // DEEP_SHARE))
         executor = Executor(self.gate, self.pace, concurrency=concurrency, gaps=self.gaps, on_decided=self._decided)
-        asked: set[Endpoint] = set()
+        asked: set[Door] = set()
+        hits = self.store.hits(self.run_.id)
         while True:  # the witnesses of a middlebox may free the others (see `Evidence.to_assess`), once
-            cases = self.evidence.to_assess(self.store.attempts(self.run_.id))
-            waiting = {endpoint: jobs for endpoint, jobs in cases.items() if endpoint not in asked}
+            cases = self.evidence.to_assess(self.store.attempts(self.run_.id), hits)
+            waiting = {door: jobs for door, jobs in cases.items() if door not in asked}
             if asked and not waiting:
                 break
             self.progress.begin("assess", len(cases), len(asked))
             await all_of(
-                (self._assess_one(executor, endpoint, dict(jobs)) for endpoint, jobs in waiting.items()),
+                (self._assess_one(executor, *door, dict(jobs)) for door, jobs in waiting.items()),
                 beside=executor.watch(lambda: self._stop_executor(executor)),
             )
             self.progress.end()
@@ -276,30 +289,31 @@ class Audit:
         if self.control.should_stop():
             executor.stop()
 
-    async def _assess_one(self, executor: Executor, endpoint: Endpoint, jobs: dict[str, Payload]) -> None:
-        again = self._to_ask_again(endpoint, self.terms.at(endpoint), jobs)
+    async def _assess_one(self, executor: Executor, endpoint: Endpoint, name: str, jobs: dict[str, Payload]) -> None:
+        protocol = self.protocols[name]
+        again = self._to_ask_again(protocol, endpoint, self.terms.at(endpoint), jobs)
         while True:
             # The terms are asked anew for each job: the scope may be narrower now.
             case = Case(endpoint=endpoint, terms=self.terms.at(endpoint), attempts=jobs)
-            if (job := self.protocol.next_job(case, match)) is None:
+            if (job := protocol.next_job(case, match)) is None:
                 break
             attempt, seconds = await executor.run(job, partial(self._is_called_off, job))
-            payload = self.protocol.encode_attempt(attempt, seconds)
+            payload = protocol.encode_attempt(attempt, seconds)
             if (why := ended_by_us(attempt)) is not None:
-                self.evidence.left_out[endpoint][job.name] = why
-                self.evidence.cut_short[endpoint][job.name] = payload
+                self.evidence.left_out[endpoint, name][job.name] = why
+                self.evidence.cut_short[endpoint, name][job.name] = payload
                 break
             jobs[job.name] = payload
             self.store.record_attempt(
                 self.run_.id,
                 endpoint,
-                self.protocol.name,
+                name,
                 job.name,
                 payload,
-                shown=self.protocol.shown(attempt),
+                shown=protocol.shown(attempt),
                 again=job.name in again,
             )
-        if self.protocol.no_longer_answers(case):
+        if protocol.no_longer_answers(case):
             self._halt(executor, endpoint)
         self.progress.advance(1)
 
@@ -323,13 +337,15 @@ class Audit:
         zones = self.gate.zones_at(address)
         return frozenset(f"zone {zone}" for zone in zones) or frozenset((f"host {address}",))
 
-    def _to_ask_again(self, endpoint: Endpoint, terms: Terms, jobs: dict[str, Payload]) -> frozenset[str]:
+    def _to_ask_again(
+        self, protocol: Protocol, endpoint: Endpoint, terms: Terms, jobs: dict[str, Payload]
+    ) -> frozenset[str]:
         """What an earlier process of this run asked and this one asks again: whether a service that stopped answering
         does so now; with `--full`, what an earlier budget cut. They are taken out of `jobs`."""
         case = Case(endpoint=endpoint, terms=terms, attempts=jobs)
-        names = self.protocol.no_longer_answers(case)
+        names = protocol.no_longer_answers(case)
         if self.options.full:
-            names |= self.protocol.cut_by_budget(case)
+            names |= protocol.cut_by_budget(case)
         for name in names:
             del jobs[name]
         return names
@@ -388,7 +404,7 @@ class Audit:
         """How all findings stand now. A run that is not complete says nothing about what it did not see."""
         coverage = Coverage(self.gate, self.terms.looks_for, self.only)
         is_complete = status is RunStatus.COMPLETE
-        refused = () if status is RunStatus.BLIND else refusals(self.store, self.run_, self.protocol.name)
+        refused = () if status is RunStatus.BLIND else refusals(self.store, self.run_)
         moves: Sequence[Move] = ()
         if is_complete and self.only is None:
             moves = past.moves(observations, hits, coverage, self.gate.pins)
@@ -406,7 +422,7 @@ class Audit:
         """With what the lists of studies say together. Not of one endpoint alone."""
         if self.only is not None:
             return observations
-        found, unique = joined(observations, self.store, self.run_.id, self.protocol, self.folder)
+        found, unique = joined(observations, self.store, self.run_.id, self.protocols, self.folder)
         self.store.update_unique(self.run_.id, unique)
         return found
 

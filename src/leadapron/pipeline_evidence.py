@@ -24,6 +24,8 @@ from leadapron.protocols.base import Case, Payload, Protocol
 from leadapron.scope.grant import Scope
 
 Jobs = Mapping[str, Payload]
+Door = tuple[Endpoint, str]
+"""An endpoint, and the protocol in which it is asked."""
 
 WITNESSES = 3
 """Of a group of endpoints that failed alike, so many are asked whether they speak TLS."""
@@ -35,61 +37,83 @@ _OURS = frozenset({Reason.OUT_OF_SCOPE, Reason.STOPPED})
 class Evidence:
     """Of one run. `left_out` and `cut_short` are what this process did not ask, or not to the end."""
 
-    def __init__(self, scope: Scope, protocol: Protocol, terms: ScopeTerms) -> None:
-        self._scope, self._protocol, self._terms = scope, protocol, terms
-        self.left_out: defaultdict[Endpoint, dict[str, Failed]] = defaultdict(dict)
+    def __init__(
+        self, scope: Scope, protocols: Mapping[str, Protocol], terms: ScopeTerms, only: Endpoint | None = None
+    ) -> None:
+        """`only`: the one endpoint that is asked. Where no door is looked for at its port any more, all are."""
+        self._scope, self._protocols, self._terms, self._only = scope, protocols, terms, only
+        self.left_out: defaultdict[Door, dict[str, Failed]] = defaultdict(dict)
         """why, by job; no results: asked on resume"""
-        self.cut_short: defaultdict[Endpoint, dict[str, Payload]] = defaultdict(dict)
+        self.cut_short: defaultdict[Door, dict[str, Payload]] = defaultdict(dict)
         """what the attempts of `left_out` learned before they ended"""
 
-    def cases(self, attempts: Mapping[tuple[Endpoint, str], Jobs]) -> dict[Endpoint, Jobs]:
-        """The endpoints that were spoken to, of all stored attempts."""
-        return {endpoint: jobs for (endpoint, _), jobs in attempts.items() if "hello" in jobs}
+    def doors(self, hits: Iterable[Endpoint]) -> list[Door]:
+        """Where to speak in which protocol, of what was reached: the protocols whose ports they are."""
+        found = [(endpoint, name) for endpoint in hits for name in self._scope.ports.doors_at(endpoint.port)]
+        return found if found or self._only is None else [(each, name) for each in hits for name in self._protocols]
 
-    def middleboxes(self, cases: Mapping[Endpoint, Jobs]) -> dict[Endpoint, str]:
-        """The endpoints of groups that answer alike, or fail alike, unless one of them speaks otherwise (TLS)."""
-        alike = middleboxes({endpoint: jobs["hello"] for endpoint, jobs in cases.items()}, self._scope.ports.dicom)
-        freed = {group for endpoint, group in alike.items() if self._speaks_otherwise(endpoint, cases[endpoint])}
+    def cases(self, attempts: Mapping[Door, Jobs]) -> dict[Door, Jobs]:
+        """What was spoken to, of all stored attempts."""
+        return {door: jobs for door, jobs in attempts.items() if "hello" in jobs and door[1] in self._protocols}
+
+    def middleboxes(self, cases: Mapping[Door, Jobs]) -> dict[Door, str]:
+        """The doors of groups of endpoints that answer alike, or fail alike, unless one of them speaks otherwise (TLS)."""
+        return {(at, name): group for name in self._protocols for at, group in self._middleboxes(cases, name).items()}
+
+    def _middleboxes(self, cases: Mapping[Door, Jobs], name: str) -> dict[Endpoint, str]:
+        hellos = {endpoint: jobs["hello"] for (endpoint, protocol), jobs in cases.items() if protocol == name}
+        alike = middleboxes(hellos, self._scope.ports.by_door.get(name, ()))
+        freed = {group for endpoint, group in alike.items() if self._speaks_otherwise((endpoint, name), cases)}
         return {endpoint: group for endpoint, group in alike.items() if group not in freed}
 
-    def _speaks_otherwise(self, endpoint: Endpoint, jobs: Jobs) -> bool:
-        return len(jobs) > 1 and self._protocol.speaks_otherwise(self._case(endpoint, jobs))
+    def _speaks_otherwise(self, door: Door, cases: Mapping[Door, Jobs]) -> bool:
+        return len(cases[door]) > 1 and self._protocols[door[1]].speaks_otherwise(self._case(door[0], cases[door]))
 
     def _case(self, endpoint: Endpoint, jobs: Jobs) -> Case:
         return Case(endpoint=endpoint, terms=self._terms.at(endpoint), attempts=jobs)
 
-    def to_assess(self, attempts: Mapping[tuple[Endpoint, str], Jobs]) -> dict[Endpoint, Jobs]:
+    def to_assess(self, attempts: Mapping[Door, Jobs], hits: Iterable[Endpoint]) -> dict[Door, Jobs]:
         """Whom to ask, of all stored attempts: everyone outside of middleboxes, and `WITNESSES` of each group that failed
-        alike. Sixteen servers of TLS in a row all hang up on a hello in clear."""
+        alike. Sixteen servers of TLS in a row all hang up on a hello in clear. And the `hits` that wait for a first word of
+        the deep stage."""
         cases = self.cases(attempts)
-        groups: defaultdict[str, list[Endpoint]] = defaultdict(list)
-        for endpoint, group in self.middleboxes(cases).items():
-            groups[group].append(endpoint)
-        left_alone: set[Endpoint] = set()
+        groups: defaultdict[tuple[str, str], list[Door]] = defaultdict(list)
+        for door, group in self.middleboxes(cases).items():
+            groups[group, door[1]].append(door)
+        left_alone: set[Door] = set()
         for members in groups.values():
             left_alone.update(members)
-            if all("failed" in cases[endpoint]["hello"] for endpoint in members):
+            if all("failed" in cases[door]["hello"] for door in members):
                 left_alone.difference_update(_spread(sorted(members, key=_order), WITNESSES))
-        return {endpoint: jobs for endpoint, jobs in cases.items() if endpoint not in left_alone}
+        fresh: dict[Door, Jobs] = {
+            door: {} for door in self.doors(hits) if door not in cases and self._begins_deep(door)
+        }
+        return {**{door: jobs for door, jobs in cases.items() if door not in left_alone}, **fresh}
+
+    def _begins_deep(self, door: Door) -> bool:
+        endpoint, name = door
+        terms = self._terms.at(endpoint)
+        return terms.depth >= Depth.TALK and self._protocols[name].hello(terms.calling_aet) is None
 
     def gather(
-        self, attempts: Mapping[tuple[Endpoint, str], Jobs], hits: Iterable[Endpoint], holders: Holders = NOBODY
+        self, attempts: Mapping[Door, Jobs], hits: Iterable[Endpoint], holders: Holders = NOBODY
     ) -> tuple[list[Observation], list[Unknown]]:
         """From the stored attempts, and every endpoint that was reached. `holders`: see `compared`."""
         cases = self.cases(attempts)
         alike = self.middleboxes(cases)
         observations: list[Observation] = []
         failed: Counter[tuple[str, Stage, Reason]] = Counter()
-        for endpoint, jobs in sorted(cases.items(), key=lambda case: _order(case[0])):
-            if (group := alike.get(endpoint)) is not None:
+        for door, jobs in sorted(cases.items(), key=lambda case: _order(case[0])):
+            if (group := alike.get(door)) is not None:
                 failed[group, Stage.HANDSHAKE, Reason.MIDDLEBOX] += 1
                 continue
-            made = {**jobs, **self.cut_short.get(endpoint, {})}
-            found, why = self._protocol.conclude(self._case(endpoint, made))
+            endpoint, name = door
+            made = {**jobs, **self.cut_short.get(door, {})}
+            found, why = self._protocols[name].conclude(self._case(endpoint, made))
             observations += found
             reasons = [*([why] if why is not None else []), *(each for seen in found for each in seen.unknowns)]
             failed.update((str(endpoint), each.stage, each.reason) for each in reasons)
-            for each in self.left_out.get(endpoint, {}).values():
+            for each in self.left_out.get(door, {}).values():
                 failed.setdefault((str(endpoint), each.stage, each.reason), 1)
         failed.update(self._without_hello(cases, hits))
         unknowns = [
@@ -99,16 +123,17 @@ class Evidence:
         return [replace(seen, genuineness=weigh(seen)) for seen in compared(observations, holders)], unknowns
 
     def _without_hello(
-        self, cases: Mapping[Endpoint, object], hits: Iterable[Endpoint]
+        self, cases: Mapping[Door, object], hits: Iterable[Endpoint]
     ) -> Iterator[tuple[str, Stage, Reason]]:
         """What was reached, and not spoken to: by the scope's own depth, by the gate right now, or by a stop."""
-        for endpoint in hits:
-            if endpoint in cases:
+        for door in self.doors(hits):
+            if door in cases:
                 continue
+            endpoint, _ = door
             terms = self._terms.at(endpoint)
             if terms.depth < Depth.TALK:
                 place, reason = f"grant {terms.owner.grant}, depth {terms.depth.name.lower()}", Reason.OUT_OF_SCOPE
-            elif (why := self.left_out.get(endpoint, {}).get("hello")) is not None:
+            elif (why := self.left_out.get(door, {}).get("hello")) is not None:
                 place, reason = str(endpoint), why.reason
             else:
                 place, reason = f"scope {self._scope.id}", Reason.STOPPED
@@ -118,12 +143,12 @@ class Evidence:
         """Whether something was not asked that a resume would ask."""
         return any(
             why.stage is not Stage.HANDSHAKE or self._terms.at(endpoint).depth >= Depth.TALK
-            for endpoint, jobs in self.left_out.items()
+            for (endpoint, _), jobs in self.left_out.items()
             for why in jobs.values()
         )
 
 
-def _spread(members: Sequence[Endpoint], count: int) -> list[Endpoint]:
+def _spread(members: Sequence[Door], count: int) -> list[Door]:
     """The first, the last, and what lies evenly between them."""
     last = len(members) - 1
     return [members[place * last // (count - 1)] for place in range(count)]
@@ -138,5 +163,6 @@ def ended_by_us(attempt: Attempt[object]) -> Failed | None:
     return ended if isinstance(ended, Failed) and ended.reason in _OURS else None
 
 
-def _order(endpoint: Endpoint) -> tuple[int, int, int]:
-    return endpoint.address.version, int(endpoint.address), endpoint.port
+def _order(door: Door) -> tuple[int, int, int, str]:
+    endpoint, name = door
+    return endpoint.address.version, int(endpoint.address), endpoint.port, name

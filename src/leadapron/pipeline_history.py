@@ -161,9 +161,18 @@ class Past:
         return moves(self._observed(gone), come, self.key_holders.keys())
 
 
-def refusals(store: Store, run: Run, protocol: str) -> list[Observation]:
-    """What the sweep noted, as observations. They are judged against what stands, and are no services of a report."""
-    return [refusal(endpoint, protocol) for endpoint in store.refusals(run.id)]
+def refusals(store: Store, run: Run) -> list[Observation]:
+    """What the sweep noted, as observations in every protocol of which a finding stands there. They are judged against
+    what stands, and are no services of a report."""
+    standing: defaultdict[tuple[Address, int], set[str]] = defaultdict(set)
+    for finding in store.standing(run):
+        service = finding.service
+        standing[service.endpoint.address, service.endpoint.port].add(service.protocol)
+    return [
+        refusal(endpoint, protocol)
+        for endpoint in store.refusals(run.id)
+        for protocol in sorted(standing.get((endpoint.address, endpoint.port), ()))
+    ]
 
 
 def refusal(endpoint: Endpoint, protocol: str) -> Observation:

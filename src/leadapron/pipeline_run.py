@@ -111,7 +111,7 @@ def verify_finding(
         _check_depth(run, scope, finding)
         finished = _conduct(run, scope, store, options=options, progress=progress, is_new=True, only=endpoint)
         after = next((each for each in store.findings(finished.id) if each.key == finding.key), finding)
-        seen = (*store.observations(finished.id), *refusals(store, finished, finding.service.protocol))
+        seen = (*store.observations(finished.id), *refusals(store, finished))
         is_refuted = history.is_refuted(finding, {each.service: each for each in seen}, refuted)
         return Verified(run=finished, finding=after, is_refuted=is_refuted)
 
@@ -230,7 +230,7 @@ def _new(scope: Scope, options: Options) -> Run:
         vantage=scope.vantage,
         version=__version__,
         started_at=now,
-        ports=scope.ports.dicom,
+        ports=scope.ports.all,
         method=_method(scope, options),
         pins=pins,
         catalogue=catalogue_version(),

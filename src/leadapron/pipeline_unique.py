@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ Place = tuple[Address, int, str, str]
 
 
 def joined(
-    observations: Sequence[Observation], store: Store, run_id: str, protocol: Protocol, folder: Path
+    observations: Sequence[Observation], store: Store, run_id: str, protocols: Mapping[str, Protocol], folder: Path
 ) -> tuple[list[Observation], Unique | None]:
     """Each observation with the fact `studies_elsewhere`, where its studies were listed: how many of them another exposed
     service shows too. And the totals; None where nothing is exposed. `folder`: for files, while it works."""
@@ -32,7 +32,7 @@ def joined(
 
     def lists() -> Iterator[tuple[int, Records]]:
         for endpoint, name, job, raw in store.shown_studies(run_id):
-            number = numbers.get((endpoint.address, endpoint.port, name, protocol.resource_of(job)))
+            number = numbers.get((endpoint.address, endpoint.port, *protocols[name].service_of(job)))
             if number is not None:
                 yield order[number], unpacked(raw)
 

@@ -32,7 +32,7 @@ from leadapron.protocols.base import Case, Terms
 from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.inquiry import InquiryResult
 from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiated, Outcome
-from leadapron.protocols.dicom.probe import Dicom, encode
+from leadapron.protocols.dicom.probe import PROTOCOL, Dicom
 from leadapron.protocols.tls import offers
 from leadapron.protocols.tls.certificate import CertificateFacts, KeyType
 from leadapron.protocols.tls.handshake import ClientCertificate, Handshake
@@ -49,9 +49,9 @@ def concluded(
 ) -> Observation:
     """What the plan makes of these attempts, and `more` under their own names: the one service that is there."""
     encoded: dict[str, Any] = {
-        name.replace("ask", f"ask:{ANY_TITLE}"): encode(attempt) for name, attempt in attempts.items()
+        name.replace("ask", f"ask:{ANY_TITLE}"): PROTOCOL.encode_attempt(attempt) for name, attempt in attempts.items()
     }
-    encoded |= {name: encode(attempt) for name, attempt in (more or {}).items()}
+    encoded |= {name: PROTOCOL.encode_attempt(attempt) for name, attempt in (more or {}).items()}
     (seen,), _ = Dicom().conclude(Case(endpoint=HERE, terms=terms, attempts=encoded))
     return seen
 
@@ -91,11 +91,11 @@ def inside_tls() -> Observation:
     )
     shaken = Handshake(version=Version.TLS_1_3, certificate=certificate, client_certificate=ClientCertificate.DEMANDED)
     failed = Failed(stage=Stage.HANDSHAKE, reason=Reason.RESET)
-    attempts: dict[str, Any] = {"hello": encode(failed)}
+    attempts: dict[str, Any] = {"hello": PROTOCOL.encode_attempt(failed)}
     dicom = Dicom()
     while (job := dicom.next_job(Case(endpoint=HERE, terms=TERMS, attempts=attempts), match)) is not None:
         result = chosen(job.offer) if isinstance(job, Probe) else shaken
-        attempts[job.name] = encode(Completed(result=result))
+        attempts[job.name] = PROTOCOL.encode_attempt(Completed(result=result))
     (seen,), _ = dicom.conclude(Case(endpoint=HERE, terms=TERMS, attempts=attempts))
     other = Service(endpoint=replace(HERE, port=2763, address=ip_address("127.0.0.2")), protocol="dicom")
     return compared([seen, replace(seen, service=other, tls={"spki_sha256": "00" * 32})])[0]

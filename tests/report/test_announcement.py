@@ -58,7 +58,7 @@ SCOPE = Scope(
     vantage=Vantage(kind=VantageKind.INTERNET, name="vm-frankfurt-1"),
     grants=(OWN, PARTNER),
     zones=(MODALITIES,),
-    ports=Ports(dicom=(104, 11112)),
+    ports=Ports.of(dicom=(104, 11112)),
     pace=Pace(connections_per_second=250, per_network=20),
     budget=Budget(associations=7, queries=31, answers=12_345, seconds=45),
     sha256="ab" * 32,

@@ -46,7 +46,7 @@ def decide(scope: Scope, pins: Pins, now: dt.datetime, address: Address, port: i
     if any(found in network for one in scope.grants for network in one.exclude for found in meant):
         return Denied.EXCLUDED, 0.0
     for host, number in scope.infrastructure:
-        if number in scope.ports.dicom and unmap(ip_address(host)) == address:
+        if number in scope.ports.by_door["dicom"] and unmap(ip_address(host)) == address:
             return Denied.EXCLUDED, 0.0
     longest = max(prefix for prefix, _, _ in holding)
     deciding = [(named, one) for prefix, named, one in holding if prefix == longest]
@@ -60,7 +60,9 @@ def decide(scope: Scope, pins: Pins, now: dt.datetime, address: Address, port: i
     if any(one.window is not None and not one.window.closes(now) for one in zones):
         return Denied.WINDOW, 0.0
     depth = min([*(one.depth for one in valid), *(one.max_depth for one in zones if one.max_depth)])
-    return (depth if port in scope.ports.dicom else Denied.PORT), max([0.0, *(one.gap_seconds for one in zones)])
+    return (depth if port in scope.ports.by_door["dicom"] else Denied.PORT), max(
+        [0.0, *(one.gap_seconds for one in zones)]
+    )
 
 
 def inside_special(network: object, address: Address) -> bool:
@@ -145,7 +147,7 @@ def scopes(draw: st.DrawFn) -> Scope:
     ]
     ours = draw(st.sampled_from([(), (("10.0.0.3", 104),), (("10.0.0.3", 5432), ("2a00::5", 104))]))
     sha256 = f"{draw(st.integers(0, 1 << 62)):064x}"
-    return scope(*grants, zones=tuple(zones), ports=Ports(dicom=PORTS), infrastructure=ours, sha256=sha256)
+    return scope(*grants, zones=tuple(zones), ports=Ports.of(dicom=PORTS), infrastructure=ours, sha256=sha256)
 
 
 pinned = st.sampled_from(["10.0.0.9", "198.18.0.2", "2a00::7", "::ffff:8.8.8.8", "127.0.0.1"])

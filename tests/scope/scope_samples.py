@@ -109,7 +109,7 @@ def zone(*networks: str, name: str = "gentle", **values: Any) -> Zone:
 
 
 def scope(*grants: Grant, sha256: str = "0" * 64, **values: Any) -> Scope:
-    given: dict[str, Any] = {"ports": Ports(dicom=(104, 11112)), **values}
+    given: dict[str, Any] = {"ports": Ports.of(dicom=(104, 11112)), **values}
     return Scope(
         version=1,
         id="test",

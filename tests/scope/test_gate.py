@@ -181,7 +181,7 @@ def test_a_scope_read_again_can_only_narrow() -> None:
     gate.narrow(
         scope(
             grant("10.0.0.0/24", "10.0.2.0/24", id="other", depth=Depth.TALK, exclude=["10.0.0.7"]),
-            ports=Ports(dicom=(104, 4242)),
+            ports=Ports.of(dicom=(104, 4242)),
             zones=(zone("10.0.0.64/26", name="late", gap_seconds=3.0),),
             infrastructure=(("10.8.8.8", 53),),
             sha256="1" * 64,

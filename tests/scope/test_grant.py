@@ -60,7 +60,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
 def test_defaults(tmp_path: Path) -> None:
     scope = load(tmp_path, MINIMAL)
     assert (scope.ports, scope.pace, scope.budget) == (Ports(), Pace(), Budget())
-    assert scope.ports.dicom == (104, 2762, 4242, 11112)
+    assert scope.ports.by_door["dicom"] == (104, 2762, 4242, 11112)
     assert (scope.contact.calling_aet, scope.zones, scope.infrastructure) == ("LEADAPRON", (), ())
     grant = scope.grants[0]
     assert not (grant.wide)

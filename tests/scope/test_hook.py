@@ -39,7 +39,7 @@ def gate(port: int, denials: Denials) -> Iterator[Gate]:
     """Armed: 127.0.0.0/24 but for 127.0.0.9, ::1 and fe80::1, on the listener's port."""
     subject = scope(
         grant("127.0.0.0/24", "::1/128", "fe80::1/128", exclude=["127.0.0.9"]),
-        ports=Ports(dicom=(port,)),
+        ports=Ports.of(dicom=(port,)),
         infrastructure=(("127.0.0.53", 53),),
     )
     gate = Gate(subject, clock=Clock())
@@ -228,7 +228,7 @@ def test_threads_are_held(gate: Gate, port: int, denials: Denials) -> None:
 
 
 def test_arming_again_replaces_the_gate_and_disarming_restores_it(gate: Gate, port: int) -> None:
-    open_gate = Gate(scope(grant("127.0.0.0/8"), ports=Ports(dicom=(port,))), clock=Clock())
+    open_gate = Gate(scope(grant("127.0.0.0/8"), ports=Ports.of(dicom=(port,))), clock=Clock())
     with armed(open_gate):
         with socket.socket() as ours:
             ours.connect(("127.0.0.1", port))
@@ -240,6 +240,6 @@ def test_arming_again_replaces_the_gate_and_disarming_restores_it(gate: Gate, po
 
 
 def test_narrowing_reaches_the_armed_hook(gate: Gate, port: int) -> None:
-    gate.narrow(scope(grant("127.0.0.0/24", exclude=["127.0.0.1"]), ports=Ports(dicom=(port,)), sha256="1" * 64))
+    gate.narrow(scope(grant("127.0.0.0/24", exclude=["127.0.0.1"]), ports=Ports.of(dicom=(port,)), sha256="1" * 64))
     with socket.socket() as ours, pytest.raises(OutOfScope, match="narrowed"):
         ours.connect(("127.0.0.1", port))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from leadapron.cli.output import say
+from leadapron.scope.doors import doors_with_ports
 
 if TYPE_CHECKING:
     from leadapron.errors import InputError
@@ -67,8 +68,8 @@ blank_login = false
 # window = "22:00-05:00 Europe/Berlin"
 # gap_seconds = 2.0
 
-[ports]
-dicom = [104, 2762, 4242, 11112]
+[ports]  # where each door is looked for; a door without its line is not looked for
+{ports}
 
 [pace]
 connections_per_second = 500  # overall
@@ -78,6 +79,7 @@ per_network = 100  # connections a second per /24 (IPv4) or /48 (IPv6)
 associations = 12
 queries = 40
 answers = 20000
+requests = 2000
 seconds = 60
 
 [infrastructure]  # our own endpoints, "HOST:PORT", never targets
@@ -173,13 +175,14 @@ def _expect_place(path: Path) -> None:
 
 def render(answers: dict[str, Any], path: Path) -> str:
     """The text of the file; `answers` has a value for every key of `TEMPLATE`."""
-    return TEMPLATE.format(path=path.name, **{key: _toml(value) for key, value in answers.items()})
+    ports = "\n".join(f"{name} = {_toml(list(door.ports))}" for name, door in doors_with_ports().items())
+    return TEMPLATE.format(path=path.name, ports=ports, **{key: _toml(value) for key, value in answers.items()})
 
 
 def _toml(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"
-    return str(value) if isinstance(value, dt.date) else json.dumps(str(value), ensure_ascii=False)
+    return str(value) if isinstance(value, dt.date | int) else json.dumps(str(value), ensure_ascii=False)
 
 
 def _today() -> dt.date:

@@ -58,7 +58,7 @@ def check_command(
         view = overview(gate, dt.datetime.now(dt.UTC))
         text = _json(view) if json else "\n".join(_overview_lines(view))
     else:
-        answer = account(gate, _address(address), port or loaded.ports.dicom[0])
+        answer = account(gate, _address(address), port or loaded.ports.all[0])
         text = _json(answer) if json else "\n".join(_account_lines(answer, gate))
     with while_read():
         typer.echo(text)
@@ -176,7 +176,7 @@ def _account_lines(answer: Account, gate: Gate) -> list[str]:
     lines += [f"  decided by {answer.decided_by}"] if answer.decided_by else []
     if answer.reason == "no_grant" and any(name not in gate.pins for name in gate.scope.names):
         lines += ["  the scope has names that were not resolved here: --resolve looks them up"]
-    ports = ", ".join(map(str, gate.scope.ports.dicom))
+    ports = ", ".join(map(str, gate.scope.ports.all))
     return [*lines, f"  ports of the scope: {ports}"]
 
 

@@ -96,4 +96,4 @@ def _lines(scope: Scope, listener: OurListener, found: Mapping[int, Reason | Non
 
 
 def _not_checked(scope: Scope, found: Mapping[int, object]) -> list[int]:
-    return [port for port in scope.ports.dicom if port not in found]
+    return [port for port in scope.ports.all if port not in found]

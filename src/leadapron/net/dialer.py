@@ -82,10 +82,10 @@ class Line:
     """One open connection, with its second one, and a way to cut both from outside."""
 
     def __init__(self, limits: Limits, before: Line | None = None) -> None:
-        """`before`: of the first connection, whose allowance this one shares."""
+        """`before`: the first connection, whose allowance this one shares."""
         self._limits = limits
         self._socket: socket.socket | None = None
-        self._received: list[int] = [0] if before is None else before._received
+        self._allowance: list[int] = [0] if before is None else before.allowance
         self._cut: Reason | None = None
         self._backoff = Backoff()
         self._side: Line | None = None
@@ -98,6 +98,11 @@ class Line:
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
+
+    @property
+    def allowance(self) -> list[int]:
+        """Its one item: bytes that were received."""
+        return self._allowance
 
     @property
     def is_cut(self) -> bool:
@@ -155,8 +160,8 @@ class Line:
             raise Lost(self._cut or _reason(error)) from None
         if is_question:
             self._backoff.answered(time.monotonic() - asked)
-        self._received[0] += len(data)
-        if self._received[0] > self._limits.max_received:
+        self._allowance[0] += len(data)
+        if self._allowance[0] > self._limits.max_received:
             raise Lost(Reason.LIMIT)
         if not data and (self._cut or not isinstance(sending, OnSide)):
             raise Lost(self._cut or Reason.RESET)

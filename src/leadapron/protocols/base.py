@@ -11,10 +11,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from leadapron.model import Attempt, Depth, Endpoint, Failed, Observation, Owner, Product
+from leadapron.model import Attempt, Completed, Depth, Endpoint, Failed, Observation, Owner, Product
 from leadapron.net.conversation import Job
+from leadapron.protocols import payload
 
 Payload = Mapping[str, Any]
 """A stored attempt: JSON of numbers, enum values and tokens (see `encode_attempt` of each protocol)."""
@@ -59,6 +60,7 @@ class Terms:
     associations: int = 12
     queries: int = 40
     answers: int = 20_000
+    requests: int = 2_000
     seconds: float = 60.0
     now: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
 
@@ -78,45 +80,56 @@ class Case:
 
 
 class Protocol(ABC):
-    """One door."""
+    """One door, or several that open over one (HTTP). `name` is that of its folder."""
 
-    name: str
+    name: ClassVar[str]
+    results: ClassVar[Mapping[str, type[Any]]]
+    """what its jobs return (see `leadapron.protocols.payload`), by the names under which attempts are stored"""
 
-    @abstractmethod
-    def hello(self, calling: str) -> Hello:
-        """The first exchange of every conversation, with the scope's calling title."""
+    def hello(self, calling: str) -> Hello | None:  # noqa: ARG002
+        """The first exchange of every conversation, with the scope's calling title, where the wide stage can make it: the
+        same bytes for every target. None: `next_job` makes it, as the job `hello`."""
+        return None
 
-    @abstractmethod
     def read_hello(self, answer: bytes, endpoint: Endpoint, identify: Identify) -> Payload:
-        """What the answer to the hello means. Never raises for what a peer sent."""
+        """What the answer to the hello of the wide stage means. Never raises for what a peer sent."""
+        raise NotImplementedError
 
-    @abstractmethod
     def encode_attempt(self, attempt: Attempt[Any], seconds: float = 0.0) -> Payload:
-        """A finished job as a payload, with the seconds for which it had a connection."""
+        """A finished job as a payload, `{"failed": …}` or under the name of its result, with the seconds for which it had
+        a connection."""
+        stored = payload.encode(attempt, self.results)
+        return {**stored, "seconds": round(seconds, 3)} if seconds else stored
+
+    def decoded(self, attempts: Mapping[str, Payload]) -> dict[str, Attempt[Any]]:
+        """Stored attempts as what they were."""
+        return {name: payload.decode(raw, self.results) for name, raw in attempts.items()}
 
     @abstractmethod
     def next_job(self, case: Case, identify: Identify) -> Job[Any] | None:
         """The next job, or None when there is nothing left to ask. Pure."""
 
-    @abstractmethod
-    def speaks_otherwise(self, case: Case) -> bool:
+    def speaks_otherwise(self, case: Case) -> bool:  # noqa: ARG002
         """Whether a peer that did not answer the hello speaks another way, e.g. TLS. Pure."""
+        return False
 
-    @abstractmethod
-    def cut_by_budget(self, case: Case) -> frozenset[str]:
+    def cut_by_budget(self, case: Case) -> frozenset[str]:  # noqa: ARG002
         """The names of the attempts that an earlier budget cut, and the present terms would not. Pure."""
+        return frozenset()
 
-    @abstractmethod
-    def no_longer_answers(self, case: Case) -> frozenset[str]:
+    def no_longer_answers(self, case: Case) -> frozenset[str]:  # noqa: ARG002
         """The names of the attempts that say: it spoke to us, was asked, and now does not answer any more. Pure."""
+        return frozenset()
 
-    @abstractmethod
     def shown(self, attempt: Attempt[Any]) -> bytes:
         """The studies that an attempt listed, as records of `leadapron.protocols.shown`; empty where it listed none."""
+        result = attempt.result if isinstance(attempt, Completed) else None
+        shown = getattr(result, "shown", b"")
+        return shown if isinstance(shown, bytes) else b""
 
-    @abstractmethod
-    def resource_of(self, job: str) -> str:
-        """The resource of the service that a job with this name asked."""
+    def service_of(self, job: str) -> tuple[str, str]:
+        """The protocol and the resource of the service that a job with this name asked: `tree:share` asks `share`."""
+        return self.name, job.partition(":")[2]
 
     @abstractmethod
     def conclude(self, case: Case) -> tuple[Sequence[Observation], Failed | None]:

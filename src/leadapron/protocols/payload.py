@@ -1,4 +1,4 @@
-"""Results as JSON and back: dataclasses of numbers, enum members and tokens, nothing else.
+"""Attempts as JSON and back: dataclasses of numbers, enum members and tokens, nothing else.
 
 A field with `APART` in its metadata is no part of the JSON: it has a way of its own into the store.
 """
@@ -12,9 +12,34 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from leadapron.model import Attempt, Completed, Failed
+
 T = TypeVar("T")
 
 APART = "apart"
+
+
+Results = Mapping[str, type[Any]]
+"""Result dataclasses, by the names under which they are stored."""
+
+FAILED = "failed"
+
+
+def encode(attempt: Attempt[Any], results: Results) -> dict[str, Any]:
+    """An attempt under the name of what it is: `{"failed": …}`, `{"negotiated": …}`. Raises KeyError for what is not among
+    `results`."""
+    if isinstance(attempt, Failed):
+        return {FAILED: dump(attempt)}
+    names = {kind: name for name, kind in results.items()}
+    return {names[type(attempt.result)]: dump(attempt.result)}
+
+
+def decode(raw: Mapping[str, Any], results: Results) -> Attempt[Any]:
+    """The inverse of `encode`."""
+    if FAILED in raw:
+        return load(Failed, raw[FAILED])
+    name = next(name for name in results if name in raw)
+    return Completed(result=load(results[name], raw[name]))
 
 
 def dump(value: object) -> Any:

@@ -91,7 +91,7 @@ def _what(t: Messages, scope: Scope) -> list[str]:
     lines: list[str] = []
     for grant in scope.grants:
         lines += _grant(t, grant)
-    lines.append(t("ports", ports=_listed(scope.ports.dicom)))
+    lines.append(t("ports", ports=_listed(scope.ports.all)))
     excluded = _excluded(scope)
     return [*lines, t("excluded", networks=", ".join(excluded)) if excluded else t("excluded_none")]
 
@@ -158,7 +158,7 @@ def as_json(scope: Scope, sender: Sender) -> dict[str, object]:
         },
         "valid": {"first": str(first), "last": str(last)},
         "grants": [_grant_json(grant) for grant in scope.grants],
-        "ports": list(scope.ports.dicom),
+        "ports": list(scope.ports.all),
         "excluded": _excluded(scope),
         "zones": [_zone_json(zone) for zone in scope.zones],
         "pace": asdict(scope.pace),

@@ -132,13 +132,13 @@ def overview(gate: Gate, now: dt.datetime) -> Overview:
         calling_aet=scope.contact.calling_aet,
         grants=tuple(_grant_line(grant, tally, now) for grant in scope.grants),
         zones=tuple(_zone_line(zone, tally, now) for zone in scope.zones),
-        ports=scope.ports.dicom,
+        ports=scope.ports.all,
         granted=tally.sum(Standing.GRANTED.value),
         swept=swept,
         permitted_now=tally.sum("now"),
         excluded=tally.sum(Standing.EXCLUDED.value),
         special=tuple(_subtracted(gate.policy)),
-        connections=(swept.ipv4 + swept.ipv6) * len(scope.ports.dicom),
+        connections=(swept.ipv4 + swept.ipv6) * len(scope.ports.all),
         notes=tuple(_notes(gate, tally)),
     )
 

@@ -56,7 +56,7 @@ def _table(scope: Scope, pins: Pins, user: str) -> list[str]:
         lines += _set(f"targets{version}", f"type {kind}; flags interval;", (_range(version, *span) for span in spans))
         ours = sorted(_infrastructure(scope, pins, version))
         lines += _set(f"infrastructure{version}", f"type {kind} . inet_service;", ours)
-    lines += _set("ports", "type inet_service;", map(str, sorted(scope.ports.dicom)))
+    lines += _set("ports", "type inet_service;", map(str, sorted(scope.ports.all)))
     lines += ["\tchain scanner {"]
     for version, (family, _) in _FAMILIES.items():
         lines += [

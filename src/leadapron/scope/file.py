@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 
 from leadapron.model import Depth
 from leadapron.scope import parse
+from leadapron.scope.doors import doors_with_ports
 from leadapron.scope.grant import Network
 from leadapron.scope.window import Window
 
@@ -114,8 +124,21 @@ class MineTable(_Table):
     issuers: list[Annotated[str, BeforeValidator(parse.issuer)]] = []
 
 
-class PortsTable(_Table):
-    dicom: Annotated[list[Port], Field(min_length=1)] = [104, 2762, 4242, 11112]
+class _Ports(_Table):
+    @model_validator(mode="after")
+    def _names_a_door(self) -> Self:
+        if not self.by_door():
+            raise parse.Mistake("names no door", "name one with its ports, `dicom = [104, 11112]`, or remove the table")
+        return self
+
+    def by_door(self) -> dict[str, tuple[int, ...]]:
+        return {name: tuple(dict.fromkeys(ports)) for name, ports in self if ports is not None}
+
+
+_PortList = Annotated[list[Port], Field(min_length=1)] | None
+PortsTable: type[_Ports] = create_model(
+    "PortsTable", __base__=_Ports, **cast("dict[str, Any]", dict.fromkeys(doors_with_ports(), (_PortList, None)))
+)
 
 
 class PaceTable(_Table):
@@ -127,6 +150,7 @@ class BudgetTable(_Table):
     associations: Amount = 12
     queries: Amount = 40
     answers: Amount = 20_000
+    requests: Amount = 2_000
     seconds: Positive = 60.0
 
 
@@ -148,7 +172,7 @@ class ScopeFile(_Table):
     grant: Annotated[list[GrantTable], Field(min_length=1)]
     zone: list[ZoneTable] = []
     mine: list[MineTable] = []
-    ports: PortsTable = PortsTable()
+    ports: PortsTable | None = None
     pace: PaceTable = PaceTable()
     budget: BudgetTable = BudgetTable()
     infrastructure: InfrastructureTable = InfrastructureTable()

@@ -62,7 +62,7 @@ class _Layer:
     def __init__(self, scope: Scope, pins: Mapping[str, tuple[Address, ...]]) -> None:
         self.scope = scope
         self.policy = compile_policy(scope, pins)
-        self.ports = frozenset(scope.ports.dicom)
+        self.ports = frozenset(scope.ports.all)
         self.tables = {version: (table.starts, table.rules) for version, table in self.policy.tables.items()}
         self.packed = [start.to_bytes(4) for start in self.tables[4][0]]
         self.gaps = [rule.gap for rule in self.policy.rules]

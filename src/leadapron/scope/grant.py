@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from leadapron.model import Depth, Vantage
+from leadapron.scope.doors import doors_with_ports
 from leadapron.scope.mmdb import Kind
 from leadapron.scope.our_listener import OurListener
 from leadapron.scope.window import Window
@@ -89,9 +91,26 @@ class Mine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """TCP ports of targets; every other port is denied."""
+    """TCP ports of targets, by door; every other port is denied. A door that is not named is not looked for."""
 
-    dicom: tuple[int, ...] = (104, 2762, 4242, 11112)
+    by_door: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: default_ports())
+
+    @classmethod
+    def of(cls, **by_door: tuple[int, ...]) -> Ports:
+        return cls(by_door=by_door)
+
+    @property
+    def all(self) -> tuple[int, ...]:
+        """Each once."""
+        return tuple(dict.fromkeys(port for ports in self.by_door.values() for port in ports))
+
+    def doors_at(self, port: int) -> tuple[str, ...]:
+        """The doors that are looked for at a port."""
+        return tuple(name for name, ports in self.by_door.items() if port in ports)
+
+
+def default_ports() -> dict[str, tuple[int, ...]]:
+    return {name: door.ports for name, door in doors_with_ports().items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +128,9 @@ class Budget:
     associations: int = 12
     queries: int = 40
     answers: int = 20_000
+    """of a query, or entries of listings"""
+    requests: int = 2_000
+    """to a server of files: listings, and files that are looked into"""
     seconds: float = 60.0
 
 

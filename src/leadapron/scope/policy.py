@@ -200,7 +200,7 @@ def _exclusions(scope: Scope, pins: Pins) -> Iterator[Network]:
             yield network
             if isinstance(network, IPv4Network):
                 yield from embedding(network)
-    ports = set(scope.ports.dicom)
+    ports = set(scope.ports.all)
     for host, port in scope.infrastructure:
         if port in ports:
             yield from map(single, hosts_of(host, pins))
@@ -219,7 +219,7 @@ def names_by_address(scope: Scope, pins: Pins) -> dict[Address, str]:
 
 def nowhere(scope: Scope, pins: Pins) -> tuple[str, ...]:
     """Names of our own endpoints on ports of targets that have no address, so that nobody knows what to leave out."""
-    ours = dict.fromkeys(host for host, port in scope.infrastructure if port in scope.ports.dicom)
+    ours = dict.fromkeys(host for host, port in scope.infrastructure if port in scope.ports.all)
     return tuple(host for host in ours if not hosts_of(host, pins))
 
 

@@ -170,7 +170,7 @@ def _scope(file: ScopeFile, path: Path, sha256: str) -> Scope:
             issuers=tuple(dict.fromkeys(issuer for table in file.mine for issuer in table.issuers)),
         ),
         zones=tuple(Zone(**_frozen(dict(table))) for table in file.zone),
-        ports=Ports(dicom=tuple(dict.fromkeys(file.ports.dicom))),
+        ports=Ports() if file.ports is None else Ports(by_door=file.ports.by_door()),
         pace=Pace(**dict(file.pace)),
         budget=Budget(**dict(file.budget)),
         infrastructure=tuple(dict.fromkeys([*file.infrastructure.allow, *ours])),

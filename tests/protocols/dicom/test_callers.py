@@ -15,7 +15,7 @@ from leadapron.protocols.base import Case, Terms
 from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.inquiry import Inquiry, InquiryResult
 from leadapron.protocols.dicom.negotiation import ANY_TITLE, BLANK, Negotiated, Negotiation, Outcome
-from leadapron.protocols.dicom.probe import Dicom, encode
+from leadapron.protocols.dicom.probe import PROTOCOL, Dicom
 
 HERE = Endpoint(address=ip_address("127.0.0.1"), port=104)
 TERMS = Terms(depth=Depth.COUNT, owner=Owner(grant="g"), calling_aet="LEADAPRON")
@@ -32,7 +32,11 @@ IDENTITY = f"identity:{ANY_TITLE}"
 
 
 def case(attempts: Mapping[str, Attempt[Any]], terms: Terms) -> Case:
-    return Case(endpoint=HERE, terms=terms, attempts={name: encode(attempt) for name, attempt in attempts.items()})
+    return Case(
+        endpoint=HERE,
+        terms=terms,
+        attempts={name: PROTOCOL.encode_attempt(attempt) for name, attempt in attempts.items()},
+    )
 
 
 def done(result: object) -> Completed[Any]:

@@ -16,7 +16,7 @@ from leadapron.protocols.base import Case, Terms
 from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.inquiry import InquiryResult
 from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiated, Negotiation, Outcome
-from leadapron.protocols.dicom.probe import Dicom, encode
+from leadapron.protocols.dicom.probe import PROTOCOL, Dicom
 from leadapron.protocols.tls import offers
 from leadapron.protocols.tls.handshake import ClientCertificate, Handshake, Handshaking
 from leadapron.protocols.tls.names import Version
@@ -36,7 +36,11 @@ CUT = Found(answer=Answer.PROVEN, why=Reason.BUDGET, most_answers=50, studies=Co
 
 
 def case(attempts: Mapping[str, Attempt[Any]], terms: Terms = TERMS) -> Case:
-    return Case(endpoint=HERE, terms=terms, attempts={name: encode(attempt) for name, attempt in attempts.items()})
+    return Case(
+        endpoint=HERE,
+        terms=terms,
+        attempts={name: PROTOCOL.encode_attempt(attempt) for name, attempt in attempts.items()},
+    )
 
 
 def asked(shaken: Handshake, inside: Mapping[str, Attempt[Any]], terms: Terms = TERMS) -> dict[str, Attempt[Any]]:

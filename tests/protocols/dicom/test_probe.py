@@ -31,7 +31,7 @@ from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.inquiry import Inquiry, InquiryResult, Model
 from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiated, Negotiation, Outcome, request
 from leadapron.protocols.dicom.plan import LOOKS, MAX_ASKS, RETRIES
-from leadapron.protocols.dicom.probe import Dicom, decode, encode
+from leadapron.protocols.dicom.probe import PROTOCOL, Dicom
 
 HERE = Endpoint(address=ip_address("127.0.0.1"), port=104)
 TERMS = Terms(depth=Depth.COUNT, owner=Owner(grant="g"), calling_aet="LEADAPRON")
@@ -50,7 +50,11 @@ P, OFF, R, U, N = Verdict.PROVEN, Verdict.OFFERED, Verdict.REFUSED, Verdict.UNKN
 
 
 def case(attempts: Mapping[str, Attempt[Any]], terms: Terms = TERMS) -> Case:
-    return Case(endpoint=HERE, terms=terms, attempts={name: encode(attempt) for name, attempt in attempts.items()})
+    return Case(
+        endpoint=HERE,
+        terms=terms,
+        attempts={name: PROTOCOL.encode_attempt(attempt) for name, attempt in attempts.items()},
+    )
 
 
 def done(result: object) -> Completed[Any]:
@@ -74,7 +78,7 @@ def observed(attempts: Mapping[str, Attempt[Any]], terms: Terms = TERMS) -> Obse
 
 def test_attempts_survive_their_way_through_the_store() -> None:
     for attempt in (done(OPEN), done(BUSY), asked(PROVEN), Failed(stage=Stage.LIST, reason=Reason.TIMEOUT)):
-        assert decode(encode(attempt)) == attempt
+        assert PROTOCOL.decoded({"hello": PROTOCOL.encode_attempt(attempt)}) == {"hello": attempt}
 
 
 # -- what is asked next ------------------------------------------------------------------------------------------------
@@ -275,13 +279,15 @@ def test_where_c_echo_ends_the_association_the_query_goes_without_it(reason: Rea
 
 def test_the_budget_is_the_services_and_not_the_associations() -> None:
     first = done(InquiryResult(echo_status=0, model=ABORTED, queries=3, answers=500))
-    stored = {**encode(first), "seconds": 20.0}
+    stored = {**PROTOCOL.encode_attempt(first), "seconds": 20.0}
     terms = replace(TERMS, seconds=60.0, queries=40, answers=20_000)
-    job = DICOM.next_job(Case(endpoint=HERE, terms=terms, attempts={"hello": encode(done(OPEN)), ASK: stored}), match)
+    job = DICOM.next_job(
+        Case(endpoint=HERE, terms=terms, attempts={"hello": PROTOCOL.encode_attempt(done(OPEN)), ASK: stored}), match
+    )
     assert isinstance(job, Inquiry)
     assert (job.queries, job.answers, job.limits.deadline) == (37, 19_500, 40.0)
     spent = {**stored, "seconds": 59.5}
-    attempts = {"hello": encode(done(OPEN)), ASK: spent}
+    attempts = {"hello": PROTOCOL.encode_attempt(done(OPEN)), ASK: spent}
     assert DICOM.next_job(Case(endpoint=HERE, terms=terms, attempts=attempts), match) is None
 
 
@@ -563,7 +569,7 @@ def test_titles_are_not_checked_where_nobody_is_let_in() -> None:
 
 def test_our_own_bytes_are_a_middlebox() -> None:
     echoed = request(ANY_TITLE, "LEADAPRON").encode()
-    attempt = decode(DICOM.read_hello(echoed, HERE, match))
+    attempt = PROTOCOL.decoded({"hello": DICOM.read_hello(echoed, HERE, match)})["hello"]
     assert isinstance(attempt, Failed)
     assert attempt.reason is Reason.MIDDLEBOX
 

@@ -6,12 +6,11 @@ The verdict table is in `docs/dicom.md`; `tests/protocols/dicom/` holds it row b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from leadapron.model import CERTIFIED_BY, Attempt, Completed, Endpoint, Failed, Observation, Reason, Stage
 from leadapron.net.conversation import Job
-from leadapron.protocols import payload
 from leadapron.protocols.base import Case, Hello, Identify, Payload, Protocol, Terms
 from leadapron.protocols.dicom import layers, verdicts
 from leadapron.protocols.dicom.found import Answer
@@ -28,20 +27,19 @@ _ITEMS = 74
 """Where the items of an A-ASSOCIATE PDU begin, behind the titles (PS3.8 Table 9-11)."""
 
 _RESULTS: dict[str, type[Any]] = {
-    "failed": Failed,
     "negotiated": Negotiated,
     "inquiry": InquiryResult,
     "tls_chosen": offers.Negotiated,
     "tls_refused": offers.Refused,
     "tls_handshake": Handshake,
 }
-_KINDS = {result: kind for kind, result in _RESULTS.items()}
 
 
 class Dicom(Protocol):
     """DICOM over TCP, in clear or inside TLS."""
 
     name = verdicts.PROTOCOL
+    results = _RESULTS
 
     def hello(self, calling: str) -> Hello:
         return Hello(
@@ -53,55 +51,36 @@ class Dicom(Protocol):
 
     def read_hello(self, answer: bytes, endpoint: Endpoint, identify: Identify) -> Payload:
         if answer[_ITEMS:] == request(ANY_TITLE, "").encode()[_ITEMS:]:
-            return encode(Failed(stage=Stage.HANDSHAKE, reason=Reason.MIDDLEBOX, detail="our own bytes came back"))
-        return encode(read_answer(answer, endpoint, identify, ANY_TITLE))
-
-    def encode_attempt(self, attempt: Attempt[Any], seconds: float = 0.0) -> Payload:
-        return {**encode(attempt), "seconds": round(seconds, 3)} if seconds else encode(attempt)
+            return self.encode_attempt(
+                Failed(stage=Stage.HANDSHAKE, reason=Reason.MIDDLEBOX, detail="our own bytes came back")
+            )
+        return self.encode_attempt(read_answer(answer, endpoint, identify, ANY_TITLE))
 
     def next_job(self, case: Case, identify: Identify) -> Job[Any] | None:
-        return layers.next_job(case, _decode_all(case.attempts), identify)
+        return layers.next_job(case, self.decoded(case.attempts), identify)
 
     def speaks_otherwise(self, case: Case) -> bool:
-        return tls.is_spoken(_decode_all(case.attempts))
+        return tls.is_spoken(self.decoded(case.attempts))
 
     def cut_by_budget(self, case: Case) -> frozenset[str]:
         return frozenset[str]().union(
-            *(each.names(_cut_by_budget(each)) for each in layers.layers(case, _decode_all(case.attempts)))
+            *(each.names(_cut_by_budget(each)) for each in layers.layers(case, self.decoded(case.attempts)))
         )
 
     def no_longer_answers(self, case: Case) -> frozenset[str]:
         return frozenset[str]().union(
-            *(each.names(_no_longer_answers(each)) for each in layers.layers(case, _decode_all(case.attempts)))
+            *(each.names(_no_longer_answers(each)) for each in layers.layers(case, self.decoded(case.attempts)))
         )
 
-    def shown(self, attempt: Attempt[Any]) -> bytes:
-        result = attempt.result if isinstance(attempt, Completed) else None
-        return result.shown if isinstance(result, InquiryResult) else b""
-
-    def resource_of(self, job: str) -> str:
+    def service_of(self, job: str) -> tuple[str, str]:
         certified = CERTIFIED_BY if job.startswith(layers.CERTIFIED) else ""
-        return job.partition(":")[2] + certified
+        return self.name, job.partition(":")[2] + certified
 
     def conclude(self, case: Case) -> tuple[Sequence[Observation], Failed | None]:
-        return layers.conclude(case, _decode_all(case.attempts))
+        return layers.conclude(case, self.decoded(case.attempts))
 
 
-def encode(attempt: Attempt[Any]) -> Payload:
-    """An attempt as JSON, under the name of what it is: `{"failed": …}`, `{"negotiated": …}`, `{"inquiry": …}` …"""
-    result = attempt if isinstance(attempt, Failed) else attempt.result
-    return {_KINDS[type(result)]: payload.dump(result)}
-
-
-def decode(raw: Payload) -> Attempt[Any]:
-    """The inverse of `encode`."""
-    kind = next(kind for kind in _RESULTS if kind in raw)
-    value = payload.load(_RESULTS[kind], raw[kind])
-    return value if isinstance(value, Failed) else Completed(result=value)
-
-
-def _decode_all(attempts: Mapping[str, Payload]) -> dict[str, Attempt[Any]]:
-    return {name: decode(raw) for name, raw in attempts.items()}
+PROTOCOL = Dicom()
 
 
 def _cut_by_budget(of: Layer) -> frozenset[str]:

@@ -1,9 +1,9 @@
 """What every door to files is made of: a tree that can be listed folder by folder, and read in pieces.
 
-The methods of a tree are parts of a conversation (`leadapron.net.conversation`): generators that yield the bytes to send and
-are resumed with those that came, so that the same walk goes over HTTP, FTP, SMB, NFS, an object store, or a local folder, whose
-methods yield nothing at all. What ends the connection (`Lost`) goes through the walk to the job, which keeps what it
-knows.
+The methods of a tree are parts of a conversation (`leadapron.net.conversation`): generators that yield the bytes to send
+and are resumed with those that came, so that the same walk goes over HTTP, FTP, SMB, NFS, an object store, or a local
+folder, whose methods yield nothing at all. What ends the connection (`Lost`) goes through the walk to the job, which
+keeps what it knows.
 
 Names of files and folders are patient data: they are raw bytes in memory for as long as a job lasts, and go nowhere else.
 """
@@ -50,8 +50,8 @@ class Listed(NamedTuple):
 
     why: Reason | None = None
     """None: it came whole, to its end. AUTH: this folder is closed to us. LIMIT: a bound of ours, or a cap of the peer.
-    EMPTY, PROTOCOL: there is no such folder any more, or what came is no listing. TRUNCATED: it ended in the middle. STOPPED:
-    `take` said that it is enough."""
+    EMPTY, PROTOCOL: there is no such folder any more, or what came is no listing. TRUNCATED: it ended in the middle.
+    STOPPED: `take` said that it is enough."""
 
 
 class Wanted(NamedTuple):
@@ -63,16 +63,16 @@ class Wanted(NamedTuple):
 
 
 Piece = bytes | Reason
-"""What was read: up to `length` bytes, fewer (or none) where the file ends there. Or why it was not: AUTH, EMPTY (no such file),
-PROTOCOL, LIMIT."""
+"""What was read: up to `length` bytes, fewer (or none) where the file ends there. Or why it was not: AUTH, EMPTY (no such
+file), PROTOCOL, LIMIT."""
 
 Take = Callable[[Entry], bool]
 """Given each entry as soon as it is parsed; False: enough, stop reading the listing."""
 
 
 class Tree(ABC):
-    """A tree behind one connection, or a local one. All bounds on names, entries and lengths that a peer sends are its own to
-    keep: an entry whose name is no part of a `Path`, or longer than `MAX_NAME`, is left out and counted in `odd`."""
+    """A tree behind one connection, or a local one. All bounds on names, entries and lengths that a peer sends are its
+    own to keep: an entry whose name is no part of a `Path`, or longer than `MAX_NAME`, is left out and counted in `odd`."""
 
     MAX_NAME = 1024
     """bytes"""
