@@ -28,6 +28,8 @@ def test_a_protocol_has_its_page_and_its_products(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(PROTOCOLS))
 def test_a_hello_says_who_calls_and_is_bounded(name: str) -> None:
     hello = PROTOCOLS[name].hello("LEADAPRON")
+    if hello is None:
+        return
     assert b"LEADAPRON" in hello.request
     assert 0 < hello.max_answer <= 1 << 20
     assert not hello.whole(b"")
