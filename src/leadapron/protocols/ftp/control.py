@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from leadapron.errors import WireError
 from leadapron.model import Endpoint, Reason
-from leadapron.net.conversation import CloseSide, Lost, OnSide, OpenSide, SideLost
+from leadapron.net.conversation import CloseSide, Lost, OnSide, OpenSide, Redial, SideLost
 from leadapron.protocols.files.tree import Steps
 from leadapron.protocols.ftp import wire
 from leadapron.protocols.ftp.wire import Replies, Reply, command
@@ -54,7 +54,7 @@ class Control:
     """`endpoint` is who is spoken to: data connections go nowhere else, whatever an answer to PASV says."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._replies = Replies()
         self._context: ssl.SSLContext | None = None
         self._session: Session | None = None
@@ -79,7 +79,7 @@ class Control:
     def any_reply(self, sending: bytes = b"") -> Steps[Reply]:
         """Send, and wait for the next reply. Raises Lost: also where the server says that it closes the connection."""
         try:
-            if out := self._encoded(sending):
+            if (out := self._encoded(sending)) or isinstance(sending, Redial):
                 self._replies.receive(self._decoded((yield out)))
             while (reply := self._replies.next()) is None:
                 self._replies.receive(self._decoded((yield self._encoded(b""))))
@@ -119,21 +119,13 @@ class Control:
     def secure(self) -> Steps[None]:
         """The handshake. Raises Lost."""
         self._context = client_context(unencrypted=False)
-        session = Session(self._context, self._endpoint.name)
-        received = 0
+        session = Session(self._context, self.endpoint.name)
         try:
-            while not session.handshake():
-                data = yield session.take()
-                received += len(data)
-                if received > MAX_HANDSHAKE:
-                    raise Broken
-                session.receive(data)
+            yield from _shake_hands(session, bytes)
             self._session = session
             self._replies.receive(session.read())
         except Broken:
             raise Lost(Reason.TLS) from None
-        except WireError:
-            raise Lost(Reason.PROTOCOL) from None
 
     def protect(self) -> Steps[bool]:
         """Whether data connections are inside TLS from here on (RFC 4217 section 9). Raises Lost."""
@@ -215,15 +207,9 @@ class Control:
         take the data. Raises SideLost."""
         assert self._context is not None
         assert self._session is not None
-        session = Session(self._context, self._endpoint.name, self._session.resumable)
-        received = 0
+        session = Session(self._context, self.endpoint.name, self._session.resumable)
         try:
-            while not session.handshake():
-                data = yield OnSide(session.take())
-                received += len(data)
-                if not data or received > MAX_HANDSHAKE:
-                    raise Broken
-                session.receive(data)
+            yield from _shake_hands(session, OnSide)
             while True:
                 if (plain := session.read()) and not take(plain):
                     return True
@@ -238,6 +224,17 @@ class Control:
             if broken.alert == CLOSE_NOTIFY:
                 return False
             raise SideLost(Reason.TLS) from None
+
+
+def _shake_hands(session: Session, out: type[bytes]) -> Steps[None]:
+    """`out`: as what it is yielded. Raises Broken."""
+    received = 0
+    while not session.handshake():
+        data = yield out(session.take())
+        received += len(data)
+        if not data or received > MAX_HANDSHAKE:
+            raise Broken
+        session.receive(data)
 
 
 def _refused(reply: Reply) -> NoReturn:

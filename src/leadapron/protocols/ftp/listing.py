@@ -17,8 +17,11 @@ MAX_LINE = Tree.MAX_NAME + 1024
 MAX_SIZE = (1 << 63) - 1
 
 _MONTH = rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-_WHEN = rb"(?:%s {1,4}\d{1,2}|\d{1,2} {1,4}%s) {1,4}(?:\d{4}|\d{1,2}:\d{2})|\d{4}-\d\d-\d\d {1,4}\d\d:\d\d" % (_MONTH, _MONTH)
-_UNIX = re.compile(rb"([-dlbcpsDC])([-rwxsStTlL]{9})[+.@]?.{0,256}? (\d{1,19}) {1,4}(?:" + _WHEN + rb") (.+)", re.DOTALL)
+_DAY = rb"(?:%s {1,4}\d{1,2}|\d{1,2} {1,4}%s)" % (_MONTH, _MONTH)
+_WHEN = _DAY + rb" {1,4}(?:\d{4}|\d{1,2}:\d{2})|\d{4}-\d\d-\d\d {1,4}\d\d:\d\d"
+_UNIX = re.compile(
+    rb"([-dlbcpsDC])([-rwxsStTlL]{9})[+.@]?.{0,256}? (\d{1,19}) {1,4}(?:" + _WHEN + rb") (.+)", re.DOTALL
+)
 _DOS = re.compile(
     rb"\d\d-\d\d-\d\d(?:\d\d)? {1,4}\d\d:\d\d(?:[AP]M)? {1,32}(?:(<[A-Z]{1,12}>)|([\d,]{1,26})) {1,32}(.+)", re.DOTALL
 )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from leadapron.errors import WireError
 from leadapron.model import Completed, Depth, Endpoint, Failed, Product, Reason, Stage
-from leadapron.net.conversation import Conversation, LastWords, Limits, Lost
+from leadapron.net.conversation import Conversation, LastWords, Limits, Lost, Redial
 from leadapron.protocols.files.tree import Steps
 from leadapron.protocols.ftp import wire
 from leadapron.protocols.ftp.banner import product_of
@@ -43,6 +43,8 @@ class LoggedIn:
 
     accepted: bool
     code: int
+    name_refused: bool = False
+    """no password was asked for"""
     inside_tls: bool = False
     tls_required: bool = False
     """the name alone was refused in clear, and was not inside TLS"""
@@ -116,23 +118,42 @@ def _why(reply: Reply) -> Reason:
     return Reason.LIMIT if 400 <= reply.code < 500 else Reason.PROTOCOL
 
 
-def log_in(control: Control, *, is_offered: bool) -> Steps[LoggedIn]:
-    """As anyone. Where the very name is refused in clear, and TLS is offered, it is said inside TLS. Raises Lost."""
+_REFUSALS = frozenset({530, 532, 534, 550})
+"""What says no to a login (RFC 959 section 5.4, RFC 4217 section 12; 550: ProFTPD and pyftpdlib, where TLS is missing). Every
+other 5xx is a server in trouble, which says nothing about strangers."""
+
+
+def log_in(control: Control) -> Steps[LoggedIn]:
+    """As anyone. Raises Lost."""
     reply, is_of_the_name = yield from _anonymous(control)
-    was_clear = not control.is_secured
-    if reply.code >= 500 and is_of_the_name and was_clear and is_offered and (yield from control.auth_tls()):
-        reply, _ = yield from _anonymous(control)
+    if not reply.is_positive and reply.code not in _REFUSALS and not is_of_the_name:
+        raise Lost(Reason.PROTOCOL)
     is_private = False
-    accepted = reply.is_positive
-    if accepted and control.is_secured:
+    if reply.is_positive and control.is_secured:
         is_private = yield from control.protect()
     return LoggedIn(
-        accepted=accepted,
+        accepted=reply.is_positive,
         code=reply.code,
+        name_refused=is_of_the_name and not reply.is_positive,
         inside_tls=control.is_secured,
-        tls_required=accepted and was_clear and control.is_secured,
         private=is_private,
     )
+
+
+def log_in_somehow(control: Control, *, is_offered: bool) -> Steps[tuple[Control, LoggedIn]]:
+    """In clear; where the very name is refused so, and TLS is offered, anew and inside TLS: some servers close the connection
+    with that refusal. Raises Lost."""
+    known = yield from log_in(control)
+    if known.name_refused and is_offered and not control.is_secured:
+        control = Control(control.endpoint)
+        greeting = yield from control.reply(Redial())
+        if not greeting.is_positive or not (yield from control.auth_tls()):
+            raise Lost(Reason.TLS)
+        known = yield from log_in(control)
+        known = replace(known, tls_required=known.accepted)
+    if not known.accepted and known.code not in _REFUSALS:
+        raise Lost(Reason.PROTOCOL)
+    return control, known
 
 
 def _anonymous(control: Control) -> Steps[tuple[Reply, bool]]:
@@ -167,7 +188,7 @@ class Blank:
             control, greeting = yield from enter(self.endpoint)
             if not greeting.is_positive:
                 return Failed(stage=Stage.TALK, reason=_why(greeting), detail=f"greeted with {greeting.code}")
-            known = yield from log_in(control, is_offered=self.is_offered)
+            control, known = yield from log_in_somehow(control, is_offered=self.is_offered)
         except Lost as lost:
             return Failed(stage=Stage.TALK, reason=lost.reason, detail="anonymous login")
         mlsd, elsewhere = False, None
@@ -179,17 +200,7 @@ class Blank:
             yield LastWords(control.quit())
         except Lost:
             pass
-        return Completed(
-            result=LoggedIn(
-                accepted=known.accepted,
-                code=known.code,
-                inside_tls=known.inside_tls,
-                tls_required=known.tls_required,
-                private=known.private,
-                mlsd=mlsd,
-                pasv_elsewhere=elsewhere,
-            )
-        )
+        return Completed(result=replace(known, mlsd=mlsd, pasv_elsewhere=elsewhere))
 
     def _elsewhere(self, control: Control) -> Steps[bool | None]:
         """What PASV names is compared, and not dialled."""

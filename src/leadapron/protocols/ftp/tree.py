@@ -69,10 +69,10 @@ class FtpTree(Tree):
 
     def read(self, wanted: Sequence[Wanted]) -> Steps[Sequence[Piece]]:
         """One transfer a piece, cut where there is enough. Raises Lost."""
-        pieces: list[Piece] = []
-        for each in wanted:
-            pieces.append((yield from self._read(each)))
-        return pieces
+        pieces: dict[int, Piece] = {}
+        for place, each in enumerate(wanted):
+            pieces[place] = yield from self._read(each)
+        return [*pieces.values()]
 
     def _read(self, wanted: Wanted) -> Steps[Piece]:
         if wanted.length <= 0:
