@@ -223,7 +223,9 @@ def pyftpdlib(
     paths = (pair.certificate, pair.key) if pair else ("", "")
     arguments = (port, root, permissions, elsewhere, *paths)
     python = pyftpdlib_python()
-    with inside.serving(port, python, "-W", "ignore", "-c", PYFTPDLIB, *arguments, log=folder / f"pyftpdlib-{port}.log"):
+    with inside.serving(
+        port, python, "-W", "ignore", "-c", PYFTPDLIB, *arguments, log=folder / f"pyftpdlib-{port}.log"
+    ):
         yield port
 
 

@@ -119,8 +119,8 @@ def _why(reply: Reply) -> Reason:
 
 
 _REFUSALS = frozenset({530, 532, 534, 550})
-"""What says no to a login (RFC 959 section 5.4, RFC 4217 section 12; 550: ProFTPD and pyftpdlib, where TLS is missing). Every
-other 5xx is a server in trouble, which says nothing about strangers."""
+"""What says no to a login (RFC 959 section 5.4, RFC 4217 section 12; 550: ProFTPD and pyftpdlib, where TLS is missing).
+Every other 5xx is a server in trouble, which says nothing about strangers."""
 
 
 def log_in(control: Control) -> Steps[LoggedIn]:
@@ -141,8 +141,8 @@ def log_in(control: Control) -> Steps[LoggedIn]:
 
 
 def log_in_somehow(control: Control, *, is_offered: bool) -> Steps[tuple[Control, LoggedIn]]:
-    """In clear; where the very name is refused so, and TLS is offered, anew and inside TLS: some servers close the connection
-    with that refusal. Raises Lost."""
+    """In clear; where the very name is refused so, and TLS is offered, anew and inside TLS: some servers close the
+    connection with that refusal. Raises Lost."""
     known = yield from log_in(control)
     if known.name_refused and is_offered and not control.is_secured:
         control = Control(control.endpoint)
