@@ -13,7 +13,7 @@ from file_doors import CANARY, asked, made_up_folder, open_to_all, proftpd, pyft
 from real_servers import Namespace, namespace, require
 from tls_servers import Pair, within
 
-from leadapron.model import Depth, Endpoint, Observation, Verdict
+from leadapron.model import Count, Depth, Endpoint, Observation, Verdict
 from leadapron.protocols.ftp.probe import PROTOCOL
 
 pytestmark = pytest.mark.peer
@@ -49,8 +49,7 @@ def is_open(seen: dict[str, Observation]) -> None:
     assert seen[""].facts["blank_login_accepted"] is True
     assert seen["/"].access.list is Verdict.PROVEN
     assert seen["/"].access.read is Verdict.PROVEN
-    assert seen["/"].counts.images is not None
-    assert seen["/"].counts.images.value == 7
+    assert seen["/"].counts.images == Count.exact(7)
 
 
 def test_vsftpd_lets_anyone_in(inside: Namespace, root: Path, tmp_path: Path) -> None:
@@ -87,7 +86,7 @@ def test_vsftpd_lists_a_closed_folder_as_an_empty_one(inside: Namespace, root: P
     with vsftpd(inside, tmp_path, root, ls_recurse_enable="NO") as port:
         seen = audit(inside, port)
     is_open(seen)
-    assert seen["/"].unknowns, "a closed folder is not an empty one"
+    assert seen["/"].facts["files.closed"] == 1, "a closed folder is not an empty one"
 
 
 @pytest.mark.parametrize("reuse", ["YES", "NO"])
