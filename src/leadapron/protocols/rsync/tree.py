@@ -19,6 +19,8 @@ from leadapron.protocols.rsync.wire import LOWEST_PROTOCOL, OUR_PROTOCOL, list_r
 
 MAX_NAMES = 32 << 20
 """Bytes of all names that are kept."""
+MAX_ENTRIES = 500_000
+"""However high the budget is."""
 
 
 class RsyncTree(Tree):
@@ -85,7 +87,7 @@ class RsyncTree(Tree):
         self._last = folder
         self._entries += 1
         self._bytes += len(entry.name) + (sum(map(len, folder)) if entry.kind is Kind.FOLDER else 0)
-        return self._entries < self._answers and self._bytes < MAX_NAMES
+        return self._entries < min(self._answers, MAX_ENTRIES) and self._bytes < MAX_NAMES
 
     def read(self, wanted: Sequence[Wanted]) -> Steps[Sequence[Piece]]:
         """Nothing: rsync transfers whole files only."""
