@@ -92,8 +92,11 @@ def asked(
 
 
 @contextlib.contextmanager
-def vsftpd(inside: Namespace, folder: Path, root: Path, pair: Pair | None = None, **settings: object) -> Iterator[int]:
-    (port,) = free_ports(1)
+def vsftpd(
+    inside: Namespace, folder: Path, root: Path, pair: Pair | None = None, port: int = 0, **settings: object
+) -> Iterator[int]:
+    """`settings`: those of vsftpd.conf (5)."""
+    port = port or free_ports(1)[0]
     empty = folder / f"vsftpd-{port}"
     empty.mkdir()
     tls = {"ssl_enable": "YES", "rsa_cert_file": pair.certificate, "rsa_private_key_file": pair.key} if pair else {}

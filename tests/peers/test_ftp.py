@@ -18,8 +18,6 @@ from leadapron.protocols.ftp.probe import PROTOCOL
 
 pytestmark = pytest.mark.peer
 
-MAX_SECONDS = 60
-
 
 @pytest.fixture(scope="module")
 def inside() -> Iterator[Namespace]:
@@ -97,6 +95,15 @@ def test_vsftpd_inside_tls_only(reuse: str, inside: Namespace, root: Path, pair:
     is_open(seen)
     assert seen[""].facts["tls_offered"] is True
     assert seen[""].facts["tls_required"] is True
+    assert seen[""].facts["data_in_tls"] is True
+
+
+def test_vsftpd_inside_tls_from_the_first_byte(inside: Namespace, root: Path, pair: Pair, tmp_path: Path) -> None:
+    with vsftpd(inside, tmp_path, root, pair, 990, implicit_ssl="YES", allow_anon_ssl="YES") as port:
+        seen = audit(inside, port)
+    is_open(seen)
+    assert seen[""].product.name == "vsftpd"
+    assert seen[""].facts["implicit_tls"] is True
     assert seen[""].facts["data_in_tls"] is True
 
 
