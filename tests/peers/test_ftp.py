@@ -32,9 +32,9 @@ def root(tmp_path: Path) -> Path:
     return made_up_folder(tmp_path)
 
 
-def audit(inside: Namespace, port: int, **of: Any) -> dict[str, Observation]:
+def audit(inside: Namespace, port: int, address: str = "127.0.0.1", **of: Any) -> dict[str, Observation]:
     """The plan, to its end; no name that a server said is in what is stored."""
-    endpoint = Endpoint(address=ip_address("127.0.0.1"), port=port)
+    endpoint = Endpoint(address=ip_address(address), port=port)
     seen, failed, attempts = within(inside, lambda: asked(PROTOCOL, endpoint, terms(**{"blank_login": True, **of})))
     assert failed is None
     for stored in (json.dumps(attempts), repr(seen)):
@@ -58,6 +58,14 @@ def test_vsftpd_lets_anyone_in(inside: Namespace, root: Path, tmp_path: Path) ->
     assert seen[""].product.version.startswith("3.")
     assert seen[""].facts["tls_offered"] is False
     assert seen[""].facts["pasv_elsewhere"] is False
+
+
+def test_vsftpd_over_ipv6(inside: Namespace, root: Path, tmp_path: Path) -> None:
+    settings = {"listen": "NO", "listen_ipv6": "YES", "listen_address": "", "listen_address6": "::1"}
+    with vsftpd(inside, tmp_path, root, **settings) as port:
+        seen = audit(inside, port, "::1")
+    is_open(seen)
+    assert "pasv_elsewhere" not in seen[""].facts
 
 
 def test_without_the_grant_for_a_login_nothing_is_asked(inside: Namespace, root: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from real_servers import Namespace, namespace, require
 from tls_servers import within
 
 from leadapron.model import Depth, Endpoint, Observation, Reason, Verdict
+from leadapron.protocols.rsync import tree, wire
 from leadapron.protocols.rsync.probe import PROTOCOL
 
 pytestmark = pytest.mark.peer
@@ -126,7 +127,13 @@ def test_a_budget_of_answers_cuts_the_list(inside: Namespace, root: Path, tmp_pa
     assert Reason.BUDGET in {each.reason for each in seen["public"].unknowns}
 
 
-def test_links_and_long_lists_are_read(inside: Namespace, root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("protocol", [27, 28, 29])
+def test_links_and_long_lists_are_read_in_each_protocol(
+    protocol: int, inside: Namespace, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon speaks the lower one of its own and ours."""
+    monkeypatch.setattr(wire, "OUR_PROTOCOL", protocol)
+    monkeypatch.setattr(tree, "OUR_PROTOCOL", protocol)
     (root / "link").symlink_to("/etc/passwd")
     many = root / "many"
     many.mkdir()
