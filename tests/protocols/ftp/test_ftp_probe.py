@@ -64,6 +64,21 @@ def test_who_listens_on_the_way(endpoint: Endpoint, known: Completed[LoggedIn], 
     assert hello.in_clear is (endpoint is HERE)
 
 
+@pytest.mark.parametrize(
+    ("known", "of", "depth"),
+    [
+        (IN, {"depth": Depth.CENSUS}, Depth.COUNT),
+        (IN, {"depth": Depth.CENSUS, "census": True}, Depth.CENSUS),
+        (IN_PRIVATE, {"depth": Depth.CENSUS}, Depth.CENSUS),
+        (IN_PRIVATE, {"depth": Depth.COUNT, "census": True}, Depth.COUNT),
+    ],
+)
+def test_how_deep_the_walk_goes(known: Completed[LoggedIn], of: dict[str, Any], depth: Depth) -> None:
+    job = PROTOCOL.next_job(case(attempts={HELLO: GREETED, BLANK: known}, **of), match)
+    assert job is not None
+    assert job.depth is depth
+
+
 def concluded(attempts: dict[str, Attempt[Any]], **of: Any) -> dict[str, Observation]:
     seen, failed = PROTOCOL.conclude(case(attempts=attempts, **of))
     assert failed is None

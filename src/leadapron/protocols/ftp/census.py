@@ -33,7 +33,9 @@ class Census:
 
     @property
     def depth(self) -> Depth:
-        return min(self.terms.depth, Depth.CENSUS)
+        """A census only where its answers may cross the network so."""
+        takes_census = self.terms.depth >= Depth.CENSUS and (self.terms.census or not self.in_clear)
+        return Depth.CENSUS if takes_census else Depth.COUNT
 
     @property
     def limits(self) -> Limits:

@@ -94,16 +94,14 @@ class Module:
     endpoint: Endpoint
     shown: str
     terms: Terms
+    depth: ClassVar[Depth] = Depth.COUNT
+    """names only: there is no census to take"""
     delay: ClassVar[float] = 0.0
     in_clear: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
         return TREE + self.shown
-
-    @property
-    def depth(self) -> Depth:
-        return min(self.terms.depth, Depth.CENSUS)
 
     @property
     def limits(self) -> Limits:
