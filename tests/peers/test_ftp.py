@@ -82,8 +82,8 @@ def test_without_the_grant_for_a_login_nothing_is_asked(inside: Namespace, root:
 def test_vsftpd_lets_nobody_in(inside: Namespace, root: Path, tmp_path: Path) -> None:
     with vsftpd(inside, tmp_path, root, anonymous_enable="NO", local_enable="YES") as port:
         seen = audit(inside, port)
-    assert set(seen) == {""}
-    assert seen[""].access.list is Verdict.REFUSED
+    assert seen["/"].access.list is Verdict.REFUSED
+    assert seen["/"].access.read is Verdict.REFUSED
     assert seen[""].facts["blank_login_accepted"] is False
 
 
@@ -138,8 +138,8 @@ def test_proftpd_lets_nobody_in(inside: Namespace, tmp_path: Path) -> None:
     open_to_all(tmp_path)
     with proftpd(inside, tmp_path, None) as port:
         seen = audit(inside, port)
-    assert set(seen) == {""}
-    assert seen[""].access.list is Verdict.REFUSED
+    assert seen["/"].access.list is Verdict.REFUSED
+    assert seen["/"].access.read is Verdict.REFUSED
 
 
 def test_proftpd_inside_tls_only(inside: Namespace, root: Path, pair: Pair, tmp_path: Path) -> None:

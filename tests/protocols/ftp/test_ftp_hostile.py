@@ -83,6 +83,7 @@ def test_greetings_that_are_none(greeting: bytes, reason: Reason) -> None:
     [
         (b"PASS", b"530 " + CANARY + b"\r\n", Verdict.REFUSED),
         (b"USER", b"530 " + CANARY + b"\r\n", Verdict.REFUSED),
+        (b"PASS", b"530 Sorry, the maximum number of clients is reached\r\n", Verdict.UNKNOWN),
         (b"USER", b"500 OOPS " + CANARY + b"\r\n", Verdict.UNKNOWN),
         (b"PASS", b"421 too many\r\n", Verdict.UNKNOWN),
         (b"PASS", b"452 later\r\n", Verdict.UNKNOWN),
@@ -93,10 +94,18 @@ def test_greetings_that_are_none(greeting: bytes, reason: Reason) -> None:
 def test_only_a_no_is_a_refusal(verb: bytes, answer: bytes, verdict: Verdict) -> None:
     seen, failed = audit(FtpPeer(answers={verb: answer}))
     assert failed is None
-    assert set(seen) == {""}
-    assert seen[""].access.list is verdict
-    assert bool(seen[""].unknowns) is (verdict is Verdict.UNKNOWN)
+    assert seen["/"].access.list is verdict
+    assert bool(seen["/"].unknowns) is (verdict is Verdict.UNKNOWN)
     assert seen[""].facts.get("blank_login_accepted") is (False if verdict is Verdict.REFUSED else None)
+
+
+@pytest.mark.parametrize(
+    ("verb", "answer", "offered"),
+    [(b"AUTH", b"502 no\r\n", False), (b"AUTH", b"", None), (b"FEAT", b"211-" + b"x\r\n" * 40_000, None)],
+)
+def test_tls_that_was_not_heard_of_is_not_missing(verb: bytes, answer: bytes, offered: bool | None) -> None:
+    seen, _ = audit(FtpPeer(answers={verb: answer}), blank_login=False)
+    assert seen[""].facts.get("tls_offered") is offered
 
 
 def test_data_goes_to_nobody_else() -> None:
@@ -174,7 +183,7 @@ def test_a_server_without_listings_for_programs() -> None:
 def test_bytes_behind_the_answer_to_auth_are_not_taken_into_the_session() -> None:
     peer = FtpPeer(answers={b"USER": b"530 not in clear\r\n", b"AUTH": b"234 go\r\n230 injected\r\n"})
     seen, _ = audit(peer)
-    assert seen[""].access.list is Verdict.UNKNOWN
+    assert seen["/"].access.list is Verdict.UNKNOWN
     assert "blank_login_accepted" not in seen[""].facts
 
 

@@ -10,7 +10,19 @@ import pytest
 from file_doors import terms
 
 from leadapron.identify.match import match
-from leadapron.model import Attempt, Completed, Depth, Endpoint, Failed, Observation, Product, Reason, Stage, Verdict
+from leadapron.model import (
+    Access,
+    Attempt,
+    Completed,
+    Depth,
+    Endpoint,
+    Failed,
+    Observation,
+    Product,
+    Reason,
+    Stage,
+    Verdict,
+)
 from leadapron.protocols.base import Case
 from leadapron.protocols.ftp.census import TREE
 from leadapron.protocols.ftp.probe import PROTOCOL
@@ -87,31 +99,41 @@ def concluded(attempts: dict[str, Attempt[Any]], **of: Any) -> dict[str, Observa
     return {each.service.resource: each for each in seen}
 
 
+@pytest.mark.parametrize("of", [{"blank_login": False}, {"depth": Depth.TALK}])
+def test_nobody_asked(of: dict[str, Any]) -> None:
+    seen = concluded({HELLO: GREETED}, **of)
+    assert set(seen) == {""}
+    assert seen[""].access == Access(reach=Verdict.PROVEN, talk=Verdict.PROVEN)
+    assert "blank_login_accepted" not in seen[""].facts
+
+
 @pytest.mark.parametrize(
-    ("blank", "of", "verdict"),
+    ("blank", "of", "verdict", "reasons"),
     [
-        (None, {"blank_login": False}, Verdict.NOT_ASKED),
-        (None, {"depth": Depth.TALK}, Verdict.NOT_ASKED),
-        (None, {"associations": 1}, Verdict.UNKNOWN),
-        (LOST, {}, Verdict.UNKNOWN),
-        (OUT, {}, Verdict.REFUSED),
+        (None, {"associations": 1}, Verdict.UNKNOWN, [Reason.BUDGET]),
+        (LOST, {}, Verdict.UNKNOWN, [Reason.RESET]),
+        (OUT, {}, Verdict.REFUSED, []),
     ],
 )
-def test_nobody_was_let_in(blank: Attempt[LoggedIn] | None, of: dict[str, Any], verdict: Verdict) -> None:
+def test_nobody_was_let_in(
+    blank: Attempt[LoggedIn] | None, of: dict[str, Any], verdict: Verdict, reasons: list[Reason]
+) -> None:
     seen = concluded({HELLO: GREETED} | ({BLANK: blank} if blank else {}), **of)
-    assert set(seen) == {""}
-    assert (seen[""].access.list, seen[""].access.read, seen[""].access.write) == (verdict, verdict, Verdict.NOT_ASKED)
+    assert set(seen) == {"", "/"}
+    assert seen[""].access == Access(reach=Verdict.PROVEN, talk=Verdict.PROVEN)
+    assert seen["/"].access == Access(reach=Verdict.PROVEN, talk=Verdict.PROVEN, list=verdict, read=verdict)
+    assert [each.reason for each in seen["/"].unknowns] == reasons
     assert seen[""].facts.get("blank_login_accepted") == (False if blank is OUT else None)
-    assert seen[""].product.name == "vsftpd"
+    assert {each.product.name for each in seen.values()} == {"vsftpd"}
 
 
 @pytest.mark.parametrize(("tree", "reason"), [(None, Reason.BUDGET), (LOST, Reason.RESET)])
 def test_let_in_and_nothing_seen(tree: Failed | None, reason: Reason) -> None:
     seen = concluded({HELLO: GREETED, BLANK: IN} | ({TREE: tree} if tree else {}))
-    assert seen[""].access.list is Verdict.NOT_ASKED
+    assert seen[""].facts["blank_login_accepted"] is True
     assert seen["/"].access.list is Verdict.UNKNOWN
     assert [each.reason for each in seen["/"].unknowns] == [reason]
-    assert seen["/"].facts["blank_login_accepted"] is True
+    assert "blank_login_accepted" not in seen["/"].facts, "one login is one finding"
 
 
 def test_facts() -> None:

@@ -17,6 +17,8 @@ from leadapron.protocols.ftp.session import BLANK, HELLO, IMPLICIT_PORT, Blank, 
 ROOT = "/"
 """What the anonymous login opens: a service of its own beside that of the endpoint."""
 
+_OF_THE_LOGIN = frozenset({"blank_login_accepted", "login_code"})
+
 Attempts = Mapping[str, Attempt[Any]]
 Facts = Mapping[str, int | bool]
 
@@ -36,7 +38,7 @@ class Ftp(Protocol):
             return None
         blank = attempts.get(BLANK)
         if blank is None:
-            return Blank(endpoint=case.endpoint, is_offered=hello.result.tls_offered)
+            return Blank(endpoint=case.endpoint, is_offered=bool(hello.result.tls_offered))
         if isinstance(blank, Failed) or not blank.result.accepted or TREE in attempts:
             return None
         return Census(endpoint=case.endpoint, terms=terms, known=blank.result)
@@ -50,7 +52,7 @@ class Ftp(Protocol):
         if isinstance(hello, Failed):
             return (), hello
         facts = _facts(case, hello.result, attempts.get(BLANK))
-        endpoint = _endpoint(case, hello.result, attempts, facts)
+        endpoint = _endpoint(case, hello.result, facts)
         root = _root(case, hello.result, attempts, facts)
         return (endpoint,) if root is None else (endpoint, root), None
 
@@ -65,10 +67,11 @@ def _may_log_in(case: Case) -> bool:
 def _facts(case: Case, greeted: Greeted, blank: Attempt[LoggedIn] | None) -> Facts:
     """Those of docs/ftp.md."""
     facts: dict[str, int | bool] = {
-        "tls_offered": greeted.tls_offered,
         "implicit_tls": case.endpoint.port == IMPLICIT_PORT,
         **{f"feature.{name}": has for name, has in (greeted.features or {}).items()},
     }
+    if greeted.tls_offered is not None:
+        facts["tls_offered"] = greeted.tls_offered
     if isinstance(blank, Completed):
         known = blank.result
         facts |= {"blank_login_accepted": known.accepted, "login_code": known.code}
@@ -83,38 +86,39 @@ def _service(case: Case, resource: str) -> Service:
     return Service(endpoint=case.endpoint, protocol=Ftp.name, resource=resource)
 
 
-def _endpoint(case: Case, greeted: Greeted, attempts: Attempts, facts: Facts) -> Observation:
-    """What is said of the server itself. Where anyone is let in, the folder behind speaks for listing and reading."""
-    blank = attempts.get(BLANK)
-    verdict = Verdict.NOT_ASKED
-    unknowns: tuple[Failed, ...] = ()
-    if isinstance(blank, Failed):
-        verdict, unknowns = Verdict.UNKNOWN, (blank,)
-    elif isinstance(blank, Completed) and not blank.result.accepted:
-        verdict = Verdict.REFUSED
-    elif blank is None and _may_log_in(case):
-        verdict, unknowns = Verdict.UNKNOWN, (Failed(stage=Stage.LIST, reason=Reason.BUDGET),)
+def _endpoint(case: Case, greeted: Greeted, facts: Facts) -> Observation:
+    """The server itself. What is behind its login is a service of its own."""
     return Observation(
         service=_service(case, ""),
-        access=Access(reach=Verdict.PROVEN, talk=Verdict.PROVEN, list=verdict, read=verdict),
+        access=Access(reach=Verdict.PROVEN, talk=Verdict.PROVEN),
         product=greeted.product,
         owner=case.terms.owner,
         facts=facts,
-        unknowns=unknowns,
     )
 
 
 def _root(case: Case, greeted: Greeted, attempts: Attempts, facts: Facts) -> Observation | None:
-    blank = attempts.get(BLANK)
-    if not isinstance(blank, Completed) or not blank.result.accepted:
+    """What anyone gets to see; None where that was not asked. The facts of the login stay with the server: it is one."""
+    if not _may_log_in(case) and BLANK not in attempts:
         return None
-    walked = attempts.get(TREE, Failed(stage=Stage.LIST, reason=Reason.BUDGET))
-    if isinstance(walked, Completed):
-        return observe(walked.result, _service(case, ROOT), case.terms, facts=facts, product=greeted.product)
-    of_the_server = _endpoint(case, greeted, attempts, facts)
+    facts = {name: fact for name, fact in facts.items() if name not in _OF_THE_LOGIN}
+    last = _last(attempts)
+    if isinstance(last, Completed) and isinstance(last.result, Found):
+        return observe(last.result, _service(case, ROOT), case.terms, facts=facts, product=greeted.product)
+    verdict = Verdict.UNKNOWN if isinstance(last, Failed) else Verdict.REFUSED
+    of_the_server = _endpoint(case, greeted, facts)
     return replace(
         of_the_server,
         service=_service(case, ROOT),
-        access=replace(of_the_server.access, list=Verdict.UNKNOWN, read=Verdict.UNKNOWN),
-        unknowns=(walked,),
+        access=replace(of_the_server.access, list=verdict, read=verdict),
+        unknowns=(last,) if isinstance(last, Failed) else (),
     )
+
+
+def _last(attempts: Attempts) -> Attempt[Any]:
+    """The attempt that decides: a refused login, or the walk behind one; the budget where there is none."""
+    missing = Failed(stage=Stage.LIST, reason=Reason.BUDGET)
+    blank = attempts.get(BLANK, missing)
+    if isinstance(blank, Completed) and blank.result.accepted:
+        return attempts.get(TREE, missing)
+    return blank

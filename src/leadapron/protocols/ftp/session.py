@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -31,8 +32,8 @@ class Greeted:
     """What is said before any login."""
 
     product: Product = field(default_factory=Product)
-    tls_offered: bool = False
-    """AUTH TLS is accepted, or TLS is spoken from the first byte"""
+    tls_offered: bool | None = None
+    """AUTH TLS is accepted, or TLS is spoken from the first byte; None: not known, the connection ended before"""
     features: Mapping[str, bool] | None = None
     """by the names of `wire.FEATURES`; None: they are not told before the login"""
 
@@ -88,10 +89,10 @@ class Hello:
         told = yield from self._told(control)
         return Completed(result=_greeted(greeting, *told))
 
-    def _told(self, control: Control) -> Steps[tuple[Mapping[str, bool] | None, bool]]:
+    def _told(self, control: Control) -> Steps[tuple[Mapping[str, bool] | None, bool | None]]:
         """Features, and whether TLS is offered. What is lost on the way is not told."""
         features: Mapping[str, bool] | None = None
-        is_offered = control.is_secured
+        is_offered: bool | None = control.is_secured or None
         try:
             reply = yield from control.reply(command(b"FEAT"))
             if reply.is_positive:
@@ -108,7 +109,7 @@ class Hello:
         return features, is_offered
 
 
-def _greeted(greeting: Reply, features: Mapping[str, bool] | None, is_offered: bool) -> Greeted:
+def _greeted(greeting: Reply, features: Mapping[str, bool] | None, is_offered: bool | None) -> Greeted:
     return Greeted(product=product_of(greeting.text), tls_offered=is_offered, features=features)
 
 
@@ -121,6 +122,10 @@ def _why(reply: Reply) -> Reason:
 _REFUSALS = frozenset({530, 532, 534, 550})
 """What says no to a login (RFC 959 section 5.4, RFC 4217 section 12; 550: ProFTPD and pyftpdlib, where TLS is missing).
 Every other 5xx is a server in trouble, which says nothing about strangers."""
+
+
+_FULL = re.compile(rb"\btoo many\b|\bmax(?:imum)?\b", re.IGNORECASE)
+"""ProFTPD (MaxClients) and others say so with 530: that is no answer to the login."""
 
 
 def log_in(control: Control) -> Steps[LoggedIn]:
@@ -162,7 +167,7 @@ def _anonymous(control: Control) -> Steps[tuple[Reply, bool]]:
     is_of_the_name = reply.code not in (331, 332)
     if reply.code == 331:
         reply = yield from control.reply(command(b"PASS", _PASSWORD))
-    if 400 <= reply.code < 500:
+    if 400 <= reply.code < 500 or (reply.code in _REFUSALS and _FULL.search(reply.text)):
         raise Lost(Reason.LIMIT)
     return reply, is_of_the_name
 
