@@ -8,20 +8,22 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import http.client
 import json
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from real_servers import Namespace, as_file, free_ports, instance, orthanc, require
-from tls_servers import Pair
+from tls_servers import Pair, within
 
 from leadapron.model import Endpoint
 
@@ -55,6 +57,41 @@ def file_tree(folder: Path) -> list[bytes]:
     for path in (folder, *folder.rglob("*")):
         os.utime(path, (1_600_000_000, 1_600_000_000))
     return files
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What `http.client` made of an answer."""
+
+    status: int
+    version: int
+    """10 or 11"""
+    headers: Mapping[str, str]
+    """names in lower case; of several of one name the last"""
+    body: bytes
+
+
+def ask(
+    inside: Namespace,
+    here: Endpoint,
+    method: str,
+    target: str,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+) -> Answer:
+    """One request over a connection of its own, from inside the namespace."""
+
+    def exchange() -> Answer:
+        connection = http.client.HTTPConnection(str(here.address), here.port, timeout=20)
+        try:
+            connection.request(method, target, body, dict(headers or {}))
+            answer = connection.getresponse()
+            fields = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(status=answer.status, version=answer.version, headers=fields, body=answer.read())
+        finally:
+            connection.close()
+
+    return within(inside, exchange)
 
 
 def _here() -> Endpoint:
