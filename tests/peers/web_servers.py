@@ -1,6 +1,44 @@
-"""Web servers that list folders, speak WebDAV or DICOMweb, in a namespace: open as they come, or locked by a password.
+"""Web servers that list folders or speak WebDAV, in a namespace: open as they come, or locked by a password.
 
-TO BE WRITTEN
+What was seen of them, over the tree of `file_tree` (bodies: tests/protocols/listing/data, by listing_captures.py):
+
+server (version)       listing of a folder   GET without /  a piece  past the end  PROPFIND 1  infinity  hidden  connection
+nginx 1.22 autoindex   text/html, chunked    301            206      416           405         405       no      kept
+nginx + dav-ext        403                   301            206      416           207         403       yes     kept
+Apache 2.4 autoindex   text/html             301            206      416           405         405       yes     kept
+Apache + mod_dav       text/html             301            206      416           207         403       yes     kept
+lighttpd 1.4           text/html             301            206      416           501         501       no      kept
+lighttpd + webdav      text/html             301            206      416           207         403       yes     kept
+Caddy 2.6              text/html, JSON       308            206      416           200 (1)     200 (1)   yes     kept
+rclone 1.75 http       text/html             404            206      416           405         405       yes     kept
+rclone 1.75 webdav     text/html             405            206      416           207         207 (2)   yes     kept
+http.server of 3.11    text/html             301            200 (3)  200 (3)       501         501       yes     HTTP/1.0
+wsgidav 4.4            text/html             301            206      416           207         207 (2)   yes     kept
+
+(1) Caddy answers every method with the listing: a 200 to PROPFIND or OPTIONS is no WebDAV.
+(2) The whole tree at once: never ask it of a stranger.
+(3) It knows no ranges: the whole file comes. Nor does it know a method other than GET and HEAD.
+
+Redirects are absolute with host and port (nginx, Apache) or paths (others); bodies may be empty. Not there: 404, of all.
+Locked: 401 with `WWW-Authenticate: Basic realm="..."`, of all and for every method, OPTIONS too; Caddy's body is empty.
+
+Links. All write a folder's link with `/` at its end and escape it for a URL, then for a page; what they escape differs:
+`&` in a link is %26 (nginx, lighttpd, Caddy, rclone, http.server) or &amp; (Apache), `'` is %27, or plain (Apache), or
+&#39; (wsgidav); hexadecimal digits of Apache are small. Caddy and, for folders alone, wsgidav put `./` before the name.
+The text of a link is cut in nginx (50 bytes, `..&gt;`) and Apache's fancy form (23): names are read from links alone.
+The parent is `../` (nginx, lighttpd), an absolute path (Apache) or is not there. Apache's fancy and table forms have
+links for sorting (`?C=N;O=D`), rclone too (`./?sort=...`), and one of `?download=zip` for each folder.
+Sizes: in bytes (nginx; rclone and wsgidav in the page), cut to 0.6K or 1.2M (lighttpd; Apache from 1000 bytes on), none
+(http.server, Apache's plain form). Dates of Apache and lighttpd are of their own zone. A folder has `-` or nothing.
+Charset: Apache says ISO-8859-1 even where the names are UTF-8, nginx and lighttpd say none: a link is bytes, escaped.
+
+JSON. nginx: [{"name", "type": "directory"|"file"|"other", "mtime", "size" of files}], an empty folder is `[\n\n]`.
+Caddy, for `Accept: application/json`: [{"name" (with `/` of a folder), "size" (of folders too, 4096), "url", "mod_time",
+"mode", "is_dir", "is_symlink"}]; `null` for an empty folder. XML of nginx: <list><directory><file size>.
+
+PROPFIND (without a body: all properties). The folder itself is among the answers, mostly first. Prefixes of namespaces
+differ: `D:` (nginx, lighttpd, rclone), `D:` and `lp1:` for the same DAV: (Apache), `ns0:` (wsgidav). hrefs are absolute
+paths, of folders with `/` at the end. getcontentlength is missing for folders. nginx lists in no order at all.
 """
 
 from __future__ import annotations
@@ -11,7 +49,6 @@ import hashlib
 import http.client
 import json
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -22,7 +59,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from real_servers import Namespace, as_file, free_ports, instance, orthanc, require
+from real_servers import Namespace, as_file, free_ports, instance, require
 from tls_servers import Pair, within
 
 from leadapron.model import Endpoint
@@ -32,8 +69,6 @@ AUTHORIZATION = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decod
 
 DAV_EXT = Path("/usr/lib/nginx/modules/ngx_http_dav_ext_module.so")
 """Of Debian's libnginx-mod-http-dav-ext."""
-DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
-"""Of Debian's orthanc-dicomweb."""
 APACHE_MODULES = Path("/usr/lib/apache2/modules")
 
 LONG = "SYNTHETIC-a-name-of-a-file-that-is-longer-than-what-the-listings-of-most-servers-show-of-it.dcm"
@@ -69,6 +104,8 @@ class Answer:
     headers: Mapping[str, str]
     """names in lower case; of several of one name the last"""
     body: bytes
+    is_kept: bool
+    """the server left the connection open"""
 
 
 def ask(
@@ -77,17 +114,19 @@ def ask(
     method: str,
     target: str,
     headers: Mapping[str, str] | None = None,
-    body: bytes | None = None,
+    content: bytes | None = None,
 ) -> Answer:
     """One request over a connection of its own, from inside the namespace."""
 
     def exchange() -> Answer:
         connection = http.client.HTTPConnection(str(here.address), here.port, timeout=20)
         try:
-            connection.request(method, target, body, dict(headers or {}))
+            connection.request(method, target, content, dict(headers or {}))
             answer = connection.getresponse()
             fields = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(status=answer.status, version=answer.version, headers=fields, body=answer.read())
+            body = answer.read()
+            kept = connection.sock is not None
+            return Answer(status=answer.status, version=answer.version, headers=fields, body=body, is_kept=kept)
         finally:
             connection.close()
 
@@ -378,43 +417,3 @@ def wsgidav(inside: Namespace, folder: Path, tree: Path, *, locked: bool = False
     file.write_text(json.dumps(configuration))
     with inside.serving(here.port, installed("wsgidav"), "--config", file, log=place / "output.log"):
         yield here
-
-
-# --- DICOMweb ---------------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def orthanc_web(
-    inside: Namespace, folder: Path, *, locked: bool = False, **settings: object
-) -> Iterator[Endpoint]:
-    """The REST of an Orthanc, and DICOMweb of its plugin below /dicom-web/. `WebDavEnabled=True` opens /webdav/ too."""
-    require("Orthanc")
-    if not DICOMWEB.exists():
-        pytest.skip("Orthanc has no DICOMweb plugin (tests/apt-packages.txt)")
-    dicom_port, http_port = free_ports(2)
-    access = {"AuthenticationEnabled": True, "RegisteredUsers": {USER: PASSWORD}} if locked else {}
-    # In the namespace alone it listens on every address: Orthanc knows no other way than RemoteAccessAllowed.
-    with orthanc(inside, folder, dicom_port, http_port, **{"Plugins": [str(DICOMWEB)], **access, **settings}):
-        yield Endpoint(address=ip_address("127.0.0.1"), port=http_port)
-
-
-@contextlib.contextmanager
-def tiny_pacs(inside: Namespace, folder: Path, *, tokens: tuple[str, ...] = ()) -> Iterator[Endpoint]:
-    """tiny_pacs with tiny-pacs-dicomweb, below /dicomweb: open, or for those who bear one of `tokens`."""
-    dicom_port, http_port = free_ports(2)
-    here = Endpoint(address=ip_address("127.0.0.1"), port=http_port)
-    place = _place(folder, "tiny-pacs", here)
-    web = {"on": True, "auth": "token" if tokens else "none", "tokens": list(tokens)}
-    configuration = {
-        "ae": {"ae_title": ["TINY_PACS"], "port": dicom_port},
-        "components": {
-            "HttpServer": {"on": True, "host": "127.0.0.1", "port": http_port},
-            "DICOMWeb": web,
-        },
-    }
-    file = place / "tiny.json"
-    file.write_text(json.dumps(configuration))
-    with inside.serving(http_port, installed("tiny-pacs"), "run", "-c", file, log=place / "output.log", cwd=place):
-        yield here
-
-
