@@ -1,44 +1,51 @@
 """Web servers that list folders or speak WebDAV, in a namespace: open as they come, or locked by a password.
 
-What was seen of them, over the tree of `file_tree` (bodies: tests/protocols/listing/data, by listing_captures.py):
+What was seen of them, over the tree of `file_tree` (bodies: tests/protocols/listing/data, by listing_captures.py;
+test_web_servers.py holds the table against them):
 
-server (version)       listing of a folder   GET without /  a piece  past the end  PROPFIND 1  infinity  hidden  connection
-nginx 1.22 autoindex   text/html, chunked    301            206      416           405         405       no      kept
-nginx + dav-ext        403                   301            206      416           207         403       yes     kept
-Apache 2.4 autoindex   text/html             301            206      416           405         405       yes     kept
-Apache + mod_dav       text/html             301            206      416           207         403       yes     kept
-lighttpd 1.4           text/html             301            206      416           501         501       no      kept
-lighttpd + webdav      text/html             301            206      416           207         403       yes     kept
-Caddy 2.6              text/html, JSON       308            206      416           200 (1)     200 (1)   yes     kept
-rclone 1.75 http       text/html             404            206      416           405         405       yes     kept
-rclone 1.75 webdav     text/html             405            206      416           207         207 (2)   yes     kept
-http.server of 3.11    text/html             301            200 (3)  200 (3)       501         501       yes     HTTP/1.0
-wsgidav 4.4            text/html             301            206      416           207         207 (2)   yes     kept
+server (version)     folder, GET       without /  piece    past end  PROPFIND 1, infinity  hidden files
+nginx 1.22           page, JSON, XML   301        206      416       405       405         not listed
+nginx with dav-ext   403               301        206      416       207       403         not listed
+Apache 2.4           page              301        206      416       405       405         listed
+Apache with mod_dav  page              301        206      416       207       403         listed
+lighttpd 1.4         page              301        206      416       501       501         not listed
+lighttpd, webdav     page              301        206      416       207       403         listed by PROPFIND alone
+Caddy 2.6            page or JSON      308        206      416       200 (1)   200 (1)     listed
+rclone 1.75, http    page              404        206      416       405       405         listed
+rclone 1.75, webdav  page              405        206      416       207       207 (2)     listed
+http.server of 3.11  page              301        200 (3)  200 (3)   501       501         listed
+wsgidav 4.4          page              301        206      416       207       207 (2)     listed
 
 (1) Caddy answers every method with the listing: a 200 to PROPFIND or OPTIONS is no WebDAV.
-(2) The whole tree at once: never ask it of a stranger.
-(3) It knows no ranges: the whole file comes. Nor does it know a method other than GET and HEAD.
+(2) The whole tree at once: never to be asked of a stranger.
+(3) It knows no ranges: the whole file comes, with Content-Length.
 
-Redirects are absolute with host and port (nginx, Apache) or paths (others); bodies may be empty. Not there: 404, of all.
-Locked: 401 with `WWW-Authenticate: Basic realm="..."`, of all and for every method, OPTIONS too; Caddy's body is empty.
+All speak HTTP/1.1 and keep the connection; http.server speaks HTTP/1.0 and closes it. A page's length is told, or it is
+chunked (nginx, Caddy). Redirects are absolute with host and port (nginx, Apache) or paths (the others). What is not there
+is 404 of all. Two ranges at once: multipart/byteranges of most, the first alone of wsgidav. A piece that goes beyond the
+end: 206 with what is there. Locked: 401 with `WWW-Authenticate: Basic realm="..."`, for every path and every method,
+OPTIONS too; a body may be empty (Caddy).
 
-Links. All write a folder's link with `/` at its end and escape it for a URL, then for a page; what they escape differs:
-`&` in a link is %26 (nginx, lighttpd, Caddy, rclone, http.server) or &amp; (Apache), `'` is %27, or plain (Apache), or
-&#39; (wsgidav); hexadecimal digits of Apache are small. Caddy and, for folders alone, wsgidav put `./` before the name.
-The text of a link is cut in nginx (50 bytes, `..&gt;`) and Apache's fancy form (23): names are read from links alone.
-The parent is `../` (nginx, lighttpd), an absolute path (Apache) or is not there. Apache's fancy and table forms have
-links for sorting (`?C=N;O=D`), rclone too (`./?sort=...`), and one of `?download=zip` for each folder.
-Sizes: in bytes (nginx; rclone and wsgidav in the page), cut to 0.6K or 1.2M (lighttpd; Apache from 1000 bytes on), none
-(http.server, Apache's plain form). Dates of Apache and lighttpd are of their own zone. A folder has `-` or nothing.
-Charset: Apache says ISO-8859-1 even where the names are UTF-8, nginx and lighttpd say none: a link is bytes, escaped.
+Links of a page. All write `/` at the end of a folder's, escape a name for a URL and the URL for the page; what they
+escape differs: `&` is %26 (nginx, lighttpd, http.server, wsgidav) or &amp; (Apache, Caddy, rclone); `'` is %27, plain
+(Apache) or &#39; (wsgidav); Apache's hexadecimal digits are small. Before the name there may be `./`: of all in Caddy, of
+folders in wsgidav. The text of a link is cut by nginx (50 characters, `..&gt;`) and Apache's fancy form (23): a name is
+read from the link alone. The parent is `../` (nginx, lighttpd, Caddy, rclone), `..` (Caddy and rclone once more, wsgidav),
+an absolute path (Apache), or is not there. Other links: `?C=N;O=D` (Apache), `?sort=name&order=asc` (Caddy, rclone; the
+`&` as it is), an empty one (Caddy, rclone), `?download=zip`, and `NAME/?download=zip` for each folder (rclone), another
+host (Caddy). Symbolic links look like what they point to; rclone leaves them out.
+Sizes: bytes (nginx; `data-order` of Caddy and rclone, which is -1 for folders; `652 Bytes` of wsgidav), cut to 0.6K
+(lighttpd) or 1.5K (Apache, bytes below 1024), none (http.server, Apache's plain form). Dates: of its own zone (Apache,
+lighttpd). The page is UTF-8 or bytes as they are, whatever it says (Apache: ISO-8859-1; nginx, lighttpd: nothing).
 
-JSON. nginx: [{"name", "type": "directory"|"file"|"other", "mtime", "size" of files}], an empty folder is `[\n\n]`.
-Caddy, for `Accept: application/json`: [{"name" (with `/` of a folder), "size" (of folders too, 4096), "url", "mod_time",
-"mode", "is_dir", "is_symlink"}]; `null` for an empty folder. XML of nginx: <list><directory><file size>.
+JSON. nginx: [{"name", "type": "directory" | "file" | "other", "mtime", "size" of files}], lines end in CR LF. Caddy, for
+`Accept: application/json`: [{"name" with `/` of a folder, "size" of folders too, "url", "mod_time", "mode", "is_dir",
+"is_symlink"}]. Empty: `[` CR LF `]`, and `[]`. XML of nginx: <list><directory mtime>NAME<file mtime size>NAME.
 
-PROPFIND (without a body: all properties). The folder itself is among the answers, mostly first. Prefixes of namespaces
-differ: `D:` (nginx, lighttpd, rclone), `D:` and `lp1:` for the same DAV: (Apache), `ns0:` (wsgidav). hrefs are absolute
-paths, of folders with `/` at the end. getcontentlength is missing for folders. nginx lists in no order at all.
+PROPFIND without a body asks for all properties. The folder itself is among the answers, first. The prefix of DAV: is `D`
+(nginx, lighttpd, rclone), `D` and `lp1` (Apache) or `ns0` (wsgidav). hrefs are absolute paths, escaped as in pages, of
+folders with `/` at the end; Orthanc's have none, so that a folder is known by <collection/> alone. A folder has no
+getcontentlength. An entry may have a second propstat with 404 (lighttpd). nginx lists in no order.
 """
 
 from __future__ import annotations
