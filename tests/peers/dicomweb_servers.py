@@ -18,6 +18,7 @@ studies/UID/series of no such study       200 `[]`                            20
 studies/UID/instances                     200                                 404
 .../instances/UID/metadata                200                                 404
 .../instances/UID, multipart              200                                 200, chunked, and closes
+... without transfer-syntax=*             as Explicit VR Little Endian         as stored
 .../instances/UID, application/dicom      400                                 200
 .../instances/UID, a Range                200, whole                          200, whole
 an instance that is not there             404, JSON                           404, text
@@ -56,9 +57,7 @@ BOUNDARY = "made-up-boundary"
 
 
 @contextlib.contextmanager
-def orthanc_web(
-    inside: Namespace, folder: Path, *, locked: bool = False, **settings: object
-) -> Iterator[Endpoint]:
+def orthanc_web(inside: Namespace, folder: Path, *, locked: bool = False, **settings: object) -> Iterator[Endpoint]:
     """The REST of an Orthanc, and DICOMweb of its plugin below /dicom-web/. `WebDavEnabled=True` opens /webdav/ too."""
     require("Orthanc")
     if not PLUGIN.exists():

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from dicomweb_servers import orthanc_web
 from object_stores import ACCOUNT, LIST, LISTED, READ, azurite, fake_gcs, seaweedfs
 from real_servers import Namespace, as_file, instance, load_orthanc, namespace
 from web_servers import (
@@ -28,7 +29,6 @@ from web_servers import (
     rclone,
     wsgidav,
 )
-from dicomweb_servers import orthanc_web
 
 from leadapron.model import Endpoint
 

@@ -269,7 +269,8 @@ AddType text/plain .txt
 </Directory>
 """
 APACHE_LOADED = (
-    "mpm_event authn_core authn_file authz_core authz_user auth_basic mime dir autoindex dav dav_fs setenvif".split()
+    *("mpm_event", "authn_core", "authn_file", "authz_core", "authz_user", "auth_basic"),
+    *("mime", "dir", "autoindex", "dav", "dav_fs", "setenvif"),
 )
 APACHE_FORMS = {
     Form.PLAIN: "IndexOptions -FancyIndexing",
