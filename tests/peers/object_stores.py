@@ -45,8 +45,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from asking import ask
 from real_servers import Namespace, free_ports, require
-from web_servers import PASSWORD, USER, ask, installed
+from web_servers import PASSWORD, USER, installed
 
 from leadapron.model import Endpoint
 

@@ -17,12 +17,13 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from asking import ask
 from dicomweb_servers import DICOM_JSON, ORTHANC_ROOT, TINY_PACS_ROOT, orthanc_web, stow, tiny_pacs
 from listing_captures import DATA, OBJECTS, SERVERS, captures, orthanc_captures, store_captures
 from object_stores import ACCOUNT, LIST, LISTED, PRIVATE, READ, READABLE, azurite, fake_gcs, seaweedfs
 from real_servers import Namespace, as_file, instance, load_orthanc, namespace, require
 from tls_servers import Pair, within
-from web_servers import AUTHORIZATION, AWKWARD, LONG, ask, file_tree, nginx_https, rclone
+from web_servers import AUTHORIZATION, AWKWARD, LONG, file_tree, nginx_https, rclone
 
 from leadapron.model import Endpoint
 
