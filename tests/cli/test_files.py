@@ -68,11 +68,11 @@ def test_a_table_fits_a_terminal_of_80_columns(tmp_path: Path) -> None:
             check=False,
             timeout=60,
         )
+        assert done.returncode == 0, done.stderr
         shown = os.read(ours, 1 << 16).decode()
     finally:
         os.close(ours)
         os.close(theirs)
-    assert done.returncode == 0
     plain = "".join(part.split("m", 1)[-1] if number else part for number, part in enumerate(shown.split("\x1b[")))
     assert "images" in plain
     assert max(map(len, plain.splitlines())) <= 80
