@@ -43,7 +43,7 @@ def test_a_real_one_says_what_pydicom_finds_in_it() -> None:
     assert found.is_whole
     assert (found.patients, found.series) == (kinds.count("PATIENT"), kinds.count("SERIES"))
     assert {uid.decode(): images for uid, images in found.studies} == files
-    assert len(found.instances) == sum(files.values()) > 50
+    assert len(found.instances) == sum(files.values()) > 20
 
 
 def test_of_one_that_is_cut_what_came_stands() -> None:
