@@ -7,8 +7,10 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from command_line import environment, leadapron
 
 from file_trees import CANARY, made_up, on_disk
@@ -51,6 +53,15 @@ def test_an_empty_folder_holds_nothing(tmp_path: Path) -> None:
     done = leadapron(tmp_path, "files", "empty")
     assert done.returncode == 0
     assert "entries\t0: 0 files, 0 folders" in done.stdout
+
+
+@pytest.mark.parametrize("names", ["d" * 40, [f"d{number}" for number in range(40)]])
+def test_a_folder_that_was_not_seen_whole_is_said_so(names: Sequence[str], tmp_path: Path) -> None:
+    deep = tmp_path / "share" / Path(*names)
+    deep.mkdir(parents=True)
+    done = leadapron(tmp_path, "files", "share")
+    assert done.returncode == 3
+    assert "not known\tcount: limit" in done.stdout
 
 
 def test_a_table_fits_a_terminal_of_80_columns(tmp_path: Path) -> None:
