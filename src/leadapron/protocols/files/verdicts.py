@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from leadapron.model import Access, Census, Counts, Failed, Observation, Product, Reason, Service, Stage, Verdict
+from leadapron.model import Access, Census, Counts, Depth, Failed, Observation, Product, Reason, Service, Stage, Verdict
 from leadapron.protocols.base import Terms
 from leadapron.protocols.files.formats import Sort, formats
 from leadapron.protocols.files.result import Found
@@ -42,8 +42,9 @@ def observe(
     tls: Mapping[str, int | bool | str] | None = None,
 ) -> Observation:
     """`facts`: those of the door itself, beside which stand those of the files."""
-    listed, unknowns = _listed(found)
-    read, why_read = _read(found)
+    is_asked = terms.depth >= Depth.COUNT
+    listed, unknowns = _listed(found) if is_asked else (Verdict.NOT_ASKED, [])
+    read, why_read = _read(found) if is_asked else (Verdict.NOT_ASKED, [])
     return Observation(
         service=service,
         access=Access(
