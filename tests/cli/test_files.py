@@ -7,8 +7,10 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from command_line import environment, leadapron
 
 from file_trees import CANARY, made_up, on_disk
@@ -53,6 +55,15 @@ def test_an_empty_folder_holds_nothing(tmp_path: Path) -> None:
     assert "entries\t0: 0 files, 0 folders" in done.stdout
 
 
+@pytest.mark.parametrize("names", ["d" * 40, [f"d{number}" for number in range(40)]])
+def test_a_folder_that_was_not_seen_whole_is_said_so(names: Sequence[str], tmp_path: Path) -> None:
+    deep = tmp_path / "share" / Path(*names)
+    deep.mkdir(parents=True)
+    done = leadapron(tmp_path, "files", "share")
+    assert done.returncode == 3
+    assert "not known\tcount: limit" in done.stdout
+
+
 def test_a_table_fits_a_terminal_of_80_columns(tmp_path: Path) -> None:
     root, _ = made_up(2)
     on_disk(root, tmp_path / "share")
@@ -68,11 +79,11 @@ def test_a_table_fits_a_terminal_of_80_columns(tmp_path: Path) -> None:
             check=False,
             timeout=60,
         )
+        assert done.returncode == 0, done.stderr
         shown = os.read(ours, 1 << 16).decode()
     finally:
         os.close(ours)
         os.close(theirs)
-    assert done.returncode == 0
     plain = "".join(part.split("m", 1)[-1] if number else part for number, part in enumerate(shown.split("\x1b[")))
     assert "images" in plain
     assert max(map(len, plain.splitlines())) <= 80

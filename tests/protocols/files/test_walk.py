@@ -84,8 +84,19 @@ def test_a_census_is_withheld_where_it_would_cross_the_net_in_clear() -> None:
 
 def test_nothing_is_asked_where_the_depth_ends_before() -> None:
     tree = MemoryTree(made_up(1)[0])
-    walk(tree, replace(TERMS, depth=Depth.TALK))
+    terms = replace(TERMS, depth=Depth.TALK)
+    what = seen(walk(tree, terms), terms)
     assert (tree.listings, tree.reads) == (0, [])
+    assert (what.access.list, what.access.read) == (Verdict.NOT_ASKED, Verdict.NOT_ASKED)
+    assert what.counts.images is None and not what.unknowns
+
+
+def test_all_headers_are_named_and_of_five_hundred_every_attribute_is_counted() -> None:
+    root: Folder = {f"IM{number:06d}".encode(): dicom(number % 3 + 1, number) for number in range(520)}
+    found = walk(MemoryTree(root))
+    assert (found.headers, found.sampled, found.present["PatientName"]) == (520, 500, 500)
+    assert found.images is not None and found.studies is not None
+    assert (found.images.value, found.studies.value) == (520, 3)
 
 
 def test_what_is_not_read_is_estimated_with_its_interval() -> None:
@@ -224,7 +235,7 @@ class ManyTree(EndlessTree):
 
 def test_the_memory_that_a_folder_takes_does_not_grow_with_its_names() -> None:
     peaks = []
-    for names in (20_000, 100_000):
+    for names in (10_000, 40_000):
         tree = ManyTree()
         tree.names = names
         tracemalloc.start()

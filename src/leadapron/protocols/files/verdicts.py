@@ -10,6 +10,7 @@ from leadapron.model import (
     Count,
     CountKind,
     Counts,
+    Depth,
     Failed,
     Observation,
     Product,
@@ -55,8 +56,9 @@ def observe(
     tls: Mapping[str, int | bool | str] | None = None,
 ) -> Observation:
     """`facts`: those of the door itself, beside which stand those of the files."""
-    listed, unknowns = _listed(found)
-    read, why_read = _read(found)
+    is_asked = terms.depth >= Depth.COUNT
+    listed, unknowns = _listed(found) if is_asked else (Verdict.NOT_ASKED, [])
+    read, why_read = _read(found) if is_asked else (Verdict.NOT_ASKED, [])
     return Observation(
         service=service,
         access=Access(
