@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Sequence
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from leadapron.errors import WireError
@@ -168,8 +169,8 @@ class Session:
                 found.append((yield from self._one_by_one(tree_id, wanted[len(found)])))
                 continue
             answers = yield from self._exchange(sending)
-            for chain in sending:
-                found.append([answers.pop(0) for _ in chain])
+            rest = iter(answers)
+            found += [list(islice(rest, len(sent))) for sent in sending]
         return found
 
     def _chain(self, tree_id: int, chain: Sequence[Step]) -> list[Request]:

@@ -85,7 +85,7 @@ class SmbTree(Tree):
         return Entry(name, Kind.FILE, line.size if line.size < 1 << 63 else None)
 
     def read(self, wanted: Sequence[Wanted]) -> Steps[Sequence[Piece]]:
-        pieces: list[Piece] = [Reason.LIMIT] * len(wanted)
+        pieces: list[Piece] = [Reason.LIMIT if each.length else b"" for each in wanted]
         chains = {number: chain for number, each in enumerate(wanted) if (chain := _reading(each)) is not None}
         try:
             answers = yield from self._session.chains(self._tree_id, list(chains.values()))

@@ -24,7 +24,7 @@ class Frames:
 
     def take(self) -> bytes | None:
         """The next whole message; None where more bytes are needed. Raises WireError as soon as the prefix shows it."""
-        if self._buffer[:1] not in (b"", b"\0"):
+        if self._buffer and self._buffer[0] != 0:
             raise WireError("no direct TCP transport packet")
         if len(self._buffer) < PREFIX:
             return None
