@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from leadapron.errors import WireError
 from leadapron.model import Attempt, Completed, Depth, Endpoint, Failed, Reason, Stage
-from leadapron.net.conversation import Conversation, LastWords, Limits, Lost
+from leadapron.net.conversation import Conversation, Limits, Lost
 from leadapron.protocols.base import Terms
 from leadapron.protocols.files.names import shown_name
 from leadapron.protocols.files.result import Found

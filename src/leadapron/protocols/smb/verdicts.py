@@ -45,7 +45,9 @@ def conclude(case: Case, attempts: Attempts) -> tuple[list[Observation], Failed 
     """The endpoint itself, then each of its shares; or why there is nothing to see."""
     hello = attempts.get(HELLO, Failed(stage=Stage.CONNECT, reason=Reason.STOPPED))
     smb1 = attempts.get(SMB1)
-    facts = {"smb1": smb1.result.answered} if isinstance(smb1, Completed) and isinstance(smb1.result, Smb1) else {}
+    facts: dict[str, int | bool] = {}
+    if isinstance(smb1, Completed) and isinstance(smb1.result, Smb1):
+        facts["smb1"] = smb1.result.answered
     if isinstance(hello, Failed) and not facts.get("smb1"):
         return [], hello
     if isinstance(hello, Failed):
@@ -74,7 +76,9 @@ def _logged_in(blank: Attempt[LoggedIn] | None) -> dict[str, int | bool]:
     if not isinstance(blank, Completed):
         return {}
     found = blank.result
-    facts: dict[str, int | bool] = {"blank_login_accepted": found.accepted}
+    facts: dict[str, int | bool] = {"session_accepted": found.accepted}
+    if not found.accepted or found.is_listed or _is_denied(found):
+        facts["blank_login_accepted"] = found.is_listed
     if found.accepted:
         facts |= {
             "guest_session": found.is_guest,
@@ -92,18 +96,23 @@ def _logged_in(blank: Attempt[LoggedIn] | None) -> dict[str, int | bool]:
     return facts
 
 
+def _is_denied(found: LoggedIn) -> bool:
+    """Whether the server refused the session, or everything in it: some accept one from anybody, and then let nobody in."""
+    return found.ended is not None and found.ended.reason is Reason.AUTH
+
+
 def _listing(blank: Attempt[LoggedIn] | None) -> tuple[Verdict, tuple[Failed, ...]]:
     """Of the endpoint: a list of shares is none of files, so that it is never proven here."""
     if blank is None:
         return Verdict.UNKNOWN, (Failed(stage=Stage.LIST, reason=Reason.BUDGET),)
     if isinstance(blank, Failed):
         return Verdict.UNKNOWN, (blank,)
-    found, unknowns = blank.result, ()
+    found = blank.result
+    unknowns: tuple[Failed, ...] = ()
     if found.left_out:
         unknowns = (Failed(stage=Stage.LIST, reason=Reason.LIMIT, detail="shares were left out"),)
     if found.ended is not None:
-        is_denied = found.ended.reason is Reason.AUTH
-        return (Verdict.REFUSED, unknowns) if is_denied else (Verdict.UNKNOWN, (found.ended, *unknowns))
+        return (Verdict.REFUSED, unknowns) if _is_denied(found) else (Verdict.UNKNOWN, (found.ended, *unknowns))
     if not found.shares:
         return Verdict.UNKNOWN, (Failed(stage=Stage.LIST, reason=Reason.EMPTY),)
     return (Verdict.UNKNOWN, unknowns) if unknowns else (Verdict.NOT_ASKED, ())
@@ -122,7 +131,7 @@ def _share(case: Case, share: Share, attempt: Attempt[Any] | None, product: Prod
     facts: dict[str, int | bool] = {"share_encrypted": share.encrypts}
     if share.refused is None and isinstance(attempt, Completed):
         service = Service(endpoint=case.endpoint, protocol=PROTOCOL, resource=share.shown)
-        seen = observe(attempt.result, service, case.terms, facts=facts, product=product)
+        seen: Observation = observe(attempt.result, service, case.terms, facts=facts, product=product)
         return replace(seen, access=replace(seen.access, write=write))
     if share.refused is not None:
         why = Failed(stage=Stage.LIST, reason=share.refused)
