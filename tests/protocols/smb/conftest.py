@@ -1,0 +1,3 @@
+import files_doubles
+
+files_doubles.install()
