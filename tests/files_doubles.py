@@ -67,7 +67,13 @@ def observe(found: Found, service: Any, terms: Any, *, facts: Any, product: Any 
     )
     unknowns = () if found.ended is None else (found.ended,)
     return Observation(
-        service=service, access=access, owner=terms.owner, facts=dict(facts), product=product, unknowns=unknowns, tls=tls
+        service=service,
+        access=access,
+        owner=terms.owner,
+        facts=dict(facts),
+        product=product,
+        unknowns=unknowns,
+        tls=tls,
     )
 
 

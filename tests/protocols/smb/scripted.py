@@ -175,7 +175,19 @@ class Server:
         granted = self.granted if said.credits is None else said.credits
         flags = FROM_SERVER | (ASYNC if said.is_async else 0)
         head = HEADER.pack(
-            header.MAGIC, 64, 1, said.status, asked.command, granted, flags, 0, asked.message_id, 0, said.tree_id, 7, bytes(16)
+            header.MAGIC,
+            64,
+            1,
+            said.status,
+            asked.command,
+            granted,
+            flags,
+            0,
+            asked.message_id,
+            0,
+            said.tree_id,
+            7,
+            bytes(16),
         )
         return framed(head + said.body)
 

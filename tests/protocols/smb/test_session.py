@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from scripted import ACCESS_DENIED, FROM_SERVER, HEADER, Asked, Said, Server, challenge, drive, have_read, negotiated, setup
+from scripted import (
+    ACCESS_DENIED,
+    FROM_SERVER,
+    HEADER,
+    Asked,
+    Said,
+    Server,
+    challenge,
+    drive,
+    have_read,
+    negotiated,
+    setup,
+)
 
 from leadapron.model import Completed, Failed, Reason, Stage
 from leadapron.net.conversation import Conversation, Lost
@@ -158,6 +170,4 @@ def test_after_a_break_nothing_more_is_asked() -> None:
         assert len(server.log) == asked
         return Completed(result=(first, second, third.why))
 
-    assert drive(twice(), server.answer) == Completed(
-        result=([Reason.PROTOCOL], [Reason.PROTOCOL], Reason.PROTOCOL)
-    )
+    assert drive(twice(), server.answer) == Completed(result=([Reason.PROTOCOL], [Reason.PROTOCOL], Reason.PROTOCOL))

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from scripted import ACCESS_DENIED, Answer, Asked, Said, Server, created, drive, entries, entry, have_read, queried, utf16
+from scripted import (
+    ACCESS_DENIED,
+    Answer,
+    Asked,
+    Said,
+    Server,
+    created,
+    drive,
+    entries,
+    entry,
+    have_read,
+    queried,
+    utf16,
+)
 
 from leadapron.model import Completed, Reason
 from leadapron.net.conversation import Conversation
@@ -56,7 +69,12 @@ def once(said: Said) -> Answer:
 @pytest.mark.parametrize("granted", [1, 2, 32])
 def test_a_folder_to_its_end(granted: int) -> None:
     said = entries(
-        entry(".", 0x10), entry("..", 0x10), entry("ü.dcm", size=7), entry("sub", 0x10), entry("link", 0x410), entry("dev", 0x40)
+        entry(".", 0x10),
+        entry("..", 0x10),
+        entry("ü.dcm", size=7),
+        entry("sub", 0x10),
+        entry("link", 0x410),
+        entry("dev", 0x40),
     )
     listed, found, odd = listing(once(said), granted)
     assert listed == Listed()

@@ -73,7 +73,9 @@ def test_messages_come_out_whole_however_they_came_in(piece: int) -> None:
     assert frames.is_empty
 
 
-@pytest.mark.parametrize("data", [b"HTTP/1.1 200 OK", b"\x85\0\0\0", (MAX_MESSAGE + 1).to_bytes(4, "big"), b"\0\xff\xff\xff"])
+@pytest.mark.parametrize(
+    "data", [b"HTTP/1.1 200 OK", b"\x85\0\0\0", (MAX_MESSAGE + 1).to_bytes(4, "big"), b"\0\xff\xff\xff"]
+)
 def test_what_is_no_frame_or_too_long_is_told_from_its_prefix(data: bytes) -> None:
     frames = Frames()
     frames.feed(data)
@@ -302,7 +304,11 @@ def test_any_stub_is_shares_or_an_error(data: bytes, begins_well: bool) -> None:
 @pytest.mark.parametrize("piece", [1, 7, 10_000])
 def test_fragments_are_joined(piece: int) -> None:
     stub = shares(("public", 0))
-    data = fragment(2, bytes(8) + stub[:10], 1) + fragment(2, bytes(8) + stub[10:20], 0) + fragment(2, bytes(8) + stub[20:], 2)
+    data = (
+        fragment(2, bytes(8) + stub[:10], 1)
+        + fragment(2, bytes(8) + stub[10:20], 0)
+        + fragment(2, bytes(8) + stub[20:], 2)
+    )
     answer = rpc.Answer.to_request()
     for place in range(0, len(data), piece):
         assert not answer.is_whole

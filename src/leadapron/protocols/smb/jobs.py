@@ -138,7 +138,7 @@ class _LoggingIn:
             return Failed(stage=Stage.HANDSHAKE, reason=self.login.reason)
         self.stage = Stage.LIST
         self.listed = yield from listing.list_shares(self.session)
-        self.is_listed = self.listed.why in (None, Reason.LIMIT)
+        self.is_listed = self.listed.why is None or bool(self.listed.shares)
         self._name()
         for shown, named in self.named.items():
             self.shares[shown] = yield from self._look_at(shown, named)
