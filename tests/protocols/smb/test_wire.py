@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Callable
 
@@ -123,10 +124,8 @@ def test_what_is_encrypted_compressed_or_older_is_no_response(magic: bytes) -> N
 def test_any_bytes_are_responses_or_an_error(data: bytes, begins_well: bool) -> None:
     if begins_well:
         data = HEADER.pack(header.MAGIC, 64, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0, bytes(16)) + data
-    try:
+    with contextlib.suppress(WireError):
         assert header.decode(data)
-    except WireError:
-        pass
 
 
 # -- bodies ------------------------------------------------------------------------------------------------------------
@@ -150,10 +149,8 @@ def test_any_body_decodes_or_is_an_error(name: str, data: st.DataObject) -> None
     for place in data.draw(st.lists(st.integers(0, len(body) - 1), max_size=6)):
         body[place] = data.draw(st.integers(0, 255))
     tail = data.draw(st.binary(max_size=40))
-    try:
+    with contextlib.suppress(WireError):
         decode(response(said._replace(body=bytes(body) + tail)))
-    except WireError:
-        pass
 
 
 def test_the_highest_dialect_and_what_it_can() -> None:
@@ -238,10 +235,8 @@ def test_a_cut_challenge_is_an_error() -> None:
 
 @given(st.binary(max_size=200), st.booleans())
 def test_any_token_is_a_challenge_or_an_error(data: bytes, begins_well: bool) -> None:
-    try:
+    with contextlib.suppress(WireError):
         setup.read_challenge(wrapped(b"NTLMSSP\0" + data) if begins_well else data)
-    except WireError:
-        pass
 
 
 def test_der_without_an_end_is_an_error() -> None:
@@ -295,10 +290,8 @@ def test_an_absurd_string_is_an_error() -> None:
 
 @given(st.binary(max_size=400), st.booleans())
 def test_any_stub_is_shares_or_an_error(data: bytes, begins_well: bool) -> None:
-    try:
+    with contextlib.suppress(WireError):
         srvsvc.read(struct.pack("<IIIIII", 1, 1, 3, 2, 4, 2) + data if begins_well else data)
-    except WireError:
-        pass
 
 
 @pytest.mark.parametrize("piece", [1, 7, 10_000])
@@ -371,10 +364,8 @@ def test_smb1_is_taken_or_not(message: bytes, chosen: bool) -> None:
 
 @given(st.binary(max_size=60))
 def test_any_answer_to_smb1_is_one_or_an_error(data: bytes) -> None:
-    try:
+    with contextlib.suppress(WireError):
         negotiate.smb1_chosen(data)
-    except WireError:
-        pass
 
 
 # -- names -------------------------------------------------------------------------------------------------------------
