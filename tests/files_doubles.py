@@ -37,7 +37,7 @@ class Walk:
 
             def take(entry: Entry, found: list[Entry] = found) -> bool:
                 found.append(entry)
-                return len(found) < 10_000
+                return len(found) < 300
 
             listed: Listed = yield from self._tree.list(folder, take)
             self._folders += 1

@@ -166,7 +166,7 @@ class Server:
     def _query(self) -> Said:
         self._queries += 1
         if self._queries % 2:
-            return entries(entry(".", 0x10), entry("..", 0x10), entry("a.dcm"), entry("sub", 0x10))
+            return entries(entry(".", 0x10), entry("..", 0x10), entry("a.dcm", size=3000), entry("sub", 0x10))
         return Said(Status.NO_MORE_FILES)
 
     def _encode(self, asked: Asked, said: Said) -> bytes:
