@@ -26,6 +26,7 @@ from scripted import (
 
 from leadapron.model import Depth, Endpoint, Failed, Observation, Owner, Product, Reason, Stage, Verdict
 from leadapron.protocols.base import Case, Terms
+from leadapron.protocols.smb.jobs import host_of
 from leadapron.protocols.smb.probe import PROTOCOL
 from leadapron.protocols.smb.results import LoggedIn
 from leadapron.protocols.smb.verdicts import product_of
@@ -150,6 +151,11 @@ def test_shares_beyond_the_bound_are_told() -> None:
     assert facts["shares"] == 80
     assert facts["shares_left_out"] == 80 - len(audit.seen) + 1 > 0
     assert Reason.LIMIT in {each.reason for each in audit.of().unknowns}
+
+
+def test_how_a_server_is_named_to_itself() -> None:
+    assert host_of(HERE) == "192.0.2.1"
+    assert host_of(Endpoint(address=ip_address("2001:db8::1"), port=445)) == "2001-db8--1.ipv6-literal.net"
 
 
 # -- what the answers mean ---------------------------------------------------------------------------------------------

@@ -33,6 +33,12 @@ _MAX_TREE_RECEIVED = 256 << 20
 _BEFORE_THE_FIRST_BYTE = frozenset({Reason.REFUSED, Reason.UNREACHABLE, Reason.OUT_OF_SCOPE})
 
 
+def host_of(endpoint: Endpoint) -> str:
+    """How the server is named in paths of shares: by its address, in the form that UNC paths have for IPv6 (no colons)."""
+    address = endpoint.address
+    return str(address) if address.version == 4 else f"{str(address).replace(':', '-')}.ipv6-literal.net"
+
+
 def _lost(stage: Stage, lost: Lost | Over) -> Failed:
     is_connect = stage is Stage.HANDSHAKE and lost.reason in _BEFORE_THE_FIRST_BYTE
     return Failed(stage=Stage.CONNECT if is_connect else stage, reason=lost.reason)
@@ -49,7 +55,7 @@ class Hello:
 
     def converse(self) -> Conversation[Spoken]:
         try:
-            found = yield from Session(str(self.endpoint.address)).negotiate()
+            found = yield from Session(host_of(self.endpoint)).negotiate()
         except (Lost, Over) as lost:
             return _lost(Stage.HANDSHAKE, lost)
         return Completed(
@@ -107,7 +113,7 @@ class LogIn:
 
 class _LoggingIn:
     def __init__(self, endpoint: Endpoint) -> None:
-        self.session = Session(str(endpoint.address))
+        self.session = Session(host_of(endpoint))
         self.stage = Stage.HANDSHAKE
         self.login: Login | Refused | None = None
         self.listed = listing.Listed(why=Reason.PROTOCOL)
@@ -207,7 +213,7 @@ class WalkShare:
         return Limits(deadline=self.terms.seconds, max_received=_MAX_TREE_RECEIVED)
 
     def converse(self) -> Conversation[Any]:
-        session = Session(str(self.endpoint.address))
+        session = Session(host_of(self.endpoint))
         stage = Stage.HANDSHAKE
         try:
             yield from session.negotiate()

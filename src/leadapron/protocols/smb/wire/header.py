@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from leadapron.errors import WireError
 
@@ -53,7 +53,7 @@ class Request:
     message_id: int
     session_id: int
     tree_id: int
-    body: bytes
+    body: bytes = field(repr=False)
     charge: int
     credits: int
     """how many we ask for"""
@@ -72,7 +72,7 @@ class Response:
     tree_id: int
     credits: int
     is_async: bool
-    message: bytes
+    message: bytes = field(repr=False)
 
     @property
     def is_interim(self) -> bool:

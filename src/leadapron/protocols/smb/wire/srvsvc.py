@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from leadapron.errors import WireError
 from leadapron.protocols.smb.wire.share import MAX_NAME
@@ -24,7 +24,7 @@ _REFERENT = 0x00020000
 class Named:
     """A share. `name` in UTF-16LE, never shown."""
 
-    name: bytes
+    name: bytes = field(repr=False)
     is_disk: bool
     is_special: bool
     """administrative: its type says so, or its name ends in $"""
