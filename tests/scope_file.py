@@ -10,7 +10,7 @@ def write_scope(
     path: Path,
     *,
     networks: list[str],
-    ports: list[int],
+    ports: list[int] | dict[str, list[int]],
     depth: str = "count",
     called_aets: tuple[str, ...] = (),
     exclude: tuple[str, ...] = (),
@@ -18,7 +18,9 @@ def write_scope(
     granted: str = "",
     extra: str = "",
 ) -> Path:
-    """Write a scope of one grant that is valid today; `granted` are further lines of it, `extra` is appended."""
+    """Write a scope of one grant that is valid today; `ports` of DICOM, or by door; `granted` are further lines of it,
+    `extra` is appended."""
+    by_door = ports if isinstance(ports, dict) else {"dicom": ports}
     today = dt.datetime.now(dt.UTC).date()
     path.write_text(
         f"""\
@@ -51,7 +53,7 @@ cleartext_census = {str(cleartext_census).lower()}
 {granted}
 
 [ports]
-dicom = {ports}
+{chr(10).join(f"{door} = {numbers}" for door, numbers in by_door.items())}
 
 [pace]
 connections_per_second = 5000

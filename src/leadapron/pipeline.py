@@ -28,7 +28,7 @@ from leadapron.assess.moved import Move
 from leadapron.attribute.place import Attribution
 from leadapron.discover.space import Intervals, TargetSpace
 from leadapron.errors import RunStopped
-from leadapron.identify.match import match
+from leadapron.identify.match import IDENTIFY
 from leadapron.model import (
     Address,
     Depth,
@@ -295,7 +295,7 @@ class Audit:
         while True:
             # The terms are asked anew for each job: the scope may be narrower now.
             case = Case(endpoint=endpoint, terms=self.terms.at(endpoint), attempts=jobs)
-            if (job := protocol.next_job(case, match)) is None:
+            if (job := protocol.next_job(case, IDENTIFY)) is None:
                 break
             attempt, seconds = await executor.run(job, partial(self._is_called_off, job))
             payload = protocol.encode_attempt(attempt, seconds)
@@ -446,7 +446,7 @@ class Audit:
 def hello_payload(protocol: Protocol, endpoint: Endpoint, outcome: Outcome, answer: bytes) -> Payload:
     """The result of a first exchange. An answer that did not come whole is none: not one byte of it is read."""
     if outcome is Outcome.ANSWERED:
-        return protocol.read_hello(answer, endpoint, match)
+        return protocol.read_hello(answer, endpoint, IDENTIFY)
     stage = Stage.HANDSHAKE if outcome.connected else Stage.CONNECT
     reason = Reason.TRUNCATED if answer and outcome is Outcome.HUNG_UP else outcome.reason
     return protocol.encode_attempt(Failed(stage=stage, reason=reason))

@@ -65,6 +65,7 @@ class ScopeTerms:
             depth=Depth(depth),
             owner=_owner(grant, endpoint, self._attribution),
             calling_aet=self._scope.contact.calling_aet,
+            contact=self._scope.contact.email,
             census=self._scope.vantage.kind is not VantageKind.INTERNET
             or self._gate.allows_clear_census(endpoint.address),
             key_pair=grant.key_pair,
@@ -85,6 +86,7 @@ class ScopeTerms:
             associations=budget.associations,
             queries=budget.queries,
             answers=FULL_ANSWERS if self._options.full else budget.answers,
+            requests=FULL_ANSWERS if self._options.full else budget.requests,
             seconds=FULL_SECONDS if self._options.full else budget.seconds,
         )
 

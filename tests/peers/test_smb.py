@@ -14,20 +14,16 @@ from real_servers import Namespace, as_file, free_ports, instance, namespace, re
 from samba import SMBD, Section, smbd
 from tls_servers import converse, within
 
-import files_doubles
 from leadapron.identify.match import match
 from leadapron.model import Completed, Depth, Endpoint, Observation, Owner, Reason, Verdict
 from leadapron.net.conversation import Conversation, Lost
 from leadapron.protocols.base import Case, Terms
-
-files_doubles.install()
-
-from leadapron.protocols.files.tree import Entry, Listed, Wanted  # noqa: E402
-from leadapron.protocols.smb.listing import list_shares  # noqa: E402
-from leadapron.protocols.smb.probe import PROTOCOL  # noqa: E402
-from leadapron.protocols.smb.session import Over, Session  # noqa: E402
-from leadapron.protocols.smb.tree import SmbTree  # noqa: E402
-from leadapron.protocols.smb.wire.share import ShareType  # noqa: E402
+from leadapron.protocols.files.tree import Entry, Listed, Wanted
+from leadapron.protocols.smb.listing import list_shares
+from leadapron.protocols.smb.probe import PROTOCOL
+from leadapron.protocols.smb.session import Over, Session
+from leadapron.protocols.smb.tree import SmbTree
+from leadapron.protocols.smb.wire.share import ShareType
 
 pytestmark = pytest.mark.peer
 

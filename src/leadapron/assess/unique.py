@@ -61,6 +61,8 @@ class _Joined:
     """of them, those that another archive shows too"""
     claiming: set[int] = field(default_factory=set)
     """archives that claim images of a study at least"""
+    claimed: dict[int, int] = field(default_factory=dict)
+    """of archives that claim nothing: what others claim of the same studies"""
 
 
 class Union:
@@ -125,6 +127,9 @@ class Union:
         for sums, chosen in ((joined.everything, rows), (joined.genuine, rows[is_genuine[rows["archive"]]])):
             sums.studies += len(np.unique(chosen["study"]))
             _add_images(sums, chosen[is_claiming[chosen["archive"]]])
+        for number in every:
+            if number not in joined.claiming:
+                joined.claimed[number] = joined.claimed.get(number, 0) + _claimed_by_others(rows, number)
         _, place, times = np.unique(rows["study"], return_inverse=True, return_counts=True)
         for found, chosen in ((joined.listed, rows), (joined.elsewhere, rows[times[place] > 1])):
             for archive, count in zip(*np.unique(chosen["archive"], return_counts=True), strict=True):
@@ -136,6 +141,13 @@ class Union:
         studies = self._archives[number].counts.studies
         return studies is not None and studies.kind is CountKind.EXACT and joined.listed.get(number, 0) == studies.value
 
+    def _is_claimed_by_others(self, joined: _Joined, number: int) -> bool:
+        images = self._archives[number].counts.images
+        is_same = (
+            images is not None and images.kind is CountKind.EXACT and images.value == joined.claimed.get(number, 0)
+        )
+        return is_same and self._is_whole(joined, number) and joined.elsewhere.get(number) == joined.listed.get(number)
+
     def _studies(self, joined: _Joined, sums: _Sums, chosen: Sequence[int]) -> Count | None:
         """Archives of which there is no list may show the same studies, or others."""
         others = [self._archives[number].counts.studies for number in chosen if number not in joined.listed]
@@ -143,7 +155,8 @@ class Union:
         return _with_others(_between(sums.studies, 0, CountSource.ENUMERATED, is_open=is_open), others)
 
     def _images(self, joined: _Joined, sums: _Sums, chosen: Sequence[int]) -> Count | None:
-        """Archives that claim nothing, and share nothing with another list, add what was counted of them."""
+        """Archives that claim nothing, and share nothing with another list, add what was counted of them. Those of which
+        others claim just as many images as were counted add nothing."""
         others: list[Count | None] = []
         added: list[Count] = []
         is_open = sums.unclaimed > 0
@@ -154,7 +167,7 @@ class Union:
                 is_open |= not (is_exact and self._is_whole(joined, number))
             elif images is not None and number in joined.listed and not joined.elsewhere.get(number):
                 added.append(images)
-            else:
+            elif not self._is_claimed_by_others(joined, number):
                 others.append(images)
         source = CountSource.CLAIMED if sums.images else CountSource.ENUMERATED
         return _with_others(_sum([_between(sums.images, sums.more, source, is_open=is_open), *added]), others)
@@ -192,6 +205,17 @@ def _distinct(rows: Rows) -> Rows:
     same = (rows["study"][1:] == rows["study"][:-1]) & (rows["archive"][1:] == rows["archive"][:-1])
     distinct: Rows = rows[np.append(~same, True)[: len(rows)]]
     return distinct
+
+
+def _claimed_by_others(rows: Rows, archive: int) -> int:
+    """The sum of the largest claim about each study that an archive lists. `rows` are sorted by study."""
+    mine = rows["study"][rows["archive"] == archive]
+    if not len(mine):
+        return 0
+    claims = rows["images"][np.isin(rows["study"], mine)].astype(np.int64)
+    studies = rows["study"][np.isin(rows["study"], mine)]
+    starts = np.flatnonzero(np.append(True, studies[1:] != studies[:-1]))
+    return int(np.maximum(np.maximum.reduceat(claims, starts), 0).sum())
 
 
 def _add_images(sums: _Sums, rows: Rows) -> None:

@@ -47,12 +47,39 @@ class Fingerprint:
     """implementation class UID, version name, and the version that is read from it"""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageMark:
+    """What betrays a product on a web page.
+
+    `where`: `title`, `body`, `icon` (its MD5), or the name of a header field in small letters. `pattern` is searched
+    there; its groups, joined by dots, are the version.
+    """
+
+    id: str
+    name: str
+    role: Role
+    where: str
+    pattern: re.Pattern[bytes]
+    confidence: Confidence
+    source: str
+    example: str
+    reads: str
+
+
 _Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 _Uid = Annotated[str, Field(max_length=64, pattern=r"^[0-9]+(\.[0-9]+)+$")]
 _Title = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x21-\x5b\x5d-\x7e]+$")]
 _SHORTEST_SOURCE = 8
 _LONGEST_MESSAGE = 200
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def _sound_pattern(text: str) -> str:
+    try:
+        re.compile(text.encode())
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError("not a regular expression") from error
+    return text
 
 
 class _Part(BaseModel):
@@ -73,11 +100,21 @@ class _Entry(_Part):
     @field_validator("version")
     @classmethod
     def _is_a_pattern(cls, text: str) -> str:
-        try:
-            re.compile(text.encode())
-        except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError("not a regular expression") from error
-        return text
+        return _sound_pattern(text)
+
+
+class _Mark(_Part):
+    where: Annotated[str, Field(pattern=r"^[a-z0-9-]{2,40}$")]
+    pattern: Annotated[str, Field(min_length=3, max_length=200)]
+    confidence: Confidence
+    source: Annotated[_Line, Field(min_length=_SHORTEST_SOURCE)]
+    example: Annotated[str, Field(min_length=1, max_length=300)]
+    example_reads: str = ""
+
+    @field_validator("pattern")
+    @classmethod
+    def _is_a_pattern(cls, text: str) -> str:
+        return _sound_pattern(text)
 
 
 class _File(_Part):
@@ -85,7 +122,14 @@ class _File(_Part):
     role: Role
     default_titles: Annotated[list[_Title], Field(max_length=5)] = []
     titles_source: str = ""
-    fingerprint: Annotated[list[_Entry], Field(min_length=1)]
+    fingerprint: list[_Entry] = []
+    page: list[_Mark] = []
+
+    @model_validator(mode="after")
+    def _says_something(self) -> _File:
+        if not self.fingerprint and not self.page:
+            raise ValueError("neither a fingerprint nor a page")
+        return self
 
     @model_validator(mode="after")
     def _titles_are_documented(self) -> _File:
@@ -102,6 +146,12 @@ def fingerprints() -> tuple[Fingerprint, ...]:
     return tuple(entry for file in _files() for entry in parse_product(file.name, file.read_bytes()))
 
 
+@functools.cache
+def page_marks() -> tuple[PageMark, ...]:
+    """Likewise of web pages."""
+    return tuple(mark for file in _files() for mark in parse_marks(file.name, file.read_bytes()))
+
+
 def _files() -> Iterator[Traversable]:
     for protocol in sorted(resources.files("leadapron.protocols").iterdir(), key=lambda entry: entry.name):
         folder = protocol / "products"
@@ -112,6 +162,30 @@ def _files() -> Iterator[Traversable]:
 
 def parse_product(name: str, document: bytes) -> tuple[Fingerprint, ...]:
     """The fingerprints in one file, `name` its id with `.toml` behind. Raises `InputError` where it is malformed."""
+    identifier, file = _parse(name, document)
+    return tuple(_fingerprint(identifier, file, entry) for entry in file.fingerprint)
+
+
+def parse_marks(name: str, document: bytes) -> tuple[PageMark, ...]:
+    """Likewise its marks of web pages."""
+    identifier, file = _parse(name, document)
+    return tuple(
+        PageMark(
+            id=identifier,
+            name=file.name,
+            role=file.role,
+            where=mark.where,
+            pattern=re.compile(mark.pattern.encode(), re.IGNORECASE),
+            confidence=mark.confidence,
+            source=mark.source,
+            example=mark.example,
+            reads=mark.example_reads,
+        )
+        for mark in file.page
+    )
+
+
+def _parse(name: str, document: bytes) -> tuple[str, _File]:
     identifier = name.removesuffix(".toml")
     if not _ID.fullmatch(identifier):
         raise InputError("a product's file: name it after its id, in small letters, digits and hyphens, with .toml")
@@ -123,7 +197,7 @@ def parse_product(name: str, document: bytes) -> tuple[Fingerprint, ...]:
         raise InputError(f"product {name}: {_first(error)}") from error
     except ValueError as error:  # of UTF-8, of TOML, of a number with thousands of digits
         raise InputError(f"product {name}: {_one_line(str(error))}") from error
-    return tuple(_fingerprint(identifier, file, entry) for entry in file.fingerprint)
+    return identifier, file
 
 
 def _first(error: ValidationError) -> str:

@@ -11,7 +11,9 @@ import re
 from collections.abc import Collection, Iterable
 
 from leadapron.identify.catalogue import Fingerprint, fingerprints
+from leadapron.identify.pages import match_page
 from leadapron.model import Product
+from leadapron.protocols.base import Page
 
 _VERSION = re.compile(rb"[0-9A-Za-z]{1,8}(?:[.,-][0-9A-Za-z]{1,8}){0,5}")
 MAX_TITLES = 5
@@ -90,3 +92,23 @@ def _version(entry: Fingerprint, version_name: bytes | None) -> str:
         return ""
     text = b".".join(group for group in caught.groups() if group)
     return text.decode("ascii") if _VERSION.fullmatch(text) else ""
+
+
+class _Identify:
+    """Both ways to tell a product, as the protocols want them."""
+
+    def __call__(
+        self,
+        implementation_uid: str | None,
+        version_name: bytes | None,
+        *,
+        called_titles: Collection[str] = (),
+        port: int | None = None,
+    ) -> Product:
+        return match(implementation_uid, version_name, called_titles=called_titles, port=port)
+
+    def page(self, page: Page) -> Product:
+        return match_page(page)
+
+
+IDENTIFY = _Identify()

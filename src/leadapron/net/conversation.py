@@ -33,14 +33,31 @@ class Lost(Exception):  # noqa: N818 - thrown into conversations; an event, not 
 class Question(bytes):
     """Yielded instead of bytes where they make the peer work: how long it takes to answer decides when the next goes."""
 
+    __slots__ = ()
+
 
 class LastWords(bytes):
     """Yielded instead of bytes: they are sent, nothing is waited for, and `Lost(reset)` is thrown."""
 
 
-class Redial(bytes):
+class MayEnd(bytes):
+    """Yielded instead of bytes: where the peer ends the connection now, in order, that is an answer: b"". What follows can
+    only be `Redial`, or the end. A connection that breaks is lost all the same."""
+
+    __slots__ = ()
+
+
+class Request(Question, MayEnd):
+    """A question behind which the peer may end the connection in order."""
+
+    __slots__ = ()
+
+
+class Redial(Request):
     """Yielded instead of bytes where the peer closed the connection and there is more to ask: the endpoint is dialled
     anew, with the gate, the gap and the pace in between, and the bytes are sent there."""
+
+    __slots__ = ()
 
 
 class OpenSide(bytes):

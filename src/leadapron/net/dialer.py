@@ -27,6 +27,7 @@ from leadapron.net.conversation import (
     LastWords,
     Limits,
     Lost,
+    MayEnd,
     OnSide,
     OpenSide,
     Question,
@@ -163,7 +164,7 @@ class Line:
         self._allowance[0] += len(data)
         if self._allowance[0] > self._limits.max_received:
             raise Lost(Reason.LIMIT)
-        if not data and (self._cut or not isinstance(sending, OnSide)):
+        if not data and (self._cut or not isinstance(sending, OnSide | MayEnd)):
             raise Lost(self._cut or Reason.RESET)
         return data
 
@@ -254,7 +255,7 @@ async def _answer(sending: bytes, endpoint: Endpoint, line: Line, ways: Ways, he
         await held.aclose()
         await ways.again()
         await line.open(endpoint)
-        return await line.exchange(bytes(sending))
+        return await line.exchange(sending)
     if isinstance(sending, OpenSide | CloseSide):
         line.close_side()
         await held.aclose()

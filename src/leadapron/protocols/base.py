@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
+from typing import Protocol as Interface
 
 from leadapron.model import Attempt, Completed, Depth, Endpoint, Failed, Observation, Owner, Product
 from leadapron.net.conversation import Job
@@ -20,8 +21,30 @@ from leadapron.protocols import payload
 Payload = Mapping[str, Any]
 """A stored attempt: JSON of numbers, enum values and tokens (see `encode_attempt` of each protocol)."""
 
-Identify = Callable[..., Product]
-"""`leadapron.identify.match.match`; handed in, because identification stands above the protocols."""
+
+class Page(NamedTuple):
+    """What a web server showed, to be told a product by: a peer's text, which stays where it was read."""
+
+    status: int
+    fields: Sequence[tuple[bytes, bytes]] = ()
+    """of the head, names in small letters"""
+    body: bytes = b""
+    icon: bytes = b""
+    """the favicon; b"" where there is none, or it was not asked for"""
+
+
+class Identify(Interface):
+    """`leadapron.identify.match.IDENTIFY`; handed in, because identification stands above the protocols."""
+
+    def __call__(
+        self,
+        implementation_uid: str | None,
+        version_name: bytes | None,
+        *,
+        called_titles: Collection[str] = (),
+        port: int | None = None,
+    ) -> Product: ...
+    def page(self, page: Page) -> Product: ...
 
 
 class Hello(NamedTuple):
@@ -41,6 +64,8 @@ class Terms:
     depth: Depth
     owner: Owner
     calling_aet: str
+    contact: str = ""
+    """where to ask back: goes to web servers with every request"""
     called_aets: tuple[str, ...] = ()
     """titles to try where a stranger's is rejected: the owner's, then well-known ones where the grant says so"""
     calling_aets: tuple[str, ...] = ()

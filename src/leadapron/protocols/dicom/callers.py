@@ -10,19 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from leadapron.model import Completed
+from leadapron.protocols.attempts import Attempts, attempts_of
 from leadapron.protocols.dicom.counting import Model
 from leadapron.protocols.dicom.found import Answer
 from leadapron.protocols.dicom.inquiry import InquiryResult
-from leadapron.protocols.dicom.known import (
-    TITLE,
-    Attempts,
-    Known,
-    Title,
-    attempts_of,
-    is_refusal,
-    knows_not_caller,
-    model_of,
-)
+from leadapron.protocols.dicom.known import TITLE, Known, Title, is_refusal, knows_not_caller, model_of
 from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiated, Outcome
 
 CALLER = "caller"

@@ -1,16 +1,14 @@
-"""What the attempts at one endpoint say so far, by called title. Pure functions of what is stored.
-
-An attempt is named by its kind, its number from the second on, and its title: `hello`, `hello.2`, `title:ARCHIVE`,
-`ask:ANY-SCP`, `ask.2:ANY-SCP`, `look:ANY-SCP`, `health:ANY-SCP`.
+"""What the attempts at one endpoint say so far, by called title (see `leadapron.protocols.attempts`): `hello`,
+`title:ARCHIVE`, `ask:ANY-SCP`, `look:ANY-SCP`, `health:ANY-SCP`. Pure functions of what is stored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from leadapron.model import Attempt, Census, Completed, Failed, Reason, Stage
+from leadapron.protocols.attempts import Attempts, attempts_of, last_hello
 from leadapron.protocols.dicom.back_ends import at_least, together
 from leadapron.protocols.dicom.census import Censused
 from leadapron.protocols.dicom.counting import Model
@@ -18,10 +16,9 @@ from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.inquiry import InquiryResult
 from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiated, Outcome
 
-Attempts = Mapping[str, Attempt[Any]]
 Title = str
 
-HELLO, TITLE, ASK, LOOK, HEALTH, IDENTITY = "hello", "title", "ask", "look", "health", "identity"
+TITLE, ASK, LOOK, HEALTH, IDENTITY = "title", "ask", "look", "health", "identity"
 
 CHECKS = 2
 """Times that a service is looked for before it counts as one that stopped answering."""
@@ -33,20 +30,6 @@ _USER, _ACSE, _PRESENTATION = 1, 2, 3
 _PERMANENT, _TRANSIENT = 1, 2
 _NO_REASON, _CALLING, _CALLED = 1, 3, 7
 """Reasons of the service user; the first also of the ACSE provider."""
-
-
-def name_of(kind: str, number: int, title: Title = "") -> str:
-    """The name of the `number`-th attempt of a kind."""
-    numbered = kind if number == 1 else f"{kind}.{number}"
-    return f"{numbered}:{title}" if title else numbered
-
-
-def attempts_of(attempts: Attempts, kind: str, title: Title = "") -> list[Attempt[Any]]:
-    """All of one kind and title, in their order."""
-    found: list[Attempt[Any]] = []
-    while (attempt := attempts.get(name_of(kind, len(found) + 1, title))) is not None:
-        found.append(attempt)
-    return found
 
 
 # -- rejections (PS3.8 Table 9-21) -------------------------------------------------------------------------------------
@@ -94,11 +77,6 @@ def enforcement(attempts: Attempts, titles: tuple[Title, ...]) -> dict[str, bool
 
 
 # -- titles ------------------------------------------------------------------------------------------------------------
-
-
-def last_hello(attempts: Attempts) -> Attempt[Negotiated]:
-    hellos = attempts_of(attempts, HELLO)
-    return hellos[-1] if hellos else Failed(stage=Stage.HANDSHAKE, reason=Reason.STOPPED)
 
 
 def are_titles_tried(hello: Negotiated) -> bool:

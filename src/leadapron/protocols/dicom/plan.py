@@ -17,6 +17,7 @@ from typing import Any
 
 from leadapron.model import Completed, Depth, Failed, Reason, Stage
 from leadapron.net.conversation import Job, Limits
+from leadapron.protocols.attempts import HELLO, Attempts, attempts_of, last_hello, name_of
 from leadapron.protocols.base import Case, Identify, Terms
 from leadapron.protocols.dicom.callers import Pretence, pretences
 from leadapron.protocols.dicom.counting import Model
@@ -26,20 +27,15 @@ from leadapron.protocols.dicom.known import (
     ASK,
     CHECKS,
     HEALTH,
-    HELLO,
     IDENTITY,
     LOOK,
     TITLE,
-    Attempts,
     Known,
     Title,
     are_titles_tried,
-    attempts_of,
     is_there,
     is_transient,
-    last_hello,
     model_of,
-    name_of,
     titles_that_work,
 )
 from leadapron.protocols.dicom.negotiation import ANY_TITLE, BLANK, Negotiated, Negotiation

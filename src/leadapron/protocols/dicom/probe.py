@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from leadapron.model import CERTIFIED_BY, Attempt, Completed, Endpoint, Failed, Observation, Reason, Stage
+from leadapron.model import Attempt, Completed, Endpoint, Failed, Observation, Reason, Stage
 from leadapron.net.conversation import Job
+from leadapron.protocols.attempts import Attempts, last_hello, name_of
 from leadapron.protocols.base import Case, Hello, Identify, Payload, Protocol, Terms
-from leadapron.protocols.dicom import layers, verdicts
+from leadapron.protocols.dicom import plan, verdicts
 from leadapron.protocols.dicom.found import Answer
 from leadapron.protocols.dicom.inquiry import InquiryResult
-from leadapron.protocols.dicom.known import ASK, HEALTH, last_hello, name_of, titles_that_work
-from leadapron.protocols.dicom.layers import Layer
-from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiated, is_whole, read_answer, request
+from leadapron.protocols.dicom.known import ASK, HEALTH, titles_that_work
+from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiated, Negotiation, is_whole, read_answer, request
 from leadapron.protocols.dicom.wire.pdu import HEADER_LENGTH, MAX_ASSOCIATE_LENGTH, Abort
 from leadapron.protocols.tls import offers
 from leadapron.protocols.tls import plan as tls
 from leadapron.protocols.tls.handshake import Handshake
+from leadapron.protocols.tls.layers import Layer, Layers, Plan, layers, resource_suffix
 
 _ITEMS = 74
 """Where the items of an A-ASSOCIATE PDU begin, behind the titles (PS3.8 Table 9-11)."""
@@ -33,6 +34,29 @@ _RESULTS: dict[str, type[Any]] = {
     "tls_refused": offers.Refused,
     "tls_handshake": Handshake,
 }
+
+
+class _Plan(Plan):
+    protocol = verdicts.PROTOCOL
+
+    def hello(self, case: Case, name: str, identify: Identify) -> Negotiation:
+        """Inside TLS; in clear the wide stage makes it."""
+        return Negotiation(
+            name=name,
+            endpoint=case.endpoint,
+            called_aet=ANY_TITLE,
+            calling_aet=case.terms.calling_aet,
+            identify=identify,
+        )
+
+    def next_job(self, case: Case, attempts: Attempts, identify: Identify) -> Job[Any] | None:
+        return plan.next_job(case, attempts, identify)
+
+    def conclude(self, case: Case, attempts: Attempts) -> tuple[Sequence[Observation], Failed | None]:
+        return verdicts.conclude(case, attempts)
+
+
+_LAYERS = Layers(_Plan())
 
 
 class Dicom(Protocol):
@@ -57,27 +81,26 @@ class Dicom(Protocol):
         return self.encode_attempt(read_answer(answer, endpoint, identify, ANY_TITLE))
 
     def next_job(self, case: Case, identify: Identify) -> Job[Any] | None:
-        return layers.next_job(case, self.decoded(case.attempts), identify)
+        return _LAYERS.next_job(case, self.decoded(case.attempts), identify)
 
     def speaks_otherwise(self, case: Case) -> bool:
         return tls.is_spoken(self.decoded(case.attempts))
 
     def cut_by_budget(self, case: Case) -> frozenset[str]:
         return frozenset[str]().union(
-            *(each.names(_cut_by_budget(each)) for each in layers.layers(case, self.decoded(case.attempts)))
+            *(each.names(_cut_by_budget(each)) for each in layers(case, self.decoded(case.attempts)))
         )
 
     def no_longer_answers(self, case: Case) -> frozenset[str]:
         return frozenset[str]().union(
-            *(each.names(_no_longer_answers(each)) for each in layers.layers(case, self.decoded(case.attempts)))
+            *(each.names(_no_longer_answers(each)) for each in layers(case, self.decoded(case.attempts)))
         )
 
     def service_of(self, job: str) -> tuple[str, str]:
-        certified = CERTIFIED_BY if job.startswith(layers.CERTIFIED) else ""
-        return self.name, job.partition(":")[2] + certified
+        return self.name, job.partition(":")[2] + resource_suffix(job)
 
     def conclude(self, case: Case) -> tuple[Sequence[Observation], Failed | None]:
-        return layers.conclude(case, self.decoded(case.attempts))
+        return _LAYERS.conclude(case, self.decoded(case.attempts))
 
 
 PROTOCOL = Dicom()

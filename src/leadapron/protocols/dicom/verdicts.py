@@ -18,18 +18,16 @@ from leadapron.model import (
     Stage,
     Verdict,
 )
+from leadapron.protocols.attempts import Attempts, last_hello, name_of
 from leadapron.protocols.base import Case, Terms
 from leadapron.protocols.dicom.callers import CALLER, Pretence, bound, pretences
 from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.known import (
     IDENTITY,
-    Attempts,
     Known,
     enforcement,
     is_refusal,
     is_there,
-    last_hello,
-    name_of,
     parts_of,
     titles_that_work,
     unsettled_titles,

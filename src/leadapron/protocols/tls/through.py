@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import partial
 from typing import Generic, TypeVar
 
 from leadapron.model import Attempt, Failed, Reason, Stage
-from leadapron.net.conversation import Conversation, LastWords, Lost, Question
+from leadapron.net.conversation import (
+    CloseSide,
+    Conversation,
+    LastWords,
+    Lost,
+    MayEnd,
+    OnSide,
+    OpenSide,
+    Question,
+    Redial,
+    Request,
+    SideLost,
+)
 from leadapron.protocols.tls.names import DEMANDS
 from leadapron.protocols.tls.session import CLOSE_NOTIFY, MAX_HANDSHAKE, Broken, Session
 
@@ -31,12 +44,13 @@ def through(conversation: Conversation[T], context: ssl.SSLContext, server_name:
     `Failed(tls)`, and `Failed(auth)` where it misses a client certificate: in TLS 1.3 it does so only behind our Finished
     (RFC 8446 section 4.4.2.4).
     """
-    return (yield from _Tunnel(conversation, Session(context, server_name)).run())
+    return (yield from _Tunnel(conversation, partial(Session, context, server_name)).run())
 
 
 class _Tunnel(Generic[T]):
-    def __init__(self, inner: Conversation[T], session: Session) -> None:
-        self.inner, self.session = inner, session
+    def __init__(self, inner: Conversation[T], begin: Callable[[], Session]) -> None:
+        self.inner, self._begin = inner, begin
+        self.session = begin()
         self.has_heard = False
         """plaintext came"""
         self.is_over = False
@@ -56,11 +70,12 @@ class _Tunnel(Generic[T]):
         finally:
             self.inner.close()
 
-    def _handshake(self) -> Generator[bytes, bytes, None]:
-        """Raises Broken, Lost."""
+    def _handshake(self, out: type[bytes] = bytes) -> Generator[bytes, bytes, None]:
+        """`out`: as what our first flight is yielded. Raises Broken, Lost."""
         received = 0
         while not self.session.handshake():
-            data = yield self.session.take()
+            data = yield out(self.session.take())
+            out = bytes
             received += len(data)
             if received > MAX_HANDSHAKE:
                 raise Broken
@@ -79,7 +94,7 @@ class _Tunnel(Generic[T]):
             while True:
                 try:
                     data = yield from self._exchange(sending)
-                except Lost as lost:
+                except (Lost, SideLost) as lost:
                     sending = self.inner.throw(lost)
                 else:
                     sending = self.inner.send(data)
@@ -91,8 +106,15 @@ class _Tunnel(Generic[T]):
         return attempt
 
     def _exchange(self, sending: bytes) -> Generator[bytes, bytes, bytes]:
-        """Send, and wait for the next plaintext. Raises Lost, _Refused."""
+        """Send, and wait for the next plaintext; a second connection is the conversation's own, and passes as it is. Raises
+        Lost, SideLost, _Refused."""
+        if isinstance(sending, OpenSide | OnSide | CloseSide):
+            return (yield sending)
+        if isinstance(sending, Redial):
+            yield from self._again()
         if self.session.is_closed:
+            if isinstance(sending, MayEnd) and not sending:
+                return b""
             self.is_over = True
             raise Lost(Reason.RESET)
         try:
@@ -116,14 +138,37 @@ class _Tunnel(Generic[T]):
         if isinstance(sending, LastWords):
             yield LastWords(ciphertext + self.session.close())
             raise Lost(Reason.RESET)
-        out = Question(ciphertext) if isinstance(sending, Question) else ciphertext
+        may_end = isinstance(sending, MayEnd)
+        out = _kind(sending)(ciphertext)
         while True:
-            self.session.receive((yield out))
-            if plaintext := self._read():
+            if not (data := (yield out)):
+                return b""
+            self.session.receive(data)
+            try:
+                plaintext = self._read()
+            except Broken as broken:
+                if may_end and broken.alert == CLOSE_NOTIFY:
+                    return b""
+                raise
+            if plaintext:
                 return plaintext
-            out = self.session.take()
+            out = (MayEnd if may_end else bytes)(self.session.take())
+
+    def _again(self) -> Generator[bytes, bytes, None]:
+        """A session of its own for the new connection. Raises Lost, _Refused."""
+        self.session = self._begin()
+        try:
+            yield from self._handshake(Redial)
+        except Broken as broken:
+            self.is_over = True
+            raise _Refused(broken) from None
 
     def _read(self) -> bytes:
         plaintext = self.session.read()
         self.has_heard = self.has_heard or bool(plaintext)
         return plaintext
+
+
+def _kind(sending: bytes) -> type[bytes]:
+    """As what the ciphertext of it goes out: where it is dialled anew, that is done by then."""
+    return next((kind for kind in (Request, Question, MayEnd) if isinstance(sending, kind)), bytes)

@@ -1,3 +1,0 @@
-import files_doubles
-
-files_doubles.install()
