@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from scripted import (
+from smb_server import (
     ACCESS_DENIED,
     Answer,
     Asked,

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from scripted import (
+from smb_server import (
     ACCESS_DENIED,
     Answer,
     Asked,

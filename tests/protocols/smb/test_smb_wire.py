@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import (
+from smb_server import (
     BOUND,
     HEADER,
     Said,

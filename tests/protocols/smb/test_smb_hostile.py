@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted import Asked, Said, Server, called, drive, entries, entry, enumerated, fragment, have_read, shares
-from test_probe import CANARY, HERE, SMB1_YES, Audit, server, terms
+from smb_server import Asked, Said, Server, called, drive, entries, entry, enumerated, fragment, have_read, shares
+from test_smb_probe import CANARY, HERE, SMB1_YES, Audit, server, terms
 
 from leadapron.model import Attempt, Completed, Failed, Reason, Stage, Verdict
 from leadapron.protocols.smb.jobs import GreetSmb1, Hello, LogIn, WalkShare
