@@ -15,7 +15,7 @@ from samba import SMBD, Section, smbd
 from tls_servers import converse, within
 
 from leadapron.identify.match import match
-from leadapron.model import Completed, Depth, Endpoint, Observation, Owner, Reason, Verdict
+from leadapron.model import Completed, CountKind, Depth, Endpoint, Observation, Owner, Reason, Verdict
 from leadapron.net.conversation import Conversation, Lost
 from leadapron.protocols.base import Case, Terms
 from leadapron.protocols.files.tree import Entry, Listed, Wanted
@@ -118,11 +118,27 @@ def test_an_open_server(inside: Namespace, folder: Path, tmp_path: Path) -> None
     public, private = audit.of("public"), audit.of("private")
     assert (public.access.list, public.access.read) == (Verdict.PROVEN, Verdict.PROVEN)
     assert public.access.write is Verdict.REFUSED
+    assert public.counts.images is not None
+    assert (public.counts.images.value, public.counts.images.kind) == (7, CountKind.EXACT)
+    assert public.facts.items() >= {"files.entries": 12, "files.files": 11, "files.dicom": 7}.items()
     assert (private.access.list, private.access.read) == (Verdict.REFUSED, Verdict.REFUSED)
     (named,) = [each for each in audit.seen if each.service.resource.startswith("share-")]
     assert (named.access.list, named.access.write) == (Verdict.PROVEN, Verdict.OFFERED)
     assert "CANARY" not in audit.stored + repr(audit.seen)
     assert sorted(str(each) for each in folder.rglob("*")) == before
+
+
+def test_a_census_of_a_share(inside: Namespace, folder: Path, tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    with smbd(inside, tmp_path, port, shares(folder)):
+        taken = Audit(inside, port, depth=Depth.CENSUS, census=True)
+        withheld = Audit(inside, port, depth=Depth.CENSUS)
+    census = taken.of("public").census
+    assert census is not None
+    assert (census.sampled, census.present["PatientName"]) == (7, 7)
+    assert "SYNTHETIC" not in taken.stored + repr(taken.seen)
+    assert withheld.of("public").census is None
+    assert withheld.of("public").facts["census_withheld"] is True
 
 
 def test_without_leave_nothing_is_listed(inside: Namespace, folder: Path, tmp_path: Path) -> None:
