@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -24,6 +26,7 @@ from leadapron.protocols.smb.probe import PROTOCOL
 from leadapron.protocols.smb.session import Over, Session
 from leadapron.protocols.smb.tree import SmbTree
 from leadapron.protocols.smb.wire.share import ShareType
+from scope_file import write_scope
 
 pytestmark = pytest.mark.peer
 
@@ -257,3 +260,33 @@ def _look(port: int) -> tuple[list[Entry], Listed, Any]:
     attempt = converse(conversation(), Endpoint(address=ip_address("127.0.0.1"), port=port))
     assert isinstance(attempt, Completed)
     return found, *attempt.result
+
+
+def test_a_whole_audit_writes_nothing_that_a_share_says(inside: Namespace, folder: Path, tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    place = tmp_path / "audit"
+    place.mkdir()
+    scope = write_scope(
+        place / "scope.toml",
+        networks=["127.0.0.1/32"],
+        ports={"smb": [port]},
+        depth="census",
+        cleartext_census=True,
+        granted="blank_login = true",
+    )
+    command = [sys.executable, "-m", "leadapron", "audit", scope, "--store", f"sqlite:///{place}/s.db", "--json"]
+    with smbd(inside, tmp_path / "smbd", port, shares(folder)):
+        result = inside.run(*command, "--quiet", env={**os.environ, "LEADAPRON_DATA": str(place / "data")})
+    assert result.returncode in (0, 1), result.stderr
+    services = {each["resource"]: each for each in json.loads(result.stdout)["services"]}
+    assert {"", "public", "private"} < set(services)
+    assert services["public"]["counts"]["images"]["value"] == 7
+    assert services["public"]["census"]["present"]["PatientName"] == 7
+    assert services["private"]["access"]["list"] == "refused"
+    findings = json.loads(result.stdout)["findings"]
+    found = {(each["control"], each["service"]["resource"]) for each in findings}
+    assert {("LA-03", "public"), ("LA-23", "")} <= found
+    assert not any(resource == "private" for _, resource in found)
+    written = [each.read_bytes() for each in place.rglob("*") if each.is_file()]
+    for said in (b"CANARY", b"SYNTHETIC", b"1970"):
+        assert not any(said in each for each in (*written, result.stdout.encode(), result.stderr.encode()))
