@@ -126,9 +126,20 @@ def test_an_open_server(inside: Namespace, folder: Path, tmp_path: Path) -> None
     assert public.facts.items() >= {"files.entries": 12, "files.files": 11, "files.dicom": 7}.items()
     assert (private.access.list, private.access.read) == (Verdict.REFUSED, Verdict.REFUSED)
     (named,) = [each for each in audit.seen if each.service.resource.startswith("share-")]
-    assert (named.access.list, named.access.write) == (Verdict.PROVEN, Verdict.OFFERED)
+    assert (named.access.list, named.access.write) == (Verdict.PROVEN, Verdict.REFUSED)  # the folder is not the guest's
     assert "CANARY" not in audit.stored + repr(audit.seen)
     assert sorted(str(each) for each in folder.rglob("*")) == before
+
+
+def test_a_share_whose_folder_is_everybodys_offers_writing(inside: Namespace, tmp_path: Path, folder: Path) -> None:
+    (port,) = free_ports(1)
+    folder.chmod(0o777)
+    with smbd(inside, tmp_path, port, shares(folder)):
+        audit = Audit(inside, port, associations=3)
+    folder.chmod(0o755)
+    (named,) = [each for each in audit.seen if each.service.resource.startswith("share-")]
+    assert named.access.write is Verdict.OFFERED
+    assert audit.of("public").access.write is Verdict.REFUSED
 
 
 def test_a_census_of_a_share(inside: Namespace, folder: Path, tmp_path: Path) -> None:

@@ -184,13 +184,50 @@ def test_a_file_that_would_have_been_created_is_an_error() -> None:
 
 
 def test_an_open_never_creates_writes_or_follows() -> None:
-    for body in (file.open_folder(utf16("x")), file.open_file(utf16("x"))):
+    for body in (file.open_folder(utf16("x")), file.open_file(utf16("x")), file.open_root()):
         fields = struct.unpack_from("<HBBIQQIIIIIHHII", body)
         access, disposition, options = fields[6], fields[9], fields[10]
         assert access & ~0x81 == 0
         assert disposition == 1
         assert options & 0x00200000
         assert not options & 0x1000  # FILE_DELETE_ON_CLOSE
+
+
+def with_context(context: bytes, length: int | None = None) -> Response:
+    body = created().body[:-8] + struct.pack("<II", 152, len(context) if length is None else length)
+    return response(Said(body=body + context))
+
+
+def maximal(access: int, status: int = 0, name: bytes = b"MxAc", following: int = 0) -> bytes:
+    return struct.pack("<IHHHHI", following, 16, 4, 0, 24, 8) + name + bytes(4) + struct.pack("<II", status, access)
+
+
+@pytest.mark.parametrize(
+    ("context", "access"),
+    [
+        (maximal(0x1F01FF), 0x1F01FF),
+        (maximal(1, name=b"QFid", following=32) + maximal(0x1200A9), 0x1200A9),
+        (maximal(7, status=0xC0000022), None),
+        (maximal(7, name=b"QFid"), None),
+        (maximal(7)[:26], None),
+        (maximal(7, name=b"QFid", following=0xFFFFFFFF), None),
+        (maximal(7, name=b"QFid", following=1) * 50, None),
+        (b"", None),
+    ],
+)
+def test_the_access_to_a_root_is_told_or_not(context: bytes, access: int | None) -> None:
+    assert file.maximal_access(with_context(context)) == access
+
+
+def test_contexts_outside_their_message_are_an_error() -> None:
+    with pytest.raises(WireError):
+        file.maximal_access(with_context(maximal(7), length=1 << 31))
+
+
+@given(st.binary(max_size=120))
+def test_any_context_is_an_access_or_none(data: bytes) -> None:
+    found = file.maximal_access(with_context(maximal(3, name=b"QFid", following=32) + data))
+    assert found is None or 0 <= found < 1 << 32
 
 
 # -- listings ----------------------------------------------------------------------------------------------------------

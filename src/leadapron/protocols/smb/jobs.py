@@ -22,9 +22,11 @@ from leadapron.protocols.files.walk import Walk
 from leadapron.protocols.smb import listing
 from leadapron.protocols.smb.results import MAX_SHARES, LoggedIn, Share, Smb1, Spoken
 from leadapron.protocols.smb.session import Login, Over, Refused, Session, Steps
+from leadapron.protocols.smb.statuses import reason_of
 from leadapron.protocols.smb.tree import SmbTree, name_of
-from leadapron.protocols.smb.wire import negotiate, share, srvsvc
+from leadapron.protocols.smb.wire import file, negotiate, share, srvsvc
 from leadapron.protocols.smb.wire.frame import Frames, framed
+from leadapron.protocols.smb.wire.header import Command, Status
 
 HELLO, SMB1, BLANK, TREE = "hello", "smb1", "blank", "tree:"
 
@@ -161,17 +163,32 @@ class _LoggingIn:
                 self.named[shown] = named
 
     def _look_at(self, shown: str, named: srvsvc.Named) -> Steps[Share]:
-        """What the server lets us do in a share; nothing in it is opened. Raises Lost, Over."""
+        """What the server lets us do in a share. Raises Lost, Over."""
         found = yield from self.session.connect(named.name)
         if isinstance(found, Refused):
             return Share(shown=shown, refused=found.reason)
+        access = found.access & (yield from self._access_to_root(found.tree_id))
         yield from self.session.disconnect(found.tree_id)
         return Share(
             shown=shown,
-            may_list=bool(found.access & share.MAY_LIST),
-            may_write=bool(found.access & share.MAY_WRITE),
+            may_list=bool(access & share.MAY_LIST),
+            may_write=bool(access & share.MAY_WRITE),
             encrypts=found.encrypts,
         )
+
+    def _access_to_root(self, tree_id: int) -> Steps[int]:
+        """The share itself may grant more than its root does: the rights on the folder. All bits where it is not said."""
+        opened = yield from self.session.ask(tree_id, Command.CREATE, file.open_root())
+        if opened.status != Status.SUCCESS:
+            return 0 if reason_of(opened.status) is Reason.AUTH else share.ALL
+        try:
+            file_id, _ = file.created(opened)
+            access = file.maximal_access(opened)
+        except WireError:
+            self.session.broken = Reason.PROTOCOL
+            raise Over(Reason.PROTOCOL) from None
+        yield from self.session.ask(tree_id, Command.CLOSE, file.close(file_id))
+        return share.ALL if access is None else access
 
     def _result(self, login: Login | Refused, ended: Failed | None) -> LoggedIn:
         granted = login.granted if isinstance(login, Login) else None

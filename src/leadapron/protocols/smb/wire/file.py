@@ -11,7 +11,10 @@ from leadapron.errors import WireError
 from leadapron.protocols.smb.wire.header import LENGTH, Response
 
 _CREATE = struct.Struct("<HBBIQQIIIIIHHII")
-_CREATED = struct.Struct("<HBBI32x8xQII16s8x")
+_CREATED = struct.Struct("<HBBI32x8xQII16sII")
+_CONTEXT = struct.Struct("<IHHHHI")
+_MAXIMAL_ACCESS = b"MxAc"
+_MAX_CONTEXTS = 8
 _READ = struct.Struct("<HBBIQ16sIIIHH")
 _HAVE_READ = struct.Struct("<HBBIII")
 _QUERY = struct.Struct("<HBBI16sHHI")
@@ -54,6 +57,33 @@ def open_folder(path: bytes) -> bytes:
     return _create(path, _LIST | _READ_ATTRIBUTES, _DIRECTORY_FILE | _REPARSE_POINT)
 
 
+def open_root() -> bytes:
+    """CREATE of the root of a share, to be told what we may do there (QUERY_MAXIMAL_ACCESS, 2.2.13.2.5)."""
+    context = _CONTEXT.pack(0, _CONTEXT.size, len(_MAXIMAL_ACCESS), 0, 0, 0) + _MAXIMAL_ACCESS + bytes(4)
+    place = LENGTH + _CREATE.size
+    options = _DIRECTORY_FILE | _REPARSE_POINT
+    fields = (_READ_ATTRIBUTES, 0, _SHARE_ALL, _OPEN, options, place, 0, place, len(context))
+    return _CREATE.pack(57, 0, 0, _IMPERSONATION, 0, 0, *fields) + context
+
+
+def maximal_access(response: Response) -> int | None:
+    """What the answer to `open_root` says, as bits of 2.2.13.1; None where it does not (2.2.14.2.5). Raises WireError."""
+    *_, offset, length = _CREATED.unpack(response.body(_CREATED.size))
+    data, place = response.part(offset, length), 0
+    for _ in range(_MAX_CONTEXTS):
+        if place + _CONTEXT.size > len(data):
+            break
+        following, name_at, name_length, _, data_at, data_length = _CONTEXT.unpack_from(data, place)
+        name = data[place + name_at : place + name_at + name_length]
+        if name == _MAXIMAL_ACCESS and data_length >= 8:
+            status, access = struct.unpack("<II", data[place + data_at : place + data_at + 8].ljust(8, b"\xff"))
+            return int(access) if status == 0 else None
+        if not following:
+            break
+        place += following
+    return None
+
+
 def open_file(path: bytes) -> bytes:
     """CREATE for reading. Nothing is fetched from tape for us."""
     return _create(path, _READ_DATA | _READ_ATTRIBUTES, _NON_DIRECTORY_FILE | _REPARSE_POINT | _NO_RECALL)
@@ -73,7 +103,7 @@ def _create(path: bytes, access: int, options: int) -> bytes:
 
 def created(response: Response) -> tuple[bytes, int]:
     """The identifier of what was opened, and its attributes. Raises WireError, also where something was created."""
-    _, _, _, action, _, attributes, _, file_id = _CREATED.unpack(response.body(_CREATED.size))
+    _, _, _, action, _, attributes, _, file_id, _, _ = _CREATED.unpack(response.body(_CREATED.size))
     if action != _OPENED:
         raise WireError("an answer that is no plain open")
     return file_id, attributes
