@@ -80,7 +80,13 @@ class NfsTree(Tree):
     """Below `root`, whose handle MOUNT or PUTROOTFH gave."""
 
     def __init__(
-        self, channel: Channel, dialect: Dialect, root: bytes, *, largest_read: int = LARGEST_READ, crosses: bool = False
+        self,
+        channel: Channel,
+        dialect: Dialect,
+        root: bytes,
+        *,
+        largest_read: int = LARGEST_READ,
+        crosses: bool = False,
     ) -> None:
         """`crosses`: folders on other file systems of the server belong to the tree (the exports below the root of version
         4); else they are somebody else's mount points."""
@@ -195,7 +201,11 @@ class NfsTree(Tree):
         """By the mode of a folder, and unless the server says that it is read-only all the same: asked once, for the first
         such folder, since it is the export that is read-only."""
         attributes = item.attributes
-        if attributes is None or attributes.type is not Type.DIRECTORY or not (attributes.mode or 0) & _OTHERS_MAY_WRITE:
+        if (
+            attributes is None
+            or attributes.type is not Type.DIRECTORY
+            or not (attributes.mode or 0) & _OTHERS_MAY_WRITE
+        ):
             return False
         if self._is_writable is None and item.handle:
             reply = yield from self._channel.ask(self._dialect.may_change(item.handle))
@@ -207,7 +217,7 @@ class NfsTree(Tree):
         if self._file_system is None and not self._crosses:
             reply = yield from self._channel.ask(self._dialect.attributes(self._handles[()]))
             attributes = self._dialect.read_attributes(_success(reply)).attributes
-            self._file_system = (attributes.file_system if attributes else None) or b""
+            self._file_system = attributes.file_system if attributes else None
 
     # -- handles -------------------------------------------------------------------------------------------------------
 
@@ -252,5 +262,3 @@ def _success(reply: Reply) -> bytes:
     if reply.outcome is not Outcome.SUCCESS:
         raise _Fail(reason_of(reply.outcome))
     return reply.body
-
-
