@@ -7,8 +7,8 @@ user "nobody" of AUTH_SYS is what any client says of itself.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from leadapron.errors import WireError
@@ -112,16 +112,14 @@ class ListExports:
     in_clear: ClassVar[bool] = True
 
     def converse(self) -> Conversation[Exports]:
-        found = Exports()
         try:
-            if self.greeting.version_3 is Spoken.YES:
-                found = yield from self._listed()
-                yield CloseSide()
-            if self.greeting.version_4 is Spoken.YES:
-                found = replace(found, root=(yield from _look_at_root(Channel())))
+            found = (yield from self._listed()) if self.greeting.version_3 is Spoken.YES else Exports()
         except Lost as lost:
-            failed = Failed(stage=Stage.LIST, reason=lost.reason)
-            return Completed(result=replace(found, why=found.why or failed)) if found.total else failed
+            return Failed(stage=Stage.LIST, reason=lost.reason)
+        if self.greeting.version_4 is Spoken.YES:
+            with contextlib.suppress(Lost):  # what is listed stands
+                yield CloseSide()
+                found = replace(found, root=(yield from _look_at_root(Channel())))
         return Completed(result=found)
 
     def _listed(self) -> Steps[Exports]:
@@ -334,7 +332,7 @@ def _look_at_root(channel: Channel) -> Steps[Root]:
 
 
 @contextlib.contextmanager
-def _no_wire_errors() -> Any:
+def _no_wire_errors() -> Iterator[None]:
     try:
         yield
     except WireError as error:

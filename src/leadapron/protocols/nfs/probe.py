@@ -42,10 +42,12 @@ class Nfs(Protocol):
 
 
 def _next_walk(case: Case, attempts: verdicts.Attempts, found: Exports) -> Job[Any] | None:
-    for export in verdicts.walks(found, case.endpoint.port, case.terms.associations).within:
+    walks = verdicts.walks(found, case.endpoint.port, case.terms.associations)
+    for export in walks.within:
         if f"{TREE}{export.shown}" not in attempts:
             return walk_of(export.shown, case.endpoint, found.mount_port, case.terms)
-    if f"{TREE}{WHOLE}" not in attempts and verdicts.is_whole_worth_a_walk(attempts, found):
+    is_due = walks.may_walk_whole and f"{TREE}{WHOLE}" not in attempts
+    if is_due and verdicts.is_whole_worth_a_walk(attempts, found):
         return walk_of(WHOLE, case.endpoint, 0, case.terms)
     return None
 

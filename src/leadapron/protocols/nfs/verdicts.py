@@ -36,16 +36,19 @@ class Walks:
 
     within: tuple[Export, ...]
     beyond: tuple[Export, ...]
+    may_walk_whole: bool
+    """a connection is left for version 4"""
 
 
 def walks(found: Exports, endpoint_port: int, associations: int) -> Walks:
     """A walk has one connection, and a second one where MOUNT has a port of its own; the list of exports had one more,
     for the portmapper."""
-    beside = int(found.mount_port != endpoint_port)
+    beside = int(found.mount_port not in (0, endpoint_port))
     left = associations - _HELLO_CONNECTIONS - 1 - 2 * beside
     most = max(0, left // (1 + beside))
     first = sorted(found.exports, key=lambda export: not export.everyone)
-    return Walks(within=tuple(first[:most]), beyond=tuple(first[most:]))
+    used = len(first[:most]) * (1 + beside)
+    return Walks(within=tuple(first[:most]), beyond=tuple(first[most:]), may_walk_whole=left > used)
 
 
 def is_whole_worth_a_walk(attempts: Attempts, found: Exports) -> bool:
