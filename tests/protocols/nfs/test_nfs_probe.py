@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from ipaddress import ip_address
 from typing import Any
 
@@ -16,10 +17,10 @@ from leadapron.model import Attempt, Completed, Depth, Endpoint, Failed, Observa
 from leadapron.net.conversation import Lost
 from leadapron.protocols.base import Case, Terms
 from leadapron.protocols.nfs.exchange import Channel
-from leadapron.protocols.nfs.jobs import Hello
+from leadapron.protocols.nfs.jobs import Hello, by_shown_name
 from leadapron.protocols.nfs.probe import PROTOCOL
 from leadapron.protocols.nfs.result import WHOLE
-from leadapron.protocols.nfs.wire import nfs3
+from leadapron.protocols.nfs.wire import mount, nfs3
 from leadapron.protocols.nfs.wire.rpc import Call
 from leadapron.protocols.nfs.wire.xdr import uint
 from leadapron.scope.doors import doors
@@ -159,17 +160,30 @@ def test_no_exports_are_not_nothing() -> None:
 
 
 def test_exports_that_cannot_be_told_apart_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leadapron.protocols.nfs.jobs.shown_name", lambda _: "public")
+    monkeypatch.setattr("leadapron.protocols.nfs.jobs.shown_name", lambda _: "share-1")
     seen, _, _ = asked(Peer(exports={b"/a": ((), archive()), b"/b": ((), archive())}))
     assert seen[""].facts.items() >= {"exports": 2, "exports.alike": 1}.items()
     assert (seen[""].access.list, seen[""].unknowns[0].reason) == (Verdict.UNKNOWN, Reason.LIMIT)
+
+
+def test_an_export_is_called_as_its_last_part_where_that_may_be_said() -> None:
+    paths = [b"/srv/x/public", b"/srv/y/public/", b"/", b"/srv/" + CANARY, b"public"]
+    named = by_shown_name([mount.Export(path, ()) for path in paths])
+    assert named["public"].path == b"/srv/x/public"
+    assert {export.path for export in named.values()} == set(paths[:4])
+    assert all(name == "public" or re.fullmatch("share-[0-9a-f]{4}", name) for name in named)
+
+
+def test_nothing_was_asked_where_the_run_was_stopped() -> None:
+    seen, why = PROTOCOL.conclude(Case(endpoint=HERE, terms=terms(), attempts={}))
+    assert (seen, why and why.reason) == ((), Reason.STOPPED)
 
 
 def test_what_the_budget_leaves_is_an_unknown_and_what_is_given_to_everyone_comes_first() -> None:
     exports = {b"/%d" % number: ((b"host",), archive()) for number in range(8)} | {b"/public": ((), archive())}
     peer = Elsewhere(exports=exports, versions=(3,))  # type: ignore[arg-type]
     seen, attempts, _ = asked(peer, associations=8)
-    assert [name for name in attempts if name.startswith("tree:")][0] == "tree:public"
+    assert next(name for name in attempts if name.startswith("tree:")) == "tree:public"
     assert len(attempts) == 4
     left = [each for name, each in seen.items() if name and f"tree:{name}" not in attempts]
     assert len(left) == 7

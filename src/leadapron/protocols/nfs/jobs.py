@@ -7,8 +7,9 @@ user "nobody" of AUTH_SYS is what any client says of itself.
 from __future__ import annotations
 
 import contextlib
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from leadapron.errors import WireError
@@ -140,19 +141,38 @@ class ListExports:
         return _told(found, exports)
 
 
-def _told(found: Exports, exports: Iterable[mount.Export]) -> Exports:
+def _told(found: Exports, exports: Sequence[mount.Export]) -> Exports:
     """What may be kept of a list of exports."""
-    told: dict[str, Export] = {}
-    everyone = total = alike = 0
+    named = by_shown_name(exports)
+    told = [
+        Export(shown=name, groups=len(export.groups), everyone=_is_everyones(export))
+        for name, export in itertools.islice(named.items(), MAX_SHOWN)
+    ]
+    return replace(
+        found,
+        exports=tuple(told),
+        everyone=sum(map(_is_everyones, exports)),
+        total=len(exports),
+        alike=len(exports) - len(named),
+    )
+
+
+def _is_everyones(export: mount.Export) -> bool:
+    return not export.groups or not _EVERYONE.isdisjoint(export.groups)
+
+
+def by_shown_name(exports: Sequence[mount.Export]) -> dict[str, mount.Export]:
+    """Exports by the names that they have in results: the last part of the path where that may be said in clear and no
+    export before it has it, else what stands for the whole path. Those that another one is shown as are left out."""
+    named: dict[str, mount.Export] = {}
     for export in exports:
-        name = shown_name(export.path)
-        is_everyones = not export.groups or not _EVERYONE.isdisjoint(export.groups)
-        total, everyone = total + 1, everyone + is_everyones
-        if name in told or name == WHOLE:
-            alike += 1
-        elif len(told) < MAX_SHOWN:
-            told[name] = Export(shown=name, groups=len(export.groups), everyone=is_everyones)
-    return replace(found, exports=tuple(told.values()), everyone=everyone, total=total, alike=alike)
+        last = export.path.rstrip(b"/").rpartition(b"/")[2]
+        name = shown_name(last)
+        if name.encode() != last or name in (*named, WHOLE):
+            name = shown_name(export.path)
+        if name != WHOLE:
+            named.setdefault(name, export)
+    return named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,11 +240,11 @@ class _Way:
         else:
             self._mounts = yield from _open_beside(self._job.mount_port)
         exports = yield from _ask_exports(self._mounts)
-        path = next((each.path for each in exports if shown_name(each.path) == self._job.shown), None)
-        if path is None:
+        export = by_shown_name(exports).get(self._job.shown)
+        if export is None:
             raise _fail(Reason.EMPTY, "the export is not listed any more")
-        root = yield from _ask_mount(self._mounts, path)
-        self._path = path
+        root = yield from _ask_mount(self._mounts, export.path)
+        self._path = export.path
         largest_read = yield from _ask_largest_read(self._nfs, root)
         return NfsTree(self._nfs, nfs3.VERSION_3, root, largest_read=largest_read)
 

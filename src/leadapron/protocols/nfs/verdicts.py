@@ -61,9 +61,9 @@ def is_whole_worth_a_walk(attempts: Attempts, found: Exports) -> bool:
 
 def conclude(case: Case, attempts: Attempts) -> tuple[Sequence[Observation], Failed | None]:
     """The endpoint itself, then each export."""
-    hello = attempts.get(HELLO)
-    if not isinstance(hello, Completed):
-        return (), hello if isinstance(hello, Failed) else None
+    hello = attempts.get(HELLO, Failed(stage=Stage.CONNECT, reason=Reason.STOPPED))
+    if isinstance(hello, Failed):
+        return (), hello
     listed = attempts.get(EXPORTS)
     seen = [_endpoint(case, hello.result, listed)]
     if isinstance(listed, Completed):
