@@ -73,7 +73,7 @@ def observe(found: Found, service: Service, terms: Any, *, facts: Mapping[str, i
         ),
         owner=terms.owner,
         facts=facts,
-        unknowns=() if found.ended is None else (found.ended,),
+        unknowns=(found.ended or Failed(stage=Stage.LIST, reason=Reason.EMPTY),),
     )
 
 
