@@ -1,7 +1,7 @@
 """HL7 over MLLP as a protocol: one connection, an empty block, and whatever comes to it.
 
-An interface engine believes what it is sent: a message, even one without a patient, may be filed, forwarded or print a label.
-So none is sent, and the silence of most servers is an unknown.
+An interface engine believes what it is sent: a message, even one without a patient, may be filed, be forwarded or print a
+label. So none is sent, and the silence of most servers is an unknown.
 """
 
 from __future__ import annotations

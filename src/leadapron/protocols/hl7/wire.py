@@ -1,4 +1,5 @@
-"""The Minimal Lower Layer Protocol, sans-IO: release 1 (HL7 v2.x, Transport Specification: MLLP) and 2 (its acknowledgements)."""
+"""The Minimal Lower Layer Protocol, sans-IO (HL7 Transport Specification: MLLP, release 1, and the acknowledgements of
+release 2)."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def response_length(data: bytes) -> int:
 
 def read_response(pdu: bytes) -> Response | None:
     """One whole PDU; None: the target rejected the PDU as such (section 11.17). Raises WireError."""
-    if response_length(pdu) != len(pdu):
+    if not pdu or response_length(pdu) != len(pdu):
         raise WireError("a PDU that is not whole")
     if pdu[0] & _OPCODE == _REJECT:
         return None
