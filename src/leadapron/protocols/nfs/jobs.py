@@ -84,10 +84,10 @@ _NULLS: dict[str, Call] = {"version_3": nfs3.NULL, "version_4": nfs4.NULL, "moun
 
 
 def _heard(greeting: Greeting, name: str, reply: Reply) -> Greeting:
-    greeting = replace(greeting, **{name: _SPOKEN.get(reply.outcome, Spoken.ODD)})
+    heard: dict[str, Any] = {name: _SPOKEN.get(reply.outcome, Spoken.ODD)}
     if name != "mount" and reply.outcome is Outcome.NO_VERSION:
-        greeting = replace(greeting, lowest=reply.low, highest=reply.high)
-    return greeting
+        heard |= {"lowest": reply.low, "highest": reply.high}
+    return replace(greeting, **heard)
 
 
 def _greeted(greeting: Greeting, otherwise: Reason, detail: str = "") -> Attempt[Greeting]:
