@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import sys
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
@@ -27,6 +29,7 @@ from leadapron.protocols.nfs.probe import PROTOCOL
 from leadapron.protocols.nfs.result import WHOLE, Refusal, Refused
 from leadapron.protocols.nfs.tree import NfsTree
 from leadapron.protocols.nfs.wire import mount
+from scope_file import write_scope
 
 pytestmark = pytest.mark.peer
 
@@ -208,6 +211,29 @@ def test_the_budget_of_connections_is_kept(inside: Namespace, tmp_path: Path, es
     assert len(proven(seen)) == 1
     (left,) = (each for name, each in seen.items() if name and name not in proven(seen))
     assert (left.access.list, [why.reason for why in left.unknowns]) == (Verdict.UNKNOWN, [Reason.BUDGET])
+
+
+def test_an_audit_finds_them_through_the_gate(inside: Namespace, tmp_path: Path, estate: dict[str, Path]) -> None:
+    scope = write_scope(tmp_path / "scope.toml", networks=["127.0.0.1/32"], ports=[])
+    scope.write_text(scope.read_text().replace("dicom = []", "nfs = [2049]"))
+    command = [sys.executable, "-m", "leadapron", "audit", scope, "--store", f"sqlite:///{tmp_path}/s.db", "--json"]
+    with portmapper(inside, tmp_path), ganesha(inside, tmp_path, *exports_of(estate)):
+        result = inside.run(*command, "--quiet", env={**os.environ, "LEADAPRON_DATA": str(tmp_path / "data")})
+
+    assert result.returncode in (0, 1), result.stderr
+    services = {each["resource"]: each for each in json.loads(result.stdout)["services"]}
+    assert (services[""]["protocol"], services.pop("")["access"]["talk"]) == ("nfs", "proven")
+    assert len(services) == 2
+    for export in services.values():
+        assert (export["access"]["list"], export["access"]["read"]) == ("proven", "proven")
+        assert (export["counts"]["images"]["value"], export["counts"]["images"]["kind"]) == (30, "exact")
+    assert sorted(each["access"]["write"] for each in services.values()) == ["not_asked", "offered"]
+    written = [each.read_bytes() for each in (*(tmp_path / "data").rglob("*.jsonl"), *tmp_path.glob("s.db*"))]
+    for port in (PORTMAP_PORT, MOUNT_PORT):
+        assert b'"exports beside 2049","port":%d' % port in written[0]
+    kept = b"".join(written) + result.stdout.encode() + result.stderr.encode()
+    assert CANARY.encode() not in kept
+    assert estate["public"].parent.name.encode() not in kept
 
 
 class Recorder:
