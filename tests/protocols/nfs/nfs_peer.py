@@ -58,6 +58,8 @@ class Peer:
     versions: tuple[int, ...] = (3, 4)
     mounts_here: bool = False
     has_portmapper: bool = True
+    has_list: bool = True
+    says_of_list: int = 3
     has_plus: bool = True
     says_attributes: bool = True
     writable: bool = True
@@ -92,6 +94,8 @@ class Peer:
         ok = uint(1) + uint(0) + uint(0) + uint(0) + uint(0)
         if program == PORTMAP:
             return ok + uint(MOUNT_PORT)
+        if program == MOUNT and procedure == 5 and not self.has_list:
+            return ok[:-4] + uint(self.says_of_list)
         if program == MOUNT:
             return ok + self._mount(procedure, reader)
         if version not in self.versions:

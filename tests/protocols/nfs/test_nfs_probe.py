@@ -153,6 +153,23 @@ def test_which_groups_are_everyone(group: bytes, is_everyones: bool) -> None:
     assert seen[""].facts["exports.everyone"] == int(is_everyones)
 
 
+@pytest.mark.parametrize("says", [2, 3], ids=["as go-nfs", "PROC_UNAVAIL"])
+def test_where_there_is_no_list_the_root_is_tried(says: int) -> None:
+    peer = Peer(exports={b"/": ((), archive())}, has_list=False, says_of_list=says)
+    seen, _, _ = asked(peer)
+    assert seen.keys() == {"", "/"}
+    assert (seen["/"].access.list, peer.unmounted) == (Verdict.PROVEN, [b"/"])
+    assert not {"groups", "everyone"} & set(seen["/"].facts)
+    assert (seen[""].access.list, seen[""].unknowns[0].reason) == (Verdict.UNKNOWN, Reason.PROTOCOL)
+    assert "exports" not in seen[""].facts
+
+
+def test_an_export_that_wants_kerberos_is_refused_behind_its_mount() -> None:
+    share = only_share(asked(Peer(versions=(3,), denies=frozenset({1, 3, 4, 6, 16, 17, 19})))[0])
+    assert share.access.list is Verdict.REFUSED
+    assert share.facts["mounted"] is True
+
+
 def test_no_exports_are_not_nothing() -> None:
     seen, _, _ = asked(Peer(exports={}, versions=(3,)))
     assert (seen[""].access.list, seen[""].unknowns[0].reason) == (Verdict.UNKNOWN, Reason.EMPTY)
@@ -171,7 +188,7 @@ def test_an_export_is_called_as_its_last_part_where_that_may_be_said() -> None:
     named = by_shown_name([mount.Export(path, ()) for path in paths])
     assert named["public"].path == b"/srv/x/public"
     assert {export.path for export in named.values()} == set(paths[:4])
-    assert all(name == "public" or re.fullmatch("share-[0-9a-f]{4}", name) for name in named)
+    assert all(name in ("public", "/") or re.fullmatch("share-[0-9a-f]{4}", name) for name in named)
 
 
 def test_nothing_was_asked_where_the_run_was_stopped() -> None:

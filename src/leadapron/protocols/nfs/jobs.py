@@ -20,7 +20,7 @@ from leadapron.protocols.files.names import shown_name
 from leadapron.protocols.files.tree import Steps
 from leadapron.protocols.files.walk import Walk
 from leadapron.protocols.nfs.exchange import Channel, reason_of, why_of
-from leadapron.protocols.nfs.result import WHOLE, Export, Exports, Greeting, Refusal, Refused, Root, Spoken
+from leadapron.protocols.nfs.result import ROOT, WHOLE, Export, Exports, Greeting, Refusal, Refused, Root, Spoken
 from leadapron.protocols.nfs.tree import REASONS, NfsTree
 from leadapron.protocols.nfs.wire import files, mount, nfs3, nfs4, portmap
 from leadapron.protocols.nfs.wire.rpc import Call, Outcome, Reply
@@ -30,6 +30,8 @@ MAX_SHOWN = 256
 """Exports of one server that are looked at."""
 _WALK_BYTES = 256 << 20
 
+_UNLISTED = (mount.Export(b"/", ()),)
+"""What is tried where a server has exports and no list of them."""
 _EVERYONE = frozenset({b"*", b"(everyone)", b"0.0.0.0/0", b"0.0.0.0/0.0.0.0", b"::/0"})
 """Groups that everybody is in, as servers write them."""
 _SPOKEN = {
@@ -138,6 +140,8 @@ class ListExports:
             exports = yield from _ask_exports(channel)
         except _Fail as failed:
             return replace(found, why=failed.failed)
+        if exports is _UNLISTED:
+            return replace(found, exports=(Export(shown=ROOT),), unlisted=True)
         return _told(found, exports)
 
 
@@ -167,8 +171,8 @@ def by_shown_name(exports: Sequence[mount.Export]) -> dict[str, mount.Export]:
     named: dict[str, mount.Export] = {}
     for export in exports:
         last = export.path.rstrip(b"/").rpartition(b"/")[2]
-        name = shown_name(last)
-        if name.encode() != last or name in (*named, WHOLE):
+        name = shown_name(last) if last else ROOT
+        if last and (name.encode() != last or name in (*named, WHOLE)):
             name = shown_name(export.path)
         if name != WHOLE:
             named.setdefault(name, export)
@@ -293,10 +297,15 @@ def _ask_portmapper() -> Steps[int]:
     return port
 
 
-def _ask_exports(channel: Channel) -> Steps[list[mount.Export]]:
-    body = yield from _ask_success(channel, mount.EXPORT)
+def _ask_exports(channel: Channel) -> Steps[Sequence[mount.Export]]:
+    """`_UNLISTED` where the server has no such procedure."""
+    reply = yield from _ask(channel, mount.EXPORT)
+    if reply.outcome in (Outcome.NO_PROCEDURE, Outcome.NO_VERSION):
+        return _UNLISTED
+    if reply.outcome is not Outcome.SUCCESS:
+        raise _fail(reason_of(reply.outcome))
     with _no_wire_errors():
-        return mount.read_exports(body)
+        return mount.read_exports(reply.body)
 
 
 def _ask_mount(channel: Channel, path: bytes) -> Steps[bytes]:

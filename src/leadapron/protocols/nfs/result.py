@@ -10,6 +10,9 @@ from leadapron.model import Failed
 WHOLE = "pseudo-root"
 """The resource that stands for all that version 4 shows below its root."""
 
+ROOT = "/"
+"""The resource that is an export of the whole server."""
+
 
 class Spoken(enum.StrEnum):
     """What a NULL call came to: "nobody" for versions and programs, "auth" where not even that is answered without a
@@ -63,6 +66,8 @@ class Exports:
     total: int = 0
     alike: int = 0
     """left out, since another one is shown under the same name"""
+    unlisted: bool = False
+    """the server has no list: its root is tried, and to whom it is given is not known"""
     portmapper: bool | None = None
     """it answered; None: it was not asked"""
     mount_port: int = 0

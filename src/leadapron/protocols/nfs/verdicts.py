@@ -67,7 +67,7 @@ def conclude(case: Case, attempts: Attempts) -> tuple[Sequence[Observation], Fai
     listed = attempts.get(EXPORTS)
     seen = [_endpoint(case, hello.result, listed)]
     if isinstance(listed, Completed):
-        seen += [_export(case, attempts, export) for export in listed.result.exports]
+        seen += [_export(case, attempts, export, listed.result) for export in listed.result.exports]
         if (whole := attempts.get(f"{TREE}{WHOLE}")) is not None:
             seen.append(_walked(case, WHOLE, whole, {"version_4": True}))
     return seen, None
@@ -109,6 +109,8 @@ def _of_a_list(greeting: Greeting, found: Exports) -> tuple[Verdict, tuple[Faile
         if found.root is Root.REFUSED:
             return Verdict.REFUSED, ()
         return (Verdict.NOT_ASKED, ()) if found.root is Root.OPEN else _unknown(_odd_root())
+    if found.unlisted:
+        return _unknown(Failed(stage=Stage.LIST, reason=Reason.PROTOCOL, detail="the server has no list of exports"))
     if not found.total:
         return _unknown(Failed(stage=Stage.LIST, reason=Reason.EMPTY, detail="no exports, or none that we are shown"))
     if len(found.exports) < found.total:
@@ -141,7 +143,7 @@ def _facts_of(greeting: Greeting) -> dict[str, int | bool]:
 
 def _facts_of_exports(found: Exports) -> dict[str, int | bool]:
     facts: dict[str, int | bool] = {}
-    if found.why is None and found.mount_port:
+    if found.why is None and found.mount_port and not found.unlisted:
         facts |= {"exports": found.total, "exports.everyone": found.everyone, "exports.alike": found.alike}
     if found.portmapper is not None:
         facts["portmapper"] = found.portmapper
@@ -150,8 +152,8 @@ def _facts_of_exports(found: Exports) -> dict[str, int | bool]:
     return facts
 
 
-def _export(case: Case, attempts: Attempts, export: Export) -> Observation:
-    facts: dict[str, int | bool] = {"groups": export.groups, "everyone": export.everyone}
+def _export(case: Case, attempts: Attempts, export: Export, found: Exports) -> Observation:
+    facts: dict[str, int | bool] = {} if found.unlisted else {"groups": export.groups, "everyone": export.everyone}
     attempt = attempts.get(f"{TREE}{export.shown}")
     if attempt is None:
         attempt = Failed(stage=Stage.LIST, reason=Reason.BUDGET)

@@ -95,6 +95,8 @@ def _accepted(reader: Reader, xid: int) -> Reply:
         raise WireError("an accept_stat that does not exist")
     outcome = _ACCEPTED[status]
     if outcome is Outcome.NO_VERSION:
+        if not reader.left:  # go-nfs does so, for procedures that it does not have
+            return Reply(xid, outcome)
         return Reply(xid, outcome, low=reader.uint(), high=reader.uint())
     return Reply(xid, outcome, reader.rest() if outcome is Outcome.SUCCESS else b"")
 
