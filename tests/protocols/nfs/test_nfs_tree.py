@@ -82,6 +82,15 @@ def test_what_a_listing_does_not_say_is_looked_up(lack: dict[str, bool]) -> None
     assert listed(tree_of(sparse), sparse) == listed(tree_of(full), full)
 
 
+@pytest.mark.parametrize("status", [13, 2, 10006])
+def test_a_listing_whose_entries_cannot_be_looked_up_is_not_whole(status: int) -> None:
+    peer = Peer(says_attributes=False, failing={3: status})
+    ended, entries = listed(tree_of(peer), peer)
+    assert ended.why is Reason.TRUNCATED
+    assert {entry.kind for entry in entries} == {Kind.OTHER}
+    assert len(entries) == 5
+
+
 @VERSIONS
 def test_a_read_only_export_is_not_writable_whatever_the_modes_say(dialect: Dialect) -> None:
     peer = Peer(writable=False)

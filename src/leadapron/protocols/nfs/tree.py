@@ -95,6 +95,8 @@ class NfsTree(Tree):
         self._handles: dict[Path, bytes] = {(): root}
         self._file_system: bytes | None = None
         self._is_plain = False
+        self._is_vague = False
+        """of an entry of the folder that is being listed, not even its kind could be learned"""
         self._is_writable: bool | None = None
         """whether the export lets us put something into a folder whose mode lets anybody; None: not asked yet"""
 
@@ -130,6 +132,7 @@ class NfsTree(Tree):
 
     def _list(self, folder: Path, handle: bytes, take: Take) -> Steps[Listed]:
         cookie, verifier, seen = 0, bytes(8), {0}
+        self._is_vague = False
         for _ in range(_MAX_PAGES):
             page = yield from self._page(handle, cookie, verifier)
             if page.status is not Status.OK:
@@ -138,7 +141,7 @@ class NfsTree(Tree):
             if (yield from self._take(folder, handle, page.items, take)):
                 return Listed(Reason.STOPPED)
             if page.is_end:
-                return Listed()
+                return Listed(Reason.TRUNCATED if self._is_vague else None)
             if not page.items or page.items[-1].cookie in seen:
                 return Listed(Reason.LIMIT)
             cookie, verifier = page.items[-1].cookie, page.verifier
@@ -188,6 +191,7 @@ class NfsTree(Tree):
     def _entry(self, item: Item, *, world_writable: bool) -> Entry:
         attributes = item.attributes
         if attributes is None:
+            self._is_vague = True
             return Entry(item.name, Kind.OTHER)
         kind = _KINDS[attributes.type]
         if not self._crosses and self._is_elsewhere(attributes):
