@@ -6,10 +6,10 @@ The verdict table is in `docs/listing.md`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from leadapron.model import Access, Completed, Depth, Failed, Observation, Reason, Service, Stage, Verdict
+from leadapron.model import Access, Attempt, Completed, Depth, Failed, Observation, Reason, Service, Stage, Verdict
 from leadapron.net.conversation import Job, Limits
 from leadapron.protocols.attempts import Attempts
 from leadapron.protocols.base import Case, Identify, Page
@@ -88,16 +88,16 @@ def _formats(attempts: Attempts, front: Front) -> Mapping[str, int]:
 # -- what it means -----------------------------------------------------------------------------------------------------
 
 
-def _observe(case: Case, walked: Any, resource: str, known: int, front: Front) -> Observation:
+def _observe(case: Case, walked: Attempt[Found] | None, resource: str, known: int, front: Front) -> Observation:
     facts = {FORMAT: known, "web.answers_anything": front.answers_anything}
     if isinstance(walked, Completed):
         service = Service(endpoint=case.endpoint, protocol=NAME, resource=resource)
         return observe(walked.result, service, case.terms, facts=facts, product=front.product)
-    if case.terms.depth < Depth.COUNT:
-        access, unknowns = Access(reach=Verdict.PROVEN, talk=Verdict.PROVEN), ()
-    else:
-        access = Access(reach=Verdict.PROVEN, talk=Verdict.PROVEN, list=Verdict.UNKNOWN, read=Verdict.UNKNOWN)
-        unknowns = (walked if isinstance(walked, Failed) else Failed(stage=Stage.LIST, reason=Reason.BUDGET),)
+    unknowns: tuple[Failed, ...] = ()
+    access = Access(reach=Verdict.PROVEN, talk=Verdict.PROVEN)
+    if case.terms.depth >= Depth.COUNT:
+        unknowns = (walked or Failed(stage=Stage.LIST, reason=Reason.BUDGET),)
+        access = replace(access, list=Verdict.UNKNOWN, read=Verdict.UNKNOWN)
     return reached(case, NAME, resource, access, product=front.product, facts=facts, unknowns=unknowns)
 
 

@@ -49,7 +49,10 @@ _MARKS: tuple[tuple[Format, re.Pattern[bytes]], ...] = tuple(
         (Format.CADDY, rb'href="(?:\./)?\?(?:layout=[a-z]{0,9}&(?:amp;)?)?sort=name(?:dirfirst)?&(?:amp;)?order='),
         (Format.LIGHTTPD, rb'<table summary="Directory Listing"'),
         (Format.PYTHON, rb"<title>Directory listing for /[^<]{0,4000}</title>"),
-        (Format.APACHE_TABLE, rb'<h1>Index of [^<]{1,4000}</h1>[^<]{0,9}<table[^>]{0,99}>\s{0,9}<tr><th[^?]{0,200}"\?C=N;'),
+        (
+            Format.APACHE_TABLE,
+            rb'<h1>Index of [^<]{1,4000}</h1>[^<]{0,9}<table[^>]{0,99}>\s{0,9}<tr><th[^?]{0,200}"\?C=N;',
+        ),
         (Format.APACHE_FANCY, rb'<h1>Index of [^<]{1,4000}</h1>\s{0,9}<pre>[^?]{0,300}"\?C=N;'),
         (Format.APACHE_PLAIN, rb"<h1>Index of [^<]{1,4000}</h1>\s{0,9}<ul><li>"),
         (Format.NGINX, rb"<h1>Index of [^<]{1,4000}</h1><hr><pre><a href="),

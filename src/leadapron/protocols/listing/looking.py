@@ -36,7 +36,6 @@ class Listings:
     """we ended it"""
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looking(WebJob):
     """The job. No redirect is followed."""

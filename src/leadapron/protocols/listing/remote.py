@@ -52,7 +52,7 @@ class RemoteTree(Tree):
     def read(self, wanted: Sequence[Wanted]) -> Steps[Sequence[Piece]]:
         targets = [self._target(each.path) for each in wanted]
         asked = [
-            Range(target, each.start, each.length)
+            Range(target=target, start=each.start, length=each.length)
             for target, each in zip(targets, wanted, strict=True)
             if len(target) <= MAX_TARGET and each.length > 0
         ]

@@ -46,9 +46,7 @@ class DavDoor(WebDoor):
         return None
 
     def conclude(self, case: Case, attempts: Attempts, front: Front) -> Sequence[Observation]:
-        return [
-            _observe(case, place, attempts.get(f"{TREE}:{place.resource}"), front) for place in _places(attempts)
-        ]
+        return [_observe(case, place, attempts.get(f"{TREE}:{place.resource}"), front) for place in _places(attempts)]
 
 
 def _look(case: Case) -> Looking:

@@ -59,7 +59,7 @@ class Looking(WebJob):
 def _look_at(client: Client, where: Where) -> Steps[list[DavPlace]]:
     """Raises NoAnswer, Lost."""
     answer = yield from client.ask(b"OPTIONS", where.path.encode(), max_body=1 << 12)
-    is_answered = 200 <= answer.status < 300 or answer.status in LOCKED  # noqa: PLR2004
+    is_answered = 200 <= answer.status < 300 or answer.status in LOCKED
     if not is_answered or not answer.head.tokens(b"dav"):
         return []
     takes_put = b"put" in answer.head.tokens(b"allow")

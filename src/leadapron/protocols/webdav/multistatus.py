@@ -114,9 +114,9 @@ class _Responses:
             raise WireError("a multistatus of too many names, or nested too deep", limit=True)
         if self.depth == 1 and tag != _ROOT:
             raise WireError("no multistatus")
-        if self.depth == 2:  # noqa: PLR2004 - a response
+        if self.depth == 2:
             self._link, self._length, self._is_collection = "", "", False
-        counts = (tag == _HREF and self.depth == 3) or tag == _LENGTH  # noqa: PLR2004 - of the response itself
+        counts = (tag == _HREF and self.depth == 3) or tag == _LENGTH
         self._text, self._held = ([] if counts else None), 0
         self._is_collection = self._is_collection or tag == _COLLECTION
 
@@ -133,7 +133,7 @@ class _Responses:
         if self._text is not None:
             self._keep(tag, "".join(self._text))
             self._text = None
-        if tag == _RESPONSE and self.depth == 2:  # noqa: PLR2004
+        if tag == _RESPONSE and self.depth == 2:
             self._respond()
         self.depth -= 1
 
