@@ -1,6 +1,51 @@
-"""Web servers that list folders, speak WebDAV or DICOMweb, in a namespace: open as they come, or locked by a password.
+"""Web servers that list folders or speak WebDAV, in a namespace: open as they come, or locked by a password.
 
-TO BE WRITTEN
+What was seen of them, over the tree of `file_tree` (bodies: tests/protocols/listing/data, by listing_captures.py;
+test_web_servers.py holds the table against them):
+
+server (version)     folder, GET       without /  piece    past end  PROPFIND 1, infinity  hidden files
+nginx 1.22           page, JSON, XML   301        206      416       405       405         not listed
+nginx with dav-ext   403               301        206      416       207       403         not listed
+Apache 2.4           page              301        206      416       405       405         listed
+Apache with mod_dav  page              301        206      416       207       403         listed
+lighttpd 1.4         page              301        206      416       501       501         not listed
+lighttpd, webdav     page              301        206      416       207       403         listed by PROPFIND alone
+Caddy 2.6            page or JSON      308        206      416       200 (1)   200 (1)     listed
+rclone 1.75, http    page              404        206      416       405       405         listed
+rclone 1.75, webdav  page              405        206      416       207       207 (2)     listed
+http.server of 3.11  page              301        200 (3)  200 (3)   501       501         listed
+wsgidav 4.4          page              301        206      416       207       207 (2)     listed
+
+(1) Caddy answers every method with the listing: a 200 to PROPFIND or OPTIONS is no WebDAV.
+(2) The whole tree at once: never to be asked of a stranger.
+(3) It knows no ranges: the whole file comes, with Content-Length.
+
+All speak HTTP/1.1 and keep the connection; http.server speaks HTTP/1.0 and closes it. A page's length is told, or it is
+chunked (nginx, Caddy). Redirects are absolute with host and port (nginx, Apache) or paths (the others). What is not there
+is 404 of all. Two ranges at once: multipart/byteranges of most, the first alone of wsgidav. A piece that goes beyond the
+end: 206 with what is there. Locked: 401 with `WWW-Authenticate: Basic realm="..."`, for every path and every method,
+OPTIONS too; a body may be empty (Caddy).
+
+Links of a page. All write `/` at the end of a folder's, escape a name for a URL and the URL for the page; what they
+escape differs: `&` is %26 (nginx, lighttpd, http.server, wsgidav) or &amp; (Apache, Caddy, rclone); `'` is %27, plain
+(Apache) or &#39; (wsgidav); Apache's hexadecimal digits are small. Before the name there may be `./`: of all in Caddy, of
+folders in wsgidav. The text of a link is cut by nginx (50 characters, `..&gt;`) and Apache's fancy form (23): a name is
+read from the link alone. The parent is `../` (nginx, lighttpd, Caddy, rclone), `..` (Caddy and rclone once more, wsgidav),
+an absolute path (Apache), or is not there. Other links: `?C=N;O=D` (Apache), `?sort=name&order=asc` (Caddy, rclone; the
+`&` as it is), an empty one (Caddy, rclone), `?download=zip`, and `NAME/?download=zip` for each folder (rclone), another
+host (Caddy). Symbolic links look like what they point to; rclone leaves them out.
+Sizes: bytes (nginx; `data-order` of Caddy and rclone, which is -1 for folders; `652 Bytes` of wsgidav), cut to 0.6K
+(lighttpd) or 1.5K (Apache, bytes below 1024), none (http.server, Apache's plain form). Dates: of its own zone (Apache,
+lighttpd). The page is UTF-8 or bytes as they are, whatever it says (Apache: ISO-8859-1; nginx, lighttpd: nothing).
+
+JSON. nginx: [{"name", "type": "directory" | "file" | "other", "mtime", "size" of files}], lines end in CR LF. Caddy, for
+`Accept: application/json`: [{"name" with `/` of a folder, "size" of folders too, "url", "mod_time", "mode", "is_dir",
+"is_symlink"}]. Empty: `[` CR LF `]`, and `[]`. XML of nginx: <list><directory mtime>NAME<file mtime size>NAME.
+
+PROPFIND without a body asks for all properties. The folder itself is among the answers, first. The prefix of DAV: is `D`
+(nginx, lighttpd, rclone), `D` and `lp1` (Apache) or `ns0` (wsgidav). hrefs are absolute paths, escaped as in pages, of
+folders with `/` at the end; Orthanc's have none, so that a folder is known by <collection/> alone. A folder has no
+getcontentlength. An entry may have a second propstat with 404 (lighttpd). nginx lists in no order.
 """
 
 from __future__ import annotations
@@ -11,7 +56,6 @@ import hashlib
 import http.client
 import json
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -22,7 +66,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from real_servers import Namespace, as_file, free_ports, instance, orthanc, require
+from real_servers import Namespace, as_file, free_ports, instance, require
 from tls_servers import Pair, within
 
 from leadapron.model import Endpoint
@@ -32,8 +76,6 @@ AUTHORIZATION = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decod
 
 DAV_EXT = Path("/usr/lib/nginx/modules/ngx_http_dav_ext_module.so")
 """Of Debian's libnginx-mod-http-dav-ext."""
-DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
-"""Of Debian's orthanc-dicomweb."""
 APACHE_MODULES = Path("/usr/lib/apache2/modules")
 
 LONG = "SYNTHETIC-a-name-of-a-file-that-is-longer-than-what-the-listings-of-most-servers-show-of-it.dcm"
@@ -69,6 +111,8 @@ class Answer:
     headers: Mapping[str, str]
     """names in lower case; of several of one name the last"""
     body: bytes
+    is_kept: bool
+    """the server left the connection open"""
 
 
 def ask(
@@ -77,17 +121,19 @@ def ask(
     method: str,
     target: str,
     headers: Mapping[str, str] | None = None,
-    body: bytes | None = None,
+    content: bytes | None = None,
 ) -> Answer:
     """One request over a connection of its own, from inside the namespace."""
 
     def exchange() -> Answer:
         connection = http.client.HTTPConnection(str(here.address), here.port, timeout=20)
         try:
-            connection.request(method, target, body, dict(headers or {}))
+            connection.request(method, target, content, dict(headers or {}))
             answer = connection.getresponse()
             fields = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(status=answer.status, version=answer.version, headers=fields, body=answer.read())
+            body = answer.read()
+            kept = connection.sock is not None
+            return Answer(status=answer.status, version=answer.version, headers=fields, body=body, is_kept=kept)
         finally:
             connection.close()
 
@@ -378,43 +424,3 @@ def wsgidav(inside: Namespace, folder: Path, tree: Path, *, locked: bool = False
     file.write_text(json.dumps(configuration))
     with inside.serving(here.port, installed("wsgidav"), "--config", file, log=place / "output.log"):
         yield here
-
-
-# --- DICOMweb ---------------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def orthanc_web(
-    inside: Namespace, folder: Path, *, locked: bool = False, **settings: object
-) -> Iterator[Endpoint]:
-    """The REST of an Orthanc, and DICOMweb of its plugin below /dicom-web/. `WebDavEnabled=True` opens /webdav/ too."""
-    require("Orthanc")
-    if not DICOMWEB.exists():
-        pytest.skip("Orthanc has no DICOMweb plugin (tests/apt-packages.txt)")
-    dicom_port, http_port = free_ports(2)
-    access = {"AuthenticationEnabled": True, "RegisteredUsers": {USER: PASSWORD}} if locked else {}
-    # In the namespace alone it listens on every address: Orthanc knows no other way than RemoteAccessAllowed.
-    with orthanc(inside, folder, dicom_port, http_port, **{"Plugins": [str(DICOMWEB)], **access, **settings}):
-        yield Endpoint(address=ip_address("127.0.0.1"), port=http_port)
-
-
-@contextlib.contextmanager
-def tiny_pacs(inside: Namespace, folder: Path, *, tokens: tuple[str, ...] = ()) -> Iterator[Endpoint]:
-    """tiny_pacs with tiny-pacs-dicomweb, below /dicomweb: open, or for those who bear one of `tokens`."""
-    dicom_port, http_port = free_ports(2)
-    here = Endpoint(address=ip_address("127.0.0.1"), port=http_port)
-    place = _place(folder, "tiny-pacs", here)
-    web = {"on": True, "auth": "token" if tokens else "none", "tokens": list(tokens)}
-    configuration = {
-        "ae": {"ae_title": ["TINY_PACS"], "port": dicom_port},
-        "components": {
-            "HttpServer": {"on": True, "host": "127.0.0.1", "port": http_port},
-            "DICOMWeb": web,
-        },
-    }
-    file = place / "tiny.json"
-    file.write_text(json.dumps(configuration))
-    with inside.serving(http_port, installed("tiny-pacs"), "run", "-c", file, log=place / "output.log", cwd=place):
-        yield here
-
-
