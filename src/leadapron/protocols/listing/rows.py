@@ -59,7 +59,8 @@ _AFTER: Mapping[Format, re.Pattern[bytes]] = {
     Format.NGINX: re.compile(rb"\A[^<]*</a>\s+[0-9]{2}-[A-Za-z]{3}-[0-9]{4} [0-9]{2}:[0-9]{2}\s+([0-9]{1,18})\s"),
     Format.APACHE_FANCY: re.compile(rb"\A[^<]*</a>\s+[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}\s+([0-9]{1,4})\s"),
     Format.APACHE_TABLE: re.compile(rb"\A[^<]*</a>\s*</td><td[^>]*>[^<]*</td><td[^>]*>\s*([0-9]{1,4})\s*</td>"),
-    Format.CADDY: re.compile(rb"<td data-order=\"([0-9]{1,18})\""),
+    Format.OTHER: re.compile(rb"\A[^<]*</a>\s*</td>\s*<td>[^<]*</td>\s*<td>([0-9]{1,18}) Bytes</td>"),  # WsgiDAV
+    Format.CADDY: re.compile(rb"<td(?: class=\"size\")? data-(?:order|size)=\"([0-9]{1,18})\""),
     Format.RCLONE: re.compile(rb"\A[^<]*</a></span>\s*</td>\s*<td data-order=\"([0-9]{1,18})\""),
 }
 """Sizes in bytes, behind the link. Not those that are rounded (1.2K), which lighttpd and Apache write of larger files."""

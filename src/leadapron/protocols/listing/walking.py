@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 
-from leadapron.model import Completed
+from leadapron.model import Completed, Depth
 from leadapron.net.conversation import Conversation, Limits, Lost
 from leadapron.protocols.base import Case, Terms
 from leadapron.protocols.files.result import Found
@@ -42,10 +42,11 @@ def walking(kind: type[Walking], name: str, case: Case, root: str) -> Walking:
     """The job. Each piece of a file is a request, and each folder: the walk counts them, the redirects of the root it
     does not."""
     terms = case.terms
+    is_census = terms.depth >= Depth.CENSUS and terms.census  # else the walk stays at counting, and says so
     return kind(
         name=name,
         endpoint=case.endpoint,
-        depth=terms.depth,
+        depth=Depth.CENSUS if is_census else Depth.COUNT,
         contact=terms.contact,
         requests=terms.requests + MAX_HOPS,
         limits=Limits(deadline=terms.seconds, idle_timeout=20.0, max_received=MAX_RECEIVED),

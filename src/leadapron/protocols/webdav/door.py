@@ -70,7 +70,7 @@ def _places(attempts: Attempts) -> Sequence[DavPlace]:
 
 
 def _observe(case: Case, place: DavPlace, walked: Attempt[Found] | None, front: Front) -> Observation:
-    facts: dict[str, int | bool] = {"webdav.status": place.status, "webdav.put": place.takes_put}
+    facts: dict[str, int | bool] = {"webdav.status": place.status, "webdav.writes": place.writes}
     if isinstance(walked, Completed):
         service = Service(endpoint=case.endpoint, protocol=NAME, resource=place.resource)
         seen = observe(walked.result, service, case.terms, facts=facts, product=front.product)
@@ -89,8 +89,8 @@ def _unwalked(place: DavPlace, walked: Failed | None) -> tuple[Verdict, tuple[Fa
 
 
 def _with_write(seen: Observation, place: DavPlace) -> Observation:
-    """Writing is never tried. A server that lists to anyone and allows PUT offers it."""
-    if not place.takes_put or seen.access.list is not Verdict.PROVEN:
+    """Writing is never tried. A server that lists to anyone and allows a method that writes offers it."""
+    if not place.writes or seen.access.list is not Verdict.PROVEN:
         return seen
     return replace(seen, access=replace(seen.access, write=Verdict.OFFERED))
 

@@ -10,6 +10,8 @@ from leadapron.protocols.http.exchange import Client, NoAnswer, Steps
 from leadapron.protocols.http.web import LOCKED, WebJob
 from leadapron.protocols.webdav.places import Where, places
 
+WRITING = frozenset({b"put", b"delete", b"mkcol", b"move"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DavPlace:
@@ -18,8 +20,9 @@ class DavPlace:
     resource: str
     status: int
     walk: bool = True
-    takes_put: bool = False
-    """Allow names PUT (RFC 9110 section 10.2.1)"""
+    writes: bool = False
+    """Allow names a method that changes something (RFC 9110 section 10.2.1): of a folder it is seldom PUT, which is for
+    what lies in it, but DELETE or MKCOL"""
 
     @property
     def is_locked(self) -> bool:
@@ -62,8 +65,8 @@ def _look_at(client: Client, where: Where) -> Steps[list[DavPlace]]:
     is_answered = 200 <= answer.status < 300 or answer.status in LOCKED
     if not is_answered or not answer.head.tokens(b"dav"):
         return []
-    takes_put = b"put" in answer.head.tokens(b"allow")
-    return [DavPlace(resource=where.path, status=answer.status, walk=where.walk, takes_put=takes_put)]
+    writes = not WRITING.isdisjoint(answer.head.tokens(b"allow"))
+    return [DavPlace(resource=where.path, status=answer.status, walk=where.walk, writes=writes)]
 
 
 def _result(found: list[DavPlace], requests: int, reason: Reason | None) -> DavPlaces:
