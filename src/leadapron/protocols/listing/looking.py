@@ -66,6 +66,7 @@ class Looking(WebJob):
             return listing.format is None
 
         answer = yield from client.ask(b"GET", path.encode(), take=add)
+        listing.finish()
         return listing.format if answer.status == _OK else None
 
 

@@ -24,9 +24,8 @@ class Listing:
         self.format: Format | None = None
         self._base, self._hosts, self._may_be_empty = base, hosts, may_be_empty_json
         self._rows: Rows | None = None
-        self._start = self._end = b""
+        self._start, self._end = bytearray(), b""
         self._idle = 0
-        self._counted = 0
 
     @property
     def odd(self) -> int:
@@ -38,24 +37,35 @@ class Listing:
         self._end = (self._end + data[-_END:])[-_END:]
         if self._rows is None:
             self._start += data
-            self.format = format_of(self._start)
-            if self.format is None:
-                if len(self._start) > LOOKED_AT:
-                    raise WireError("a page that is no listing")
-                return []
-            self._rows = rows_of(self.format, self._base, self._hosts)
-            data, self._start = self._start, b""
-        entries = self._rows.feed(data)
-        seen = len(entries) + self._rows.odd - self._counted
-        self._counted = self._rows.odd
-        self._idle = 0 if seen else self._idle + len(data)
+            return [] if len(self._start) < LOOKED_AT else self._begin()
+        return self._feed(self._rows, data)
+
+    def _begin(self) -> list[Entry]:
+        """Once the first 64 KiB have come, or all: how it comes in pieces makes no difference."""
+        start, self._start = bytes(self._start), bytearray()
+        self.format = format_of(start)
+        if self.format is None:
+            raise WireError("a page that is no listing")
+        self._rows = rows_of(self.format, self._base, self._hosts)
+        return self._feed(self._rows, start)
+
+    def _feed(self, rows: Rows, data: bytes) -> list[Entry]:
+        odd = rows.odd
+        entries = rows.feed(data)
+        self._idle = 0 if entries or rows.odd > odd else self._idle + len(data)
         if self._idle > MAX_IDLE:
             raise WireError("a listing without entries that does not end", limit=True)
         return entries
 
     def finish(self) -> tuple[list[Entry], Reason | None]:
-        """The entries that only the end completes; None, or why it was not whole: PROTOCOL, TRUNCATED."""
+        """The entries that only the end completes; None, or why it was not whole: PROTOCOL, TRUNCATED, LIMIT."""
+        if self._rows is None and self._may_be_empty and self._start.split() in ([b"[]"], [b"[", b"]"]):
+            return [], None
+        try:
+            entries = [] if self._rows is not None else self._begin()
+        except WireError as error:
+            return [], Reason.LIMIT if error.limit else Reason.PROTOCOL
         if self._rows is None or self.format is None:
-            is_empty = self._may_be_empty and bytes(self._start).split() in ([b"[]"], [b"[", b"]"])
-            return [], None if is_empty else Reason.PROTOCOL
-        return self._rows.finish(), None if is_whole(self.format, self._end) else Reason.TRUNCATED
+            return [], Reason.PROTOCOL
+        entries += self._rows.finish()
+        return entries, None if is_whole(self.format, self._end) else Reason.TRUNCATED
