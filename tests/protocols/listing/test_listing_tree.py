@@ -22,7 +22,7 @@ FILE = bytes(range(256)) * 8
 
 
 def page(*links: str, title: str = "/") -> bytes:
-    rows = "".join(f'<a href="{link}">x</a>        13-Sep-2020 12:26         7\n' for link in ("../", *links))
+    rows = "".join(f'<a href="{link}">x</a>        13-Sep-2020 12:26       644\n' for link in ("../", *links))
     return f"<html><title>Index of {title}</title><h1>Index of {title}</h1><hr><pre>{rows}</pre></html>".encode()
 
 
@@ -47,7 +47,7 @@ def always(answer: bytes) -> Serve:
 def test_a_folder_is_asked_for_with_its_name_escaped() -> None:
     found, entries, asked = listed(always(response(page("a%20b.dcm", "c/"))), (b"SYNTHETIC^1 \xff", b"a?b#c%"))
     assert asked == [b"/SYNTHETIC%5E1%20%FF/a%3Fb%23c%25/"]
-    assert entries == [Entry(b"a b.dcm", Kind.FILE, 7), Entry(b"c", Kind.FOLDER)]
+    assert entries == [Entry(b"a b.dcm", Kind.FILE, 644), Entry(b"c", Kind.FOLDER)]
     assert found == Listed()
 
 

@@ -14,7 +14,7 @@ from defusedxml.ElementTree import DefusedXMLParser, ParseError
 from leadapron.errors import WireError
 from leadapron.model import Reason
 from leadapron.protocols.files.tree import Entry, Kind
-from leadapron.protocols.listing.links import LONGEST, Child, Left, child
+from leadapron.protocols.listing.links import Child, Left, child
 
 PROPFIND = (
     b'<?xml version="1.0" encoding="utf-8"?>'
@@ -29,6 +29,8 @@ MAX_SILENT = 256 << 10
 """Bytes of one tag or comment."""
 MAX_IDLE = 1 << 20
 """Bytes without an entry in them."""
+MAX_TEXT = 16 << 10
+"""Characters of a link or a length that are held: more than any of them may have."""
 MAX_SIZE = 1 << 60
 _PIECE = 16 << 10
 
@@ -124,9 +126,9 @@ class _Responses:
         self.events += 1
         if self._text is None:
             return
+        text = text[: MAX_TEXT - self._held]
         self._held += len(text)
-        if self._held <= 2 * LONGEST:
-            self._text.append(text)
+        self._text.append(text)
 
     def end(self, tag: str) -> None:
         self.events += 1
