@@ -24,7 +24,9 @@ from protocols.listing.test_listing_tree import page
 
 HERE = Endpoint(address=ip_address("198.18.0.1"), port=8080)
 OWNER = Owner(grant="g")
-TERMS = Terms(depth=Depth.COUNT, owner=OWNER, calling_aet="LEADAPRON", contact="security@hospital.example", key=b"k" * 32)
+TERMS = Terms(
+    depth=Depth.COUNT, owner=OWNER, calling_aet="LEADAPRON", contact="security@hospital.example", key=b"k" * 32
+)
 CANARY = "CANARY^SYNTHETIC"
 DICOM = bytes(128) + b"DICM" + bytes(600)
 LISTED = Front(status=200, seen={FORMAT: int(Format.NGINX)})

@@ -92,7 +92,16 @@ def test_names_that_are_none_are_counted_as_odd() -> None:
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("7", 7), (" 7\n", 7), ("", None), ("-7", None), ("7x", None), ("٧", None), ("9" * 5000, None), (str(2**62), None)],
+    [
+        ("7", 7),
+        (" 7\n", 7),
+        ("", None),
+        ("-7", None),
+        ("7x", None),
+        ("٧", None),
+        ("9" * 5000, None),
+        (str(2**62), None),
+    ],
 )
 def test_a_size_that_is_none_is_not_believed(text: str, size: int | None) -> None:
     entries, _, _ = read(answer("/a", inside=f"<getcontentlength>{text}</getcontentlength>"))
@@ -165,7 +174,16 @@ def test_many_names_in_one_folder_take_no_memory() -> None:
 SCRAPS = st.lists(
     st.sampled_from(
         [b'<multistatus xmlns="DAV:">', b"</multistatus>", b"<response>", b"</response>", b"<href>", b"</href>", b"/a"]
-        + [b"%2e", b"<collection/>", b"<getcontentlength>", b"</getcontentlength>", b"9", b"&#0;", b"&amp;", b"<!DOCTYPE"]
+        + [
+            b"%2e",
+            b"<collection/>",
+            b"<getcontentlength>",
+            b"</getcontentlength>",
+            b"9",
+            b"&#0;",
+            b"&amp;",
+            b"<!DOCTYPE",
+        ]
         + [b"<!--", b"-->", b"<![CDATA[", b"]]>", b"\0", b"\xff", b"<?xml version='1.0' encoding='"]
     )
     | st.binary(max_size=6),
