@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from asking import ask
+from dicomweb_servers import orthanc_web
 from object_stores import ACCOUNT, LIST, LISTED, READ, azurite, fake_gcs, seaweedfs
 from real_servers import Namespace, as_file, instance, load_orthanc, namespace
 from web_servers import (
     AWKWARD,
     Form,
     apache,
-    ask,
     caddy,
     file_tree,
     http_server,
@@ -28,7 +29,6 @@ from web_servers import (
     rclone,
     wsgidav,
 )
-from dicomweb_servers import orthanc_web
 
 from leadapron.model import Endpoint
 
@@ -54,27 +54,37 @@ SERVERS: Mapping[str, Server] = {
     "wsgidav": wsgidav,
 }
 FOLDERS = {"root": "/", "studies": "/studies/"}
+TWO_PROPERTIES = (
+    b'<?xml version="1.0" encoding="utf-8"?>'
+    b'<propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/></prop></propfind>'
+)
+WAYS: Mapping[str, tuple[str, int, dict[str, str], bytes | None]] = {
+    "page": ("GET", 200, {}, None),
+    "json": ("GET", 200, {"Accept": "application/json"}, None),
+    "propfind": ("PROPFIND", 207, {"Depth": "1"}, None),
+    "propfind-two": ("PROPFIND", 207, {"Depth": "1", "Content-Type": "application/xml"}, TWO_PROPERTIES),
+}
+"""Method, the status of a listing, headers and content."""
 OBJECTS = {"a/b/IM000001.dcm": b"SYNTHETIC", AWKWARD: b"SYNTHETIC 2", "two.dcm": b"SYNTHETIC 3"}
 PAGE = "list-type=2&delimiter=/&max-keys=2"
 
 
 def captures(inside: Namespace, folder: Path, name: str) -> dict[str, bytes]:
-    """Name of the file to content, of one server of SERVERS; whatever was no listing is left out."""
+    """File's name to content, of one server of SERVERS; whatever was no listing is left out."""
     found: dict[str, bytes] = {}
     tree = folder / f"tree-of-{name}"
     tree.mkdir()
     file_tree(tree)
     with SERVERS[name](inside, folder, tree) as here:
         for stem, target in FOLDERS.items():
-            for headers, method in (({}, "GET"), ({"Accept": "application/json"}, "GET"), ({"Depth": "1"}, "PROPFIND")):
+            for way, (method, status, headers, content) in WAYS.items():
                 if method == "GET" and name.endswith("-webdav"):
                     continue  # the same page as without it
-                answer = ask(inside, here, method, target, headers)
-                if (answer.status, method) not in ((200, "GET"), (207, "PROPFIND")):
-                    continue
-                kind = answer.headers["content-type"].partition(";")[0].rpartition("/")[2]
-                end = "propfind.xml" if method == "PROPFIND" else kind
-                found[f"{name}-{stem}.{end}"] = anonymous(answer.body, here)
+                answer = ask(inside, here, method, target, headers, content)
+                if answer.status == status:
+                    kind = answer.headers["content-type"].partition(";")[0].rpartition("/")[2]
+                    end = f"{way}.xml" if method == "PROPFIND" else kind
+                    found[f"{name}-{stem}.{end}"] = anonymous(answer.body, here)
     return found
 
 

@@ -45,8 +45,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from asking import ask
 from real_servers import Namespace, free_ports, require
-from web_servers import PASSWORD, USER, ask, installed
+from web_servers import PASSWORD, USER, installed
 
 from leadapron.model import Endpoint
 
@@ -85,6 +86,11 @@ SEAWEED_OPTIONS = (
 )
 
 
+# At a SIGTERM weed waits for its own connections until it is killed, ten seconds later; so a shell takes the signal, and
+# weed goes with the shell.
+AT_ONCE = ("sh", "-c", 'setpriv --pdeathsig KILL "$@" & wait', "sh")
+
+
 @contextlib.contextmanager
 def seaweedfs(
     inside: Namespace, folder: Path, buckets: Mapping[str, Objects], anyone: Mapping[str, tuple[str, ...]]
@@ -93,7 +99,7 @@ def seaweedfs(
 
     A bucket of which nothing is said is closed.
     """
-    require("ip", "ss")
+    require("setpriv")
     ports = free_ports(2 * len(SEAWEED_PORTS))
     named = dict(zip((*SEAWEED_PORTS, *(f"{name}.grpc" for name in SEAWEED_PORTS)), ports, strict=True))
     place = folder / f"seaweedfs-{ports[0]}"
@@ -101,7 +107,7 @@ def seaweedfs(
     rights = place / "s3.json"
     rights.write_text(json.dumps(_rights(anyone)))
     where = (f"-dir={place / 'data'}", f"-s3.config={rights}", *(f"-{name}={port}" for name, port in named.items()))
-    command = (installed("weed"), f"-logdir={place}", "server", *SEAWEED_OPTIONS, *where)
+    command = (*AT_ONCE, installed("weed"), f"-logdir={place}", "server", *SEAWEED_OPTIONS, *where)
     try:
         with inside.serving(named["s3.port"], *command, log=place / "output.log", cwd=place):
             for bucket, objects in buckets.items():
@@ -111,7 +117,7 @@ def seaweedfs(
     finally:
         # It leaves sockets behind, at a place that no option changes.
         for port in ports:
-            for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - its choice, not ours
+            for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
                 left.unlink()
 
 
@@ -189,7 +195,6 @@ def _signed(
 @contextlib.contextmanager
 def fake_gcs(inside: Namespace, folder: Path, buckets: Mapping[str, Objects]) -> Iterator[Endpoint]:
     """Google Cloud Storage of fake-gcs-server, whose buckets are all open: it knows no rights."""
-    require("ip", "ss")
     (port,) = free_ports(1)
     place = folder / f"gcs-{port}"
     for bucket, objects in buckets.items():

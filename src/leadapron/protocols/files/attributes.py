@@ -10,6 +10,7 @@ from importlib import resources
 
 from leadapron.protocols.dicom.attributes import GROUPS as PUBLIC_GROUPS
 from leadapron.protocols.dicom.attributes import Attribute
+from leadapron.protocols.dicom.attributes import attributes as public
 
 GROUPS = (*PUBLIC_GROUPS, "uids")
 OVERLAYS = 0x6000
@@ -31,6 +32,12 @@ def attributes() -> Mapping[int, Attribute]:
                 raise ValueError(f"attributes.toml: {group}.{keyword}: no keyword, no tag, or a tag twice")
             found[tag] = Attribute(keyword=keyword, group=group)
     return dict(sorted(found.items()))
+
+
+@functools.cache
+def groups() -> Mapping[str, str]:
+    """The group of each keyword: of a census of files, or of an archive."""
+    return {attribute.keyword: attribute.group for attribute in (*attributes().values(), *public().values())}
 
 
 @functools.cache

@@ -22,7 +22,12 @@ UNDEFINED = 0xFFFFFFFF
 
 _PIXELS = 0x7FE00000
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-SHORT = frozenset(vr.encode() for vr in "AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+SHORT = frozenset(
+    (
+        *(b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL"),
+        *(b"SS", b"ST", b"TM", b"UI", b"UL", b"US"),
+    )
+)
 """VRs with a length of 16 bits (PS3.5 Table 7.1-2); the others follow."""
 LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 
@@ -181,7 +186,7 @@ def _head(data: bytes, place: int, raw: int, level: _Level, *, is_top: bool) -> 
     coding = level.coding
     tag = coding.tag(raw)
     if is_top and tag >= _PIXELS:
-        return Ending.WHOLE
+        return Ending.BROKEN if tag >> 16 == 0xFFFE else Ending.WHOLE
     vr = b""
     if coding.explicit and tag >> 16 != 0xFFFE:
         vr = data[place + 4 : place + 6]

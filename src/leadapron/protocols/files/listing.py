@@ -155,8 +155,9 @@ class Listing:
             self._give(Reason.BUDGET if listed.why is Reason.STOPPED else listed.why)
             tally.broken += listed.why is not Reason.STOPPED
 
-    def cut(self) -> None:
+    def cut(self, why: Reason) -> None:
         """The connection ended in the middle of a listing."""
+        self._give(why)
         if not self._is_loop():
             self._flush()
 

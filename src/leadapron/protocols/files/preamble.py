@@ -26,7 +26,7 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 class Preamble(enum.StrEnum):
-    NOT_DICOM = "not_dicom"
+    NONE = "none"
     """no DICM: not the Part 10 format"""
     PLAIN = "plain"
     """zero, as is usual"""
@@ -40,7 +40,7 @@ class Preamble(enum.StrEnum):
 def classify(data: bytes) -> Preamble:
     """Of the first `LENGTH` bytes, or of as many as there are."""
     if data[128:LENGTH] != b"DICM":
-        return Preamble.NOT_DICOM
+        return Preamble.NONE
     if data.startswith(_EXECUTABLE):
         return Preamble.EXECUTABLE
     if data.startswith(_TIFF):

@@ -76,7 +76,7 @@ class Reading:
         """Whether it is DICOM, by its first 132 bytes."""
         self.tally.read += 1
         kind = preamble.classify(data)
-        if kind is Preamble.NOT_DICOM and not _is_header(data):
+        if kind is Preamble.NONE and not _is_header(data):
             return False
         self._prove(kind)
         return True
@@ -99,11 +99,11 @@ class Reading:
             try:
                 found = header.read(data, whole=whole)
             except WireError:
-                if kind is not Preamble.NOT_DICOM:
+                if kind is not Preamble.NONE:
                     self._prove(kind)
                     self.tally.odd_headers += 1
                     self.unnamed += 1
-                return kind is not Preamble.NOT_DICOM
+                return kind is not Preamble.NONE
             identity = found.identity
             if identity.sop_class == header.DIRECTORY:
                 return False
