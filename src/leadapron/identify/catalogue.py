@@ -53,6 +53,78 @@ class PageMark:
 
     `where`: `title`, `body`, `icon` (its MD5), the name of a header field in small letters, or `ftp`: a greeting.
     `pattern` is searched there; its groups, joined by dots, are the version.
+    """
+
+    id: str
+    name: str
+    role: Role
+    where: str
+    pattern: re.Pattern[bytes]
+    confidence: Confidence
+    source: str
+    example: str
+    reads: str
+
+
+_Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+_Uid = Annotated[str, Field(max_length=64, pattern=r"^[0-9]+(\.[0-9]+)+$")]
+_Title = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x21-\x5b\x5d-\x7e]+$")]
+_SHORTEST_SOURCE = 8
+_LONGEST_MESSAGE = 200
+_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def _sound_pattern(text: str) -> str:
+    try:
+        re.compile(text.encode())
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError("not a regular expression") from error
+    return text
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Entry(_Part):
+    uid_prefix: _Uid
+    version: str = ""
+    confidence: Confidence
+    source: Annotated[_Line, Field(min_length=_SHORTEST_SOURCE)]
+    ambiguous: bool = False
+    needs_title: bool = False
+    example_uid: _Uid
+    example_version: Annotated[str, Field(max_length=16)] = ""
+    example_reads: str = ""
+
+    @field_validator("version")
+    @classmethod
+    def _is_a_pattern(cls, text: str) -> str:
+        return _sound_pattern(text)
+
+
+class _Mark(_Part):
+    where: Annotated[str, Field(pattern=r"^[a-z0-9-]{2,40}$")]
+    pattern: Annotated[str, Field(min_length=3, max_length=200)]
+    confidence: Confidence
+    source: Annotated[_Line, Field(min_length=_SHORTEST_SOURCE)]
+    example: Annotated[str, Field(min_length=1, max_length=300)]
+    example_reads: str = ""
+
+    @field_validator("pattern")
+    @classmethod
+    def _is_a_pattern(cls, text: str) -> str:
+        return _sound_pattern(text)
+
+
+class _File(_Part):
+    name: _Line
+    role: Role
+    default_titles: Annotated[list[_Title], Field(max_length=5)] = []
+    titles_source: str = ""
+    fingerprint: list[_Entry] = []
+    page: list[_Mark] = []
+    told_by: str = ""
     """how its own protocol tells it, where no text of a peer does"""
 
     @model_validator(mode="after")

@@ -222,7 +222,7 @@ def test_a_walk_goes_as_deep_as_the_terms(clear_census: bool, depth: Depth, expe
     _, attempts, _ = asked(Peer())
     del attempts["tree:public"]
     job = PROTOCOL.next_job(
-        Case(endpoint=HERE, terms=terms(depth=depth, census=clear_census), attempts=attempts), match
+        Case(endpoint=HERE, terms=terms(depth=depth, census=clear_census), attempts=attempts), IDENTIFY
     )
     assert job is not None
     assert (job.depth, job.limits.low_port, job.in_clear) == (expected, True, True)
