@@ -103,7 +103,9 @@ class Audit:
         self.audit_log, self.control, self.progress, self.options = audit_log, control, progress, options
         self.pace = Pace(scope.pace.connections_per_second, scope.pace.per_network)
         self.gaps = Gaps(gate.gap_at, gate.lane_of)
-        self.protocols = {name: PROTOCOLS[name] for name in (*scope.ports.by_door, *((BUCKETS,) if scope.buckets else ()))}
+        self.protocols = {
+            name: PROTOCOLS[name] for name in (*scope.ports.by_door, *((BUCKETS,) if scope.buckets else ()))
+        }
         self._sweep: Sweep | None = None
         self._halted: dict[str, Endpoint] = {}
         """zones and hosts that are left alone, each with the service that stopped answering"""

@@ -60,8 +60,8 @@ class Evidence:
         return {door: jobs for door, jobs in attempts.items() if "hello" in jobs and door[1] in self._protocols}
 
     def middleboxes(self, cases: Mapping[Door, Jobs]) -> dict[Door, str]:
-        """The doors of groups of endpoints that answer alike, or fail alike, unless one of them speaks otherwise (TLS). Not of
-        what the scope names one by one: a provider's addresses do answer alike."""
+        """The doors of groups of endpoints that answer alike, or fail alike, unless one of them speaks otherwise (TLS). Not
+        of what the scope names one by one: the addresses of a provider do answer alike."""
         looked_for = [name for name in self._protocols if name in doors_with_ports()]
         return {(at, name): group for name in looked_for for at, group in self._middleboxes(cases, name).items()}
 

@@ -7,6 +7,7 @@ connection goes to one of its addresses at one port, and only questions about th
 from __future__ import annotations
 
 import enum
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from leadapron.model import Address
 from leadapron.scope.special import unmapped
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+MAX_RESOURCE = 48
+"""Characters: the name of a job has room for 64 with what stands before it."""
 AMAZON, GOOGLE, AZURE_SUFFIX = "s3.amazonaws.com", "storage.googleapis.com", "blob.core.windows.net"
 
 
@@ -55,8 +58,17 @@ class Bucket:
     origin: Origin
 
     def __str__(self) -> str:
-        """As the scope names it, without the endpoint: the resource of its service."""
+        """As the scope names it, without the endpoint."""
         return f"{self.store}://{self.account}/{self.name}" if self.account else f"{self.store}://{self.name}"
+
+    @property
+    def resource(self) -> str:
+        """What its service is called: as `str`, where that is short enough for the name of a job."""
+        text = str(self)
+        if len(text) <= MAX_RESOURCE:
+            return text
+        mark = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+        return f"{text[: MAX_RESOURCE - len(mark) - 1]}~{mark}"
 
     @property
     def is_in_host(self) -> bool:

@@ -243,8 +243,10 @@ def _decided_by(gate: Gate, address: Address, port: int) -> str:
     """The networks that decided, and where they stand in the scope; "" when none covers the address."""
     rule = gate.policy.rule(address)
     spot = gate.policy.spot(address, port)
-    if spot is not None and spot.standing is Standing.GRANTED and not (
-        rule.standing is Standing.GRANTED and port in gate.scope.ports.all
+    if (
+        spot is not None
+        and spot.standing is Standing.GRANTED
+        and not (rule.standing is Standing.GRANTED and port in gate.scope.ports.all)
     ):
         return " and ".join([*_buckets(spot.grants, gate, address, port), *_zones(spot.zones, address)])
     if rule.standing is Standing.EXCLUDED:

@@ -193,9 +193,7 @@ class _Rules:
         self._numbers: dict[tuple[object, ...], int] = {}
         self.known = [Rule(standing=Standing.OUTSIDE)]
 
-    def number(
-        self, claim: _Claim, zones: frozenset[int], *, excluded: bool, deepest_first: bool = False
-    ) -> int:
+    def number(self, claim: _Claim, zones: frozenset[int], *, excluded: bool, deepest_first: bool = False) -> int:
         if excluded or not claim.grants:
             standing = Standing.EXCLUDED if excluded else Standing.SPECIAL
             return self._numbered((standing,), lambda: Rule(standing=standing))
