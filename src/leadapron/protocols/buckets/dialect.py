@@ -91,10 +91,12 @@ def by_status(status: int) -> Said:
     return {200: Said.OPEN, 401: Said.CLOSED, 403: Said.CLOSED, 429: Said.BUSY, 503: Said.BUSY}.get(status, Said.OTHER)
 
 
-def path_of(key: bytes) -> bytes:
-    """A key in a path: its slashes stand (RFC 3986 section 3.3). A part that is `.` or `..` would be read as a step, and is
-    no part of a tree; the percent form is no help, since servers decode it first."""
-    return quote_from_bytes(key, safe="/~").encode()
+def path_of(key: bytes, *, slashes: bool = True) -> bytes:
+    """A key in a path (RFC 3986 section 3.3), whose slashes stand unless told otherwise. Raises ValueError where a part is
+    `.` or `..`: that would be a step out of the bucket, whatever its percent form. No path of a tree has one."""
+    if any(part in (b".", b"..") for part in key.split(b"/")):
+        raise ValueError("a key that steps out of its bucket")
+    return quote_from_bytes(key, safe="/~" if slashes else "~").encode()
 
 
 def query_of(parameters: Mapping[str, str | bytes]) -> bytes:

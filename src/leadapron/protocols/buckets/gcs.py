@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import quote_from_bytes
 
 from leadapron.errors import WireError
-from leadapron.protocols.buckets.dialect import MAX_TOKEN, Dialect, Key, Page, Said, by_status, query_of
+from leadapron.protocols.buckets.dialect import MAX_TOKEN, Dialect, Key, Page, Said, by_status, path_of, query_of
 from leadapron.protocols.http.exchange import Answer
 from leadapron.scope.buckets import Bucket
 
@@ -24,7 +23,7 @@ class Google(Dialect):
         return _objects(bucket) + b"?" + query_of(query | {"prefix": prefix, "pageToken": token})
 
     def object(self, bucket: Bucket, key: bytes) -> bytes:
-        return _objects(bucket) + b"/" + quote_from_bytes(key, safe="~").encode() + b"?alt=media"
+        return _objects(bucket) + b"/" + path_of(key, slashes=False) + b"?alt=media"
 
     def read(self, body: bytes) -> Page:
         raw = _document(body)
