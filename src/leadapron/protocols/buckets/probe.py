@@ -196,7 +196,8 @@ def _observe(
     page, walked = attempts.get(_list(each)), attempts.get(_tree(each))
     told = {**facts, **_told(page)}
     if isinstance(walked, Completed):
-        return observe(walked.result, service, _terms(case, each), facts=told, product=product, tls=shown)
+        seen = observe(walked.result, service, _terms(case, each), facts=told, product=product, tls=shown)
+        return _as_the_first_page_said(seen, page)
     listed, unknowns = _listed(each, page)
     read = Verdict.NOT_ASKED
     if page is not None and _is_open(page):
@@ -212,6 +213,16 @@ def _observe(
         unknowns=tuple(unknowns),
         tls=shown,
     )
+
+
+def _as_the_first_page_said(seen: Observation, page: Attempt[FirstPage] | None) -> Observation:
+    """An entry came before the walk, even where it then came no further."""
+    came = isinstance(page, Completed) and page.result.entries
+    if not came or seen.access.list is not Verdict.UNKNOWN:
+        return seen
+    unknowns = (replace(why, stage=Stage.COUNT) if why.stage is Stage.LIST else why for why in seen.unknowns)
+    access = replace(seen.access, list=Verdict.PROVEN)
+    return replace(seen, access=access, unknowns=tuple(dict.fromkeys(unknowns)))
 
 
 def _told(page: Attempt[FirstPage] | None) -> Facts:
