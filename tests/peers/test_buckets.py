@@ -64,7 +64,7 @@ def verdicts(service: dict[str, Any]) -> tuple[str, str]:
 
 def test_buckets_of_s3(inside: Namespace, tmp_path: Path) -> None:
     anyone = {"scans": (LIST, READ), "listed": (LIST,), "readable": (READ,)}
-    buckets = {name: OBJECTS for name in ("scans", "listed", "readable", "closed")}
+    buckets = dict.fromkeys(("scans", "listed", "readable", "closed"), OBJECTS)
     with seaweedfs(inside, tmp_path, buckets, anyone) as endpoint:
         names = [f"s3://{name}@{at(endpoint)}" for name in (*buckets, "no-such-bucket")]
         found = by_bucket(audit(inside, tmp_path, *names))
