@@ -139,6 +139,7 @@ error_log {place}/error.log info;
 events {{ worker_connections 512; }}
 http {{
   access_log off;
+  client_max_body_size 0;
   default_type application/octet-stream;
   types {{ text/html html; text/plain txt; }}
   client_body_temp_path {place}/body;

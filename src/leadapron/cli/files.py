@@ -32,13 +32,14 @@ def files_command(
             typer.echo(json_module.dumps(_document(found, seen), indent=2))
         else:
             _show(found, seen)
-    if found.unlisted or found.broken or found.closed or found.barred or found.unread or not found.listed:
-        raise typer.Exit(INCOMPLETE if not _is_empty(found) else 0)
+    if not _is_whole(found):
+        raise typer.Exit(INCOMPLETE)
 
 
-def _is_empty(found: Found) -> bool:
-    """There is nothing in it, and nothing was in the way."""
-    return not (found.entries or found.closed or found.broken or found.refused or found.unlisted)
+def _is_whole(found: Found) -> bool:
+    """Every folder was listed, and every file that was drawn was read. A sample is whole, and so is an empty folder."""
+    missed = (found.unlisted, found.broken, found.closed, found.loops, found.barred, found.unread)
+    return not (any(missed) or found.refused)
 
 
 def _folder(path: Path) -> Path:

@@ -186,7 +186,7 @@ def _head(data: bytes, place: int, raw: int, level: _Level, *, is_top: bool) -> 
     coding = level.coding
     tag = coding.tag(raw)
     if is_top and tag >= _PIXELS:
-        return Ending.WHOLE
+        return Ending.BROKEN if tag >> 16 == 0xFFFE else Ending.WHOLE
     vr = b""
     if coding.explicit and tag >> 16 != 0xFFFE:
         vr = data[place + 4 : place + 6]

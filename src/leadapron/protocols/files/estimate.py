@@ -77,7 +77,8 @@ def _estimate(strata: Sequence[Stratum], seen: int) -> Count:
     points = [(stratum.population * stratum.hits / stratum.sample, *interval(stratum)) for stratum in known]
     value = sum(point for point, _, _ in points)
     low = max(seen, math.floor(value - math.sqrt(sum((point - low) ** 2 for point, low, _ in points))))
-    high = nothing + math.ceil(value + math.sqrt(sum((high - point) ** 2 for point, _, high in points)))
+    most = sum(stratum.population - stratum.sample + stratum.hits for stratum in known)
+    high = nothing + min(most, math.ceil(value + math.sqrt(sum((high - point) ** 2 for point, _, high in points))))
     if nothing:  # of some strata nothing is known: no estimate, but a bound on both sides
         return Count(value=low, low=low, high=high, kind=CountKind.BOUND, source=CountSource.SAMPLED)
     return Count(

@@ -131,13 +131,13 @@ class Reading:
     def _count(self, found: header.Header) -> None:
         tally = self.tally
         tally.odd_headers += found.ending is not Ending.WHOLE
+        if self.sampled >= CENSUS:
+            return
+        self.sampled += 1
         tally.titles += found.titles
         tally.burned_in += found.burned_in is True
         tally.burned_out += found.burned_in is False
         tally.private += found.private > 0
-        if self.sampled >= CENSUS:
-            return
-        self.sampled += 1
         self._signs.take(found.values)
         for tag in found.present:
             self._present[tag] = self._present.get(tag, 0) + 1

@@ -61,17 +61,17 @@ class Found:
     instances: int = 0
     """different SOP instance UIDs"""
     titles: int = 0
-    """headers whose file meta information names application entities"""
+    """of the sample of the census, whose file meta information names application entities"""
     burned_in: int = 0
-    """headers that say that names are burned into the pixels"""
+    """of the sample, that say that names are burned into the pixels"""
     burned_out: int = 0
-    """headers that say that none are"""
+    """of the sample, that say that none are"""
     documents: int = 0
     """encapsulated PDF, CDA, STL …"""
     reports: int = 0
     """structured reports"""
     private: int = 0
-    """headers with private elements that are populated"""
+    """of the sample, with private elements that are populated"""
     directories: int = 0
     """DICOMDIRs that were read"""
     directory_studies: int = 0

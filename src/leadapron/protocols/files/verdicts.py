@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from leadapron.model import Access, Census, Counts, Failed, Observation, Product, Reason, Service, Stage, Verdict
+from leadapron.model import (
+    Access,
+    Census,
+    Count,
+    CountKind,
+    Counts,
+    Depth,
+    Failed,
+    Observation,
+    Product,
+    Reason,
+    Service,
+    Stage,
+    Verdict,
+)
 from leadapron.protocols.base import Terms
 from leadapron.protocols.files.formats import Sort, formats
 from leadapron.protocols.files.result import Found
@@ -42,8 +56,9 @@ def observe(
     tls: Mapping[str, int | bool | str] | None = None,
 ) -> Observation:
     """`facts`: those of the door itself, beside which stand those of the files."""
-    listed, unknowns = _listed(found)
-    read, why_read = _read(found)
+    is_asked = terms.depth >= Depth.COUNT
+    listed, unknowns = _listed(found) if is_asked else (Verdict.NOT_ASKED, [])
+    read, why_read = _read(found) if is_asked else (Verdict.NOT_ASKED, [])
     return Observation(
         service=service,
         access=Access(
@@ -53,7 +68,7 @@ def observe(
             read=read,
             write=Verdict.OFFERED if found.writable else Verdict.NOT_ASKED,
         ),
-        counts=Counts(images=found.images, studies=found.studies),
+        counts=_counts(found),
         product=product,
         owner=terms.owner,
         facts={**facts, **facts_of(found)},
@@ -61,6 +76,12 @@ def observe(
         tls=tls,
         census=Census(sampled=found.sampled, present=found.present) if found.sampled else None,
     )
+
+
+def _counts(found: Found) -> Counts:
+    """Where there is no image there is no study either."""
+    nothing = found.images is not None and found.images.high == 0
+    return Counts(images=found.images, studies=Count.exact(0) if nothing else found.studies)
 
 
 def _listed(found: Found) -> tuple[Verdict, list[Failed]]:
@@ -94,6 +115,9 @@ def facts_of(found: Found) -> dict[str, int | bool]:
     facts: dict[str, int | bool] = {f"files.{name}": getattr(found, name) for name in _ALWAYS}
     facts |= {f"files.{name}": count for name in _WHERE_ANY if (count := getattr(found, name))}
     facts |= {f"files.{name}": count for name, count in _by_sort(found).items() if count}
+    facts["files.imaging"] = _imaging(found)
+    if found.images is not None and found.images.kind is CountKind.EXACT:  # then all was listed, and looked into
+        facts = {"files.ransom_notes": 0, "files.encrypted": 0, "files.preamble_executable": 0, **facts}
     if found.sized:
         facts["files.bytes"] = found.size
     if found.writable:
@@ -104,6 +128,14 @@ def facts_of(found: Found) -> dict[str, int | bool]:
     if found.withheld:
         facts["census_withheld"] = True
     return facts | {f"sign.{name}": count for name, count in found.signs.items()}
+
+
+def _imaging(found: Found) -> int:
+    """Files of images, in all formats: by the names, and at least as many as were looked into."""
+    sorts = {name: formats()[name].sort for name in found.formats if name in formats()}
+    named = sum(found.formats[name] for name, sort in sorts.items() if sort is Sort.DICOM)
+    others = sum(found.formats[name] for name, sort in sorts.items() if sort is Sort.IMAGING)
+    return max(named, found.proven) + others
 
 
 def _by_sort(found: Found) -> dict[str, int]:

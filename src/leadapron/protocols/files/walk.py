@@ -74,6 +74,7 @@ class Walk:
     def run(self) -> Steps[None]:
         """Raises Lost only."""
         if self._terms.depth < Depth.COUNT:
+            self._listing.queue.clear()
             self._is_done = True
             return
         self._started = self._clock()
