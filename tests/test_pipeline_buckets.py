@@ -121,6 +121,37 @@ def test_an_exclusion_wins(tmp_path: Path, store: MadeUpStore) -> None:
     assert (observations, store.asked) == ([], [])
 
 
+LISTING = b"""<html><head><title>Index of /images/</title></head><body><h1>Index of /images/</h1><hr><pre>
+<a href="../">../</a>
+<a href="one.dcm">one.dcm</a>          28-Nov-2026 07:03      340
+<a href="/elsewhere/two.dcm">two.dcm</a>          28-Nov-2026 07:03      340
+</pre><hr></body></html>"""
+
+
+def test_a_web_folder_is_asked_for_itself_alone(tmp_path: Path) -> None:
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while sent := await reader.read(1 << 16):
+            for line in [line for line in sent.split(b"\r\n") if line.endswith(b" HTTP/1.1")]:
+                method, target, _ = line.split(b" ")
+                asked.append(target)
+                body = MAGIC if target == b"/images/one.dcm" else LISTING
+                writer.write(response(200, b"" if method == b"HEAD" else body, length=len(body)))
+            await writer.drain()
+
+    with listening(serve) as (here,):
+        granted = f'urls = ["http://{here}/images/"]'
+        run, observations, _ = place(tmp_path, granted=granted).run()
+    assert run.status is RunStatus.COMPLETE, run.why
+    (seen,) = observations
+    assert seen.service.resource == f"http://{here}/images/"
+    assert (seen.access.list, seen.access.read) == (Verdict.PROVEN, Verdict.PROVEN)
+    assert seen.counts.images is not None
+    assert seen.counts.images.value == 1
+    assert set(asked) == {b"/images/", b"/images/one.dcm"}
+
+
 # -- the terms ----------------------------------------------------------------------------------------------------------
 
 SPOT = Endpoint(address=ip_address("142.250.0.1"), port=443)

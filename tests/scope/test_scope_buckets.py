@@ -20,7 +20,7 @@ from leadapron.scope.explain import account, overview
 from leadapron.scope.export import nft_rules
 from leadapron.scope.gate import REASONS, Gate
 from leadapron.scope.grant import Grant, Scope
-from leadapron.scope.parse import Mistake, bucket
+from leadapron.scope.parse import Mistake, bucket, url
 from leadapron.scope.policy import nowhere
 from leadapron.scope.read import parse_scope
 from leadapron.scope.window import Window
@@ -82,6 +82,40 @@ def test_what_is_no_bucket_is_one_clear_line(text: str) -> None:
     assert caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("text", "shown", "origin"),
+    [
+        ("https://WWW.example/images", "https://www.example/images/", Origin(True, "www.example", 443)),
+        ("http://www.example:8080/a%20b/c/", "http://www.example:8080/a%20b/c/", Origin(False, "www.example", 8080)),
+        ("http://[2001:db8::1]:80/", "http://[2001:db8::1]/", Origin(False, "2001:db8::1", 80)),
+    ],
+)
+def test_a_url_is_a_folder(text: str, shown: str, origin: Origin) -> None:
+    read = url(text)
+    assert (str(read), read.origin) == (shown, origin)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "www.example/", "https://www.example", "ftp://www.example/", "https://www.example/a/../b/", "https:///a/",
+     "https://www.example/a?b", "https://www.example/a#b", "https://u:p@www.example/", "https://www.example/a b/",
+     "https://www.example//a/", "https://www.example/%2e%2e/", "https://www.example/ä/", "https://www.example/%/",
+     "https://www.example:0/", "https://*.example/", "https://www.example/" + "a" * 512],
+)  # fmt: skip
+def test_what_is_no_url_of_a_folder_is_one_clear_line(text: str) -> None:
+    with pytest.raises(Mistake) as caught:
+        url(text)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.text() | st.text().map(lambda text: f"https://{text}") | st.integers())
+def test_anything_is_a_url_or_a_mistake(value: object) -> None:
+    try:
+        assert url(value).name.endswith("/")
+    except Mistake as mistake:
+        assert mistake.remedy
+
+
 @given(st.text() | st.text().map(lambda text: f"s3://scans@https://{text}") | st.integers())
 def test_anything_is_a_bucket_or_a_mistake(value: object) -> None:
     try:
@@ -97,6 +131,13 @@ def test_a_scope_file_may_name_buckets_alone() -> None:
     read = parse_scope(text.encode(), Path("scope.toml"), today=TODAY)
     assert [str(each) for each in read.buckets] == ["s3://scans", "gs://scans", "s3://x-y"]
     assert read.names == ("scans.s3.amazonaws.com", "storage.googleapis.com")
+
+
+def test_a_scope_file_may_name_urls_alone() -> None:
+    text = MINIMAL.replace('networks = ["198.18.0.0/24"]', 'urls = ["https://www.example/images/"]')
+    read = parse_scope(text.encode(), Path("scope.toml"), today=TODAY)
+    assert [each.resource for each in read.buckets] == ["https://www.example/images/"]
+    assert read.names == ("www.example",)
 
 
 def test_a_mistake_in_a_bucket_has_its_line() -> None:

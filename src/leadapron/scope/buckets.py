@@ -29,6 +29,8 @@ class Store(enum.StrEnum):
     S3 = "s3"
     AZURE = "az"
     GOOGLE = "gs"
+    WEB = "web"
+    """no store, but a folder of a web server, which a scope names by its URL"""
 
 
 class Origin(NamedTuple):
@@ -38,6 +40,11 @@ class Origin(NamedTuple):
     host: str
     """a lower-case name, or an address in its canonical form"""
     port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        scheme, standard = ("https", 443) if self.is_tls else ("http", 80)
+        return f"{scheme}://{host}" if self.port == standard else f"{scheme}://{host}:{self.port}"
 
 
 class Spot(NamedTuple):
@@ -50,7 +57,7 @@ class Spot(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bucket:
-    """`name` of the bucket, or of the container below `account`."""
+    """`name` of the bucket, of the container below `account`, or the path of a web folder, with a slash at both ends."""
 
     store: Store
     name: str
@@ -58,7 +65,9 @@ class Bucket:
     origin: Origin
 
     def __str__(self) -> str:
-        """As the scope names it, without the endpoint."""
+        """As the scope names it: a bucket without its endpoint, a web folder as its URL."""
+        if self.store is Store.WEB:
+            return f"{self.origin}{self.name}"
         return f"{self.store}://{self.account}/{self.name}" if self.account else f"{self.store}://{self.name}"
 
     @property

@@ -53,7 +53,7 @@ class Grant:
     names: tuple[str, ...] = ()
     """lower case, without the last dot"""
     buckets: tuple[Bucket, ...] = ()
-    """each opens one port of one address of its host, for questions about it alone"""
+    """and web folders: each opens one port of one address of its host, for questions about it alone"""
     exclude: tuple[Network, ...] = ()
     """holds against every grant, not only this one, in force or not"""
     wide: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv6Network, ip_address, ip_network
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from leadapron.model import Depth
 from leadapron.scope.buckets import Bucket, Origin, Store, default_origin
@@ -24,6 +24,7 @@ _BUCKETS = {
     ),
     Store.GOOGLE: re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])"),
 }
+_PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 _SCHEMES = {"http": 80, "https": 443}
 
 
@@ -184,7 +185,7 @@ def bucket(value: object) -> Bucket:
     scheme, _, rest = text.partition("://")
     what, at, where = rest.partition("@")
     form = 'write "s3://name", "az://account/container" or "gs://name", an own endpoint behind an @'
-    if scheme not in set(Store):
+    if scheme not in {store.value for store in _BUCKETS}:
         raise Mistake(f"{text!r} is not a bucket", form)
     store = Store(scheme)
     match = _BUCKETS[store].fullmatch(what)
@@ -195,9 +196,24 @@ def bucket(value: object) -> Bucket:
     return Bucket(store=store, name=name, account=account, origin=origin)
 
 
-def _origin(text: str) -> Origin:
+def url(value: object) -> Bucket:
+    """`https://host[:port]/path`: the folder of a web server, and what is below it."""
+    text = _string(value).strip()
+    form = 'write "https://www.hospital.example/images/": http or https, host and port, the path of a folder'
+    scheme, _, rest = text.partition("://")
+    where, slash, path = rest.partition("/")
+    path = f"/{path}" if path.endswith("/") or not path else f"/{path}/"
+    parts = path.split("/")[1:-1]
+    if not slash or not _PATH.fullmatch(path) or len(path) > 512 or not {"", ".", ".."}.isdisjoint(map(unquote, parts)):
+        raise Mistake(f"{text!r} is not the URL of a folder", form)
+    return Bucket(store=Store.WEB, name=path, origin=_origin(f"{scheme}://{where}", form))
+
+
+_FORM = 'write "https://minio.hospital.example:9000" behind the @: http or https, host and port, no path'
+
+
+def _origin(text: str, form: str = _FORM) -> Origin:
     """Of `https://host[:port]`, and nothing behind it."""
-    form = 'write "https://minio.hospital.example:9000" behind the @: http or https, host and port, no path'
     try:
         url = urlsplit(text)
         host, number = url.hostname or "", url.port

@@ -20,7 +20,7 @@ from leadapron.scope.buckets import Bucket, Store
 from leadapron.scope.parse import bucket
 
 DATA = Path(__file__).parents[1] / "listing" / "data"
-S3, AZURE, GOOGLE = (DIALECTS[store] for store in Store)
+S3, AZURE, GOOGLE = (DIALECTS[store] for store in (Store.S3, Store.AZURE, Store.GOOGLE))
 AWKWARD = "SYNTHETIC^1 a&b <c> 100% #ü'.dcm".encode()
 HERE = ["s3://scans@http://10.0.0.5", "az://scans1/open@http://10.0.0.5", "gs://scans@http://10.0.0.5"]
 THEIRS = ["s3://scans", "az://scans1/open", "gs://scans"]

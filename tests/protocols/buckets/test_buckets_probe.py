@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conversing import Server, converse
 from leadapron.identify.match import IDENTIFY
 from leadapron.model import Completed, Depth, Endpoint, Failed, Observation, Owner, Reason, Stage, Verdict
 from leadapron.protocols.base import BucketTerms, Case, Payload, Terms
@@ -20,7 +21,6 @@ from leadapron.protocols.tls.handshake import Handshaking
 from leadapron.protocols.tls.secured import Secured
 from leadapron.scope.parse import bucket
 from protocols.buckets.made_up_store import MadeUpStore, response
-from protocols.http.conversing import Server, converse
 
 CANARY = "CANARYPATIENT"
 HERE = Endpoint(address=ip_address("10.0.0.5"), port=9000)

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conversing import Server, converse
 from leadapron.model import Endpoint, Reason
 from leadapron.protocols.buckets.tree import MAX_BARREN, BucketTree
 from leadapron.protocols.files.tree import Entry, Kind, Listed, Path, Tree, Wanted, is_a_name
 from leadapron.protocols.http.exchange import Client
 from leadapron.scope.parse import bucket
 from protocols.buckets.made_up_store import MadeUpStore, response
-from protocols.http.conversing import Server, converse
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from leadapron.model import Completed, Depth, Endpoint, Failed, Product, Reason,
 from leadapron.net.conversation import Conversation, Limits, Lost
 from leadapron.protocols.base import Identify, Page, Terms
 from leadapron.protocols.buckets.dialect import Said
-from leadapron.protocols.buckets.tree import DIALECTS, BucketTree
+from leadapron.protocols.buckets.tree import DIALECTS, tree_of
 from leadapron.protocols.files.result import Found
 from leadapron.protocols.files.walk import Walk
 from leadapron.protocols.http.exchange import Client, NoAnswer
@@ -93,7 +93,7 @@ class AskForPage(BucketJob):
         if said is not Said.OPEN:
             return Completed(result=first)
         try:
-            if answer.why is not None:
+            if answer.why is not None and not (answer.why is Reason.LIMIT and dialect.is_told_by_its_start):
                 return Completed(result=FirstPage(said=said, status=answer.status, why=answer.why))
             return Completed(
                 result=FirstPage(said=said, status=answer.status, entries=len(dialect.read(answer.body).keys))
@@ -111,7 +111,7 @@ class WalkThrough(BucketJob):
 
     def converse(self) -> Conversation[Found]:
         # The walk keeps to the budget; twice as much ends what it does not count, pages of one folder.
-        tree = BucketTree(self.client(2 * self.terms.requests), self.bucket)
+        tree = tree_of(self.client(2 * self.terms.requests), self.endpoint, self.bucket)
         walk = Walk(tree, self.terms, in_clear=True)
         try:
             yield from walk.run()

@@ -82,6 +82,8 @@ class Dialect(ABC):
 
     fields: Fields = ()
     """that go with each question for a page"""
+    is_told_by_its_start = False
+    """a page may be longer than is read of it, and still says what it is"""
 
 
 def by_status(status: int) -> Said:

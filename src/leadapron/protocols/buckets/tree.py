@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from leadapron.errors import WireError
-from leadapron.model import Reason
+from leadapron.model import Endpoint, Reason
 from leadapron.protocols.buckets.azure import Azure
 from leadapron.protocols.buckets.dialect import MAX_PAGE, PAGE, Dialect, Key, Page, Said
 from leadapron.protocols.buckets.gcs import Google
 from leadapron.protocols.buckets.s3 import S3
+from leadapron.protocols.buckets.web import FolderTree, Web
 from leadapron.protocols.files.tree import Entry, Kind, Listed, Path, Piece, Steps, Take, Tree, Wanted, is_a_name
 from leadapron.protocols.http.exchange import Client, NoAnswer, Range
 from leadapron.scope.buckets import Bucket, Store
 
-DIALECTS: Mapping[Store, Dialect] = {Store.S3: S3(), Store.AZURE: Azure(), Store.GOOGLE: Google()}
+DIALECTS: Mapping[Store, Dialect] = {Store.S3: S3(), Store.AZURE: Azure(), Store.GOOGLE: Google(), Store.WEB: Web()}
 
 MAX_BARREN = 8
 """Pages in a row that bring nothing and promise more: stores do send some."""
@@ -29,6 +30,12 @@ WHY_NOT: Mapping[Said, Reason] = {
 }
 _STATUS = {401: Reason.AUTH, 403: Reason.AUTH, 404: Reason.EMPTY, 413: Reason.LIMIT, 429: Reason.LIMIT}
 _CAPS = frozenset({Reason.BUDGET, Reason.LIMIT})
+
+
+def tree_of(client: Client, endpoint: Endpoint, bucket: Bucket) -> Tree:
+    if bucket.store is Store.WEB:
+        return FolderTree(client, endpoint, bucket.name.encode())
+    return BucketTree(client, bucket)
 
 
 class BucketTree(Tree):
