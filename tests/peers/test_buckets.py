@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from object_stores import ACCOUNT, LIST, LISTED, PRIVATE, READ, READABLE, azurite, fake_gcs, seaweedfs
 from real_servers import Namespace, as_file, instance, namespace, require
+from tls_servers import Pair
+from web_servers import nginx_https, nginx_listing, rclone
 
 from leadapron.model import Endpoint
 from scope_file import write_scope
@@ -36,9 +38,9 @@ def inside() -> Iterator[Namespace]:
         yield made
 
 
-def audit(inside: Namespace, folder: Path, *buckets: str, depth: str = "count") -> dict[str, Any]:
-    """One audit of a scope that names buckets, and nothing else."""
-    granted = f"buckets = {list(buckets)}"
+def audit(inside: Namespace, folder: Path, *named: str, key: str = "buckets", depth: str = "count") -> dict[str, Any]:
+    """One audit of a scope that names buckets (or `urls`), and nothing else."""
+    granted = f"{key} = {list(named)}"
     scope = write_scope(folder / "scope.toml", networks=[], ports=[104], depth=depth, granted=granted)
     command = [sys.executable, "-m", "leadapron", "audit", scope, "--store", f"sqlite:///{folder}/s.db", "--json"]
     result = inside.run(*command, "--quiet", env={**os.environ, "LEADAPRON_DATA": str(folder / "data")})
@@ -104,3 +106,52 @@ def test_a_grant_that_ends_at_talk_lists_nothing(inside: Namespace, tmp_path: Pa
         (service,) = audit(inside, tmp_path, f"s3://scans@{at(endpoint)}", depth="talk")["services"]
     assert service["access"]["talk"] == "proven"
     assert verdicts(service) == ("not_asked", "not_asked")
+
+
+def test_a_bucket_inside_tls_by_its_name_to_its_census(inside: Namespace, tmp_path: Path, pair: Pair) -> None:
+    """TLS keeps the census from crossing in clear. The name is resolved for the run, and goes with each request."""
+    with (
+        seaweedfs(inside, tmp_path, {"scans": OBJECTS}, {"scans": (LIST, READ)}) as store,
+        nginx_https(inside, tmp_path, store, pair) as endpoint,
+    ):
+        report = audit(inside, tmp_path, f"s3://scans@https://localhost:{endpoint.port}", depth="census")
+    (service,) = report["services"]
+    assert verdicts(service) == ("proven", "proven")
+    assert service["endpoint"]["name"] == "localhost"
+    assert service["census"]["sampled"] == len(DICOM)
+    assert service["census"]["present"]["PatientName"] == len(DICOM)
+    assert service["tls"]["name_matches"] is False
+    assert (service["counts"]["studies"]["value"], service["counts"]["studies"]["kind"]) == (3, "exact")
+
+
+def test_buckets_of_rclone(inside: Namespace, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    for key, content in OBJECTS.items():
+        file = tree / "scans" / key
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    found = {}
+    for locked in (False, True):
+        folder = tmp_path / str(locked)
+        folder.mkdir()
+        with rclone(inside, folder, tree, "s3", locked=locked) as endpoint:
+            found[locked] = audit(inside, folder, f"s3://scans@{at(endpoint)}")["services"][0]
+    assert verdicts(found[False]) == ("proven", "proven")
+    assert found[False]["counts"]["images"]["value"] == len(DICOM)
+    assert verdicts(found[True]) == ("unknown", "not_asked")  # it answers 400 to who has no keys
+
+
+def test_a_web_folder_is_counted_and_nothing_beside_it(inside: Namespace, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    for number in range(4):
+        file = tree / ("shared" if number else "private") / CANARY / f"{number}.dcm"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(as_file(instance(number)))
+    with nginx_listing(inside, tmp_path, tree) as endpoint:
+        report = audit(inside, tmp_path, f"{at(endpoint)}/shared", f"{at(endpoint)}/not-there/", key="urls")
+    found = by_bucket(report)
+    shared, missing = found[f"{at(endpoint)}/shared/"], found[f"{at(endpoint)}/not-there/"]
+    assert verdicts(shared) == ("proven", "proven")
+    assert shared["counts"]["images"]["value"] == 3
+    assert verdicts(missing) == ("unknown", "not_asked")
+    assert len(found) == 2
