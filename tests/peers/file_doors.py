@@ -15,7 +15,7 @@ import pytest
 from real_servers import Namespace, as_file, free_ports, instance
 from tls_servers import Pair
 
-from leadapron.identify.match import match
+from leadapron.identify.match import IDENTIFY
 from leadapron.model import Depth, Endpoint, Failed, Observation, Owner
 from leadapron.net.conversation import Job, Limits
 from leadapron.net.dialer import Line, hold
@@ -81,7 +81,7 @@ def asked(
     attempts: dict[str, Payload] = {}
     for _ in range(MAX_JOBS):
         case = Case(endpoint=endpoint, terms=of, attempts=attempts)
-        if (job := protocol.next_job(case, match)) is None:
+        if (job := protocol.next_job(case, IDENTIFY)) is None:
             break
         assert job.name not in attempts
         attempts[job.name] = protocol.encode_attempt(run(job, idle))

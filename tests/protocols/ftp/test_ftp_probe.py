@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from file_doors import terms
 
-from leadapron.identify.match import match
+from leadapron.identify.match import IDENTIFY
 from leadapron.model import (
     Access,
     Attempt,
@@ -43,7 +43,7 @@ def case(endpoint: Endpoint = HERE, attempts: dict[str, Attempt[Any]] | None = N
 
 
 def next_name(attempts: dict[str, Attempt[Any]], **of: Any) -> str | None:
-    job = PROTOCOL.next_job(case(attempts=attempts, **of), match)
+    job = PROTOCOL.next_job(case(attempts=attempts, **of), IDENTIFY)
     if job is None:
         return None
     assert pickle.loads(pickle.dumps(job)) == job
@@ -68,10 +68,10 @@ def test_the_plan() -> None:
     ("endpoint", "known", "in_clear"), [(HERE, IN, True), (HERE, IN_PRIVATE, False), (IMPLICIT, IN_PRIVATE, False)]
 )
 def test_who_listens_on_the_way(endpoint: Endpoint, known: Completed[LoggedIn], in_clear: bool) -> None:
-    job = PROTOCOL.next_job(case(endpoint, {HELLO: GREETED, BLANK: known}), match)
+    job = PROTOCOL.next_job(case(endpoint, {HELLO: GREETED, BLANK: known}), IDENTIFY)
     assert job is not None
     assert job.in_clear is in_clear
-    hello = PROTOCOL.next_job(case(endpoint), match)
+    hello = PROTOCOL.next_job(case(endpoint), IDENTIFY)
     assert hello is not None
     assert hello.in_clear is (endpoint is HERE)
 
@@ -86,7 +86,7 @@ def test_who_listens_on_the_way(endpoint: Endpoint, known: Completed[LoggedIn], 
     ],
 )
 def test_how_deep_the_walk_goes(known: Completed[LoggedIn], of: dict[str, Any], depth: Depth) -> None:
-    job = PROTOCOL.next_job(case(attempts={HELLO: GREETED, BLANK: known}, **of), match)
+    job = PROTOCOL.next_job(case(attempts={HELLO: GREETED, BLANK: known}, **of), IDENTIFY)
     assert job is not None
     assert job.depth is depth
 

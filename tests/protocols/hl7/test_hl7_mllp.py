@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadapron.identify.match import match
+from leadapron.identify.match import IDENTIFY
 from leadapron.model import Attempt, Depth, Endpoint, Failed, Observation, Owner, Reason, Stage, Verdict
 from leadapron.net.conversation import Lost
 from leadapron.protocols.base import Case, Terms
@@ -44,7 +44,7 @@ def hello(*pieces: bytes, lost: Reason = Reason.RESET) -> Attempt[Any]:
 def seen(attempt: Attempt[Any]) -> tuple[list[Observation], Failed | None]:
     stored = json.loads(json.dumps(PROTOCOL.encode_attempt(attempt)))
     case = Case(endpoint=HERE, terms=TERMS, attempts={"hello": stored})
-    assert PROTOCOL.next_job(case, match) is None
+    assert PROTOCOL.next_job(case, IDENTIFY) is None
     observations, why = PROTOCOL.conclude(case)
     return list(observations), why
 
@@ -122,7 +122,7 @@ def test_whatever_comes_is_a_result(pieces: list[bytes]) -> None:
 
 def test_first_it_says_hello_and_without_one_nothing_is_known() -> None:
     case = Case(endpoint=HERE, terms=TERMS, attempts={})
-    job = PROTOCOL.next_job(case, match)
+    job = PROTOCOL.next_job(case, IDENTIFY)
     assert job is not None
     assert (job.name, job.depth, job.in_clear) == ("hello", Depth.TALK, True)
     assert PROTOCOL.conclude(case)[1] == Failed(stage=Stage.CONNECT, reason=Reason.STOPPED)

@@ -187,6 +187,13 @@ def test_json_with_something_else_than_objects_is_none(bad: bytes) -> None:
     assert read(first + b"{}]")[1] is None
 
 
+@pytest.mark.parametrize(("count", "why"), [(9_999, None), (10_000, Reason.LIMIT), (10_001, None)])
+def test_as_many_as_caddy_ever_lists_may_be_more(count: int, why: Reason | None) -> None:
+    objects = [f'{{"name":"{number}.dcm","size":644,"url":"./{number}.dcm"}}' for number in range(count)]
+    entries, found, _ = read(f"[{','.join(objects)}]".encode())
+    assert (len(entries), found) == (count, why)
+
+
 def rows(count: int) -> bytes:
     return b"".join(b'<a href="IM%08d">IM</a>     13-Sep-2020 12:26    1234\n' % number for number in range(count))
 
@@ -226,9 +233,9 @@ def test_a_million_names_in_one_folder_take_no_memory() -> None:
 def test_what_never_comes_to_an_entry_is_left(start: bytes, more: bytes) -> None:
     listing = Listing(b"/")
     block = more * (8192 // len(more))
+    pieces = (start, *[block] * (2 * (MAX_IDLE + LOOKED_AT) // len(block)))
     with pytest.raises(WireError):
-        for piece in (start, *[block] * (2 * (MAX_IDLE + LOOKED_AT) // len(block))):
-            listing.feed(piece)
+        list(map(listing.feed, pieces))
 
 
 BASES = st.sampled_from([b"/", b"/dicom/"])
@@ -237,8 +244,36 @@ STARTS = st.sampled_from(
 )
 SCRAPS = st.lists(
     st.sampled_from(
-        [b"<a ", b"<a href=", b'"', b"'", b">", b"</a>", b"../", b"%2e", b"&#", b"&#x110000;", b"a.dcm", b"{", b"}"]
-        + [b'"name":', b"[", b"]", b",", b"\\", b"\\ud800", b"<file>", b"</file>", b"<directory size=", b"\0", b"\xff"]
+        (
+            *(
+                b"<a ",
+                b"<a href=",
+                b'"',
+                b"'",
+                b">",
+                b"</a>",
+                b"../",
+                b"%2e",
+                b"&#",
+                b"&#x110000;",
+                b"a.dcm",
+                b"{",
+                b"}",
+            ),
+            *(
+                b'"name":',
+                b"[",
+                b"]",
+                b",",
+                b"\\",
+                b"\\ud800",
+                b"<file>",
+                b"</file>",
+                b"<directory size=",
+                b"\0",
+                b"\xff",
+            ),
+        )
     )
     | st.binary(max_size=8),
     max_size=40,

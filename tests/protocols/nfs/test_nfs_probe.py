@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nfs_peer import Folder, Peer, archive, drive
 
-from leadapron.identify.match import match
+from leadapron.identify.match import IDENTIFY
 from leadapron.model import Attempt, Completed, Depth, Endpoint, Failed, Observation, Owner, Reason, Stage, Verdict
 from leadapron.net.conversation import Lost
 from leadapron.protocols.base import Case, Terms
@@ -39,7 +39,7 @@ def asked(
     """Observations by resource, stored attempts, and why there are none."""
     attempts: dict[str, Any] = {}
     known = terms(**more)
-    while (job := PROTOCOL.next_job(Case(endpoint=HERE, terms=known, attempts=attempts), match)) is not None:
+    while (job := PROTOCOL.next_job(Case(endpoint=HERE, terms=known, attempts=attempts), IDENTIFY)) is not None:
         assert job.name not in attempts
         assert job.endpoint == HERE
         attempts[job.name] = json.loads(json.dumps(PROTOCOL.encode_attempt(drive(job.converse(), peer, step=step))))
@@ -222,7 +222,7 @@ def test_a_walk_goes_as_deep_as_the_terms(clear_census: bool, depth: Depth, expe
     _, attempts, _ = asked(Peer())
     del attempts["tree:public"]
     job = PROTOCOL.next_job(
-        Case(endpoint=HERE, terms=terms(depth=depth, census=clear_census), attempts=attempts), match
+        Case(endpoint=HERE, terms=terms(depth=depth, census=clear_census), attempts=attempts), IDENTIFY
     )
     assert job is not None
     assert (job.depth, job.limits.low_port, job.in_clear) == (expected, True, True)
@@ -233,7 +233,7 @@ def test_an_export_that_is_gone_is_an_unknown() -> None:
     _, attempts, _ = asked(peer)
     del attempts["tree:public"]
     case = Case(endpoint=HERE, terms=terms(), attempts=attempts)
-    job = PROTOCOL.next_job(case, match)
+    job = PROTOCOL.next_job(case, IDENTIFY)
     assert job is not None
     attempt = drive(job.converse(), Peer(exports={b"/another": ((), archive())}))
     assert (attempt.stage, attempt.reason) == (Stage.LIST, Reason.EMPTY)

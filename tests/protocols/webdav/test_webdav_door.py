@@ -97,7 +97,7 @@ def test_an_open_root_is_walked_and_nothing_else_is_looked_for() -> None:
 def test_no_name_leaves_the_job() -> None:
     attempts, observed, _ = drive(TERMS, archive(DAV))
     kept = repr(attempts) + repr(observed)
-    assert not [name for name in ("CANARY", "a.dcm", "notes") if name in kept]
+    assert not [name for name in ("CANARY", "a.dcm", "notes.txt") if name in kept]
 
 
 def test_who_lists_to_anyone_and_allows_to_write_offers_it() -> None:

@@ -29,11 +29,11 @@ class Ftp(Protocol):
     name: ClassVar[str] = "ftp"
     results: ClassVar[Mapping[str, type[Any]]] = {"greeted": Greeted, "logged_in": LoggedIn, "found": Found}
 
-    def next_job(self, case: Case, identify: Identify) -> Job[Any] | None:  # noqa: ARG002
+    def next_job(self, case: Case, identify: Identify) -> Job[Any] | None:
         attempts, terms = self.decoded(case.attempts), case.terms
         hello = attempts.get(HELLO)
         if hello is None:
-            return Hello(endpoint=case.endpoint)
+            return Hello(endpoint=case.endpoint, identify=identify)
         if isinstance(hello, Failed) or not _may_log_in(case) or len(attempts) >= terms.associations:
             return None
         blank = attempts.get(BLANK)

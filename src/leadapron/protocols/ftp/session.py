@@ -10,9 +10,9 @@ from typing import ClassVar
 from leadapron.errors import WireError
 from leadapron.model import Completed, Depth, Endpoint, Failed, Product, Reason, Stage
 from leadapron.net.conversation import Conversation, LastWords, Limits, Lost, Redial
+from leadapron.protocols.base import Identify, Page
 from leadapron.protocols.files.tree import Steps
 from leadapron.protocols.ftp import wire
-from leadapron.protocols.ftp.banner import product_of
 from leadapron.protocols.ftp.control import Control
 from leadapron.protocols.ftp.wire import Reply, command
 
@@ -70,6 +70,7 @@ class Hello:
     """The greeting, FEAT, and whether TLS is offered. Nothing that logs in."""
 
     endpoint: Endpoint
+    identify: Identify
     name: ClassVar[str] = HELLO
     depth: ClassVar[Depth] = Depth.TALK
     limits: ClassVar[Limits] = _LIMITS
@@ -87,7 +88,8 @@ class Hello:
         except Lost as lost:
             return Failed(stage=Stage.HANDSHAKE, reason=lost.reason)
         told = yield from self._told(control)
-        return Completed(result=_greeted(greeting, *told))
+        page = Page(status=greeting.code, fields=((b"ftp", greeting.text),))
+        return Completed(result=Greeted(product=self.identify.page(page), features=told[0], tls_offered=told[1]))
 
     def _told(self, control: Control) -> Steps[tuple[Mapping[str, bool] | None, bool | None]]:
         """Features, and whether TLS is offered. What is lost on the way is not told."""
@@ -107,10 +109,6 @@ class Hello:
         except Lost:
             pass
         return features, is_offered
-
-
-def _greeted(greeting: Reply, features: Mapping[str, bool] | None, is_offered: bool | None) -> Greeted:
-    return Greeted(product=product_of(greeting.text), tls_offered=is_offered, features=features)
 
 
 def _why(reply: Reply) -> Reason:

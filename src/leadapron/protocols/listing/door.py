@@ -36,7 +36,7 @@ class ListingWalk(Walking):
 
 class ListingDoor(WebDoor):
     name = NAME
-    results: ClassVar[Mapping[str, type[Any]]] = {"listings": Listings, "files_found": Found}
+    results: ClassVar[Mapping[str, type[Any]]] = {"listings": Listings, "found": Found}
 
     def look(self, page: Page) -> Mapping[str, int | bool]:
         known = format_of(page.body) if page.status == 200 else None

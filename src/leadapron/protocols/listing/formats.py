@@ -72,6 +72,9 @@ def format_of(start: bytes) -> Format | None:
     return None
 
 
+CAPS = {Format.CADDY: 10_000, Format.CADDY_JSON: 10_000}
+"""Entries after which a server stops, and does not say so (Caddy, browse.go: defaultDirEntryLimit)."""
+
 _ENDS = re.compile(rb"</html>|</body>|</pre>|</ul>", re.IGNORECASE)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from leadapron.errors import WireError
 from leadapron.model import Reason
 from leadapron.protocols.files.tree import Entry
-from leadapron.protocols.listing.formats import LOOKED_AT, Format, format_of, is_whole
+from leadapron.protocols.listing.formats import CAPS, LOOKED_AT, Format, format_of, is_whole
 from leadapron.protocols.listing.rows import Rows, rows_of
 
 MAX_IDLE = 1 << 20
@@ -25,7 +25,7 @@ class Listing:
         self._base, self._hosts, self._may_be_empty = base, hosts, may_be_empty_json
         self._rows: Rows | None = None
         self._start, self._end = bytearray(), b""
-        self._idle = 0
+        self._idle = self._count = 0
 
     @property
     def odd(self) -> int:
@@ -52,6 +52,7 @@ class Listing:
     def _feed(self, rows: Rows, data: bytes) -> list[Entry]:
         odd = rows.odd
         entries = rows.feed(data)
+        self._count += len(entries)
         self._idle = 0 if entries or rows.odd > odd else self._idle + len(data)
         if self._idle > MAX_IDLE:
             raise WireError("a listing without entries that does not end", limit=True)
@@ -67,5 +68,8 @@ class Listing:
             return [], Reason.LIMIT if error.limit else Reason.PROTOCOL
         if self._rows is None or self.format is None:
             return [], Reason.PROTOCOL
-        entries += self._rows.finish()
-        return entries, None if is_whole(self.format, self._end) else Reason.TRUNCATED
+        last = self._rows.finish()
+        if not is_whole(self.format, self._end):
+            return entries + last, Reason.TRUNCATED
+        is_capped = self._count + len(last) == CAPS.get(self.format)
+        return entries + last, Reason.LIMIT if is_capped else None

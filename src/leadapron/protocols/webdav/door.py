@@ -34,7 +34,7 @@ class DavWalk(Walking):
 
 class DavDoor(WebDoor):
     name = NAME
-    results: ClassVar[Mapping[str, type[Any]]] = {"dav_places": DavPlaces, "files_found": Found}
+    results: ClassVar[Mapping[str, type[Any]]] = {"dav_places": DavPlaces, "found": Found}
 
     def next_job(self, case: Case, attempts: Attempts, front: Front, identify: Identify) -> Job[Any] | None:  # noqa: ARG002
         if LOOK not in attempts:
