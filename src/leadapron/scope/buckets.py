@@ -80,6 +80,15 @@ class Bucket:
         return f"{text[: MAX_RESOURCE - len(mark) - 1]}~{mark}"
 
     @property
+    def provider(self) -> str:
+        """Whose host is asked: `AMAZON`, `GOOGLE`, `AZURE_SUFFIX`; "" for any other."""
+        if self.store is Store.WEB:
+            return ""
+        host = self.origin.host
+        suffixes = {".amazonaws.com": AMAZON, f".{GOOGLE}": GOOGLE, f".{AZURE_SUFFIX}": AZURE_SUFFIX}
+        return next((name for suffix, name in suffixes.items() if f".{host}".endswith(suffix)), "")
+
+    @property
     def is_in_host(self) -> bool:
         """Whether the host is that of the bucket (S3), or of the account (Azure): then it is no part of the path."""
         return self.origin.host.startswith(f"{self.account or self.name}.".lower())

@@ -196,6 +196,25 @@ def test_a_list_that_is_open_and_then_breaks_is_open() -> None:
     assert seen.unknowns == (Failed(stage=Stage.COUNT, reason=Reason.TRUNCATED),)
 
 
+@pytest.mark.parametrize(
+    ("text", "product"),
+    [
+        ("s3://scans", "Amazon S3"),
+        ("s3://scans@https://scans.s3.eu-west-1.amazonaws.com", "Amazon S3"),
+        ("az://scans1/open", "Azure Blob Storage"),
+        ("gs://scans", "Google Cloud Storage"),
+        ("s3://scans@https://storage.googleapis.com", "Google Cloud Storage"),
+        ("s3://scans@https://notamazonaws.com", ""),
+        ("s3://scans@https://amazonaws.com.example", ""),
+    ],
+)
+def test_a_provider_is_known_by_the_host_that_the_scope_names(text: str, product: str) -> None:
+    knocked = PROTOCOL.encode_attempt(Completed(result=PROTOCOL.results["knocked"](status=403)))
+    case = Case(endpoint=HERE, terms=terms(named(text, Depth.TALK)), attempts={"hello": knocked})
+    (seen,), _ = PROTOCOL.conclude(case)
+    assert seen.product.name == product
+
+
 # -- TLS ----------------------------------------------------------------------------------------------------------------
 
 

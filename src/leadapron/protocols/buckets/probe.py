@@ -35,9 +35,12 @@ from leadapron.protocols.files.verdicts import observe
 from leadapron.protocols.tls import plan as tls
 from leadapron.protocols.tls.handshake import Handshake, Handshaking
 from leadapron.protocols.tls.secured import Secured
+from leadapron.scope.buckets import AMAZON, AZURE_SUFFIX, GOOGLE
 from leadapron.scope.grant import is_literal
 
 NAME = "buckets"
+PRODUCTS = {AMAZON: "Amazon S3", AZURE_SUFFIX: "Azure Blob Storage", GOOGLE: "Google Cloud Storage"}
+"""By whose host is asked: nothing that a peer says is needed for it."""
 MAX_RECEIVED = 256 << 20
 """Bytes of all answers about one bucket."""
 
@@ -79,7 +82,7 @@ class Buckets(Protocol):
             return (), hello
         named = list(_named(case))
         facts, shown = _of_tls(named, attempts)
-        found = [_observe(case, each, attempts, hello.result.product, facts, shown) for each in named]
+        found = [_observe(case, each, attempts, _product(each, hello.result), facts, shown) for each in named]
         return found, None
 
     def cut_by_budget(self, case: Case) -> frozenset[str]:
@@ -182,6 +185,11 @@ def _of_tls(named: Sequence[BucketTerms], attempts: Attempts) -> tuple[Facts, Ma
     if spki := tls.spki_sha256(attempts):
         shown["spki_sha256"] = spki
     return {"clear": False, **facts}, shown
+
+
+def _product(each: BucketTerms, knocked: Knocked) -> Product:
+    name = PRODUCTS.get(each.bucket.provider)
+    return knocked.product if name is None else Product(name=name, confidence="source")
 
 
 def _observe(
