@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from audits import Place
+from audits import Network, Place
 from leadapron.attribute.place import Attribution
 from leadapron.lab import tls
-from leadapron.model import Depth, Endpoint, RunStatus, Verdict
+from leadapron.model import Depth, Endpoint, FindingStatus, RunStatus, Verdict
 from leadapron.pipeline_control import Options
 from leadapron.pipeline_run import _new
 from leadapron.pipeline_terms import ScopeTerms
@@ -189,3 +189,30 @@ def test_each_bucket_at_one_place_has_the_terms_of_its_own_grant(terms: ScopeTer
 def test_the_doors_of_a_spot_are_that_of_buckets(terms: ScopeTerms) -> None:
     assert terms.doors_at(SPOT) == ("buckets",)
     assert terms.doors_at(Endpoint(address=SPOT.address, port=104)) == ("dicom",)  # never reached: the gate denies it
+
+
+# -- findings -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_finding_of_a_bucket_closes_with_the_bucket(tmp_path: Path, store: MadeUpStore) -> None:
+    def closed(sent: bytes) -> tuple[bytes, bool]:
+        return (
+            (store(sent) if sent.startswith(b"HEAD") else (response(403, b"<Error/>"), True)) if shut else store(sent)
+        )
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while sent := await reader.read(1 << 16):
+            writer.write(closed(sent)[0])
+            await writer.drain()
+
+    shut = False
+    with listening(serve) as (here,):
+        scope = place(tmp_path, f"s3://scans@http://{here}").scope
+        network = Network(tmp_path, here.port)
+        _, first = network.audit(scope)
+        shut = True
+        _, then = network.audit(scope)
+    key = (str(here.address), "LA-03")
+    assert first[key].service.resource == "s3://scans"
+    assert first[key].status is FindingStatus.NEW
+    assert then[key].status is FindingStatus.CLOSED
