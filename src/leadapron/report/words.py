@@ -29,6 +29,7 @@ from leadapron.report.inert import plain
 from leadapron.report.messages import Messages
 from leadapron.report.view import ACTIVE, Decision, UnknownView, View
 from leadapron.report.worldmap import Mark
+from leadapron.scope.doors import doors
 
 ACCESSES = ("list", "read", "write")
 """What a director asks about; `reach` and `talk` are true of everything that a report shows."""
@@ -164,9 +165,16 @@ def where(service: Service) -> str:
     return plain(str(service.endpoint))
 
 
+DICOM = "dicom"
+
+
 def title(t: Messages, observation: Observation) -> str:
-    """The called AE title that works; "any title" where the server does not check."""
-    if observation.facts.get("called_title_enforced") is False:
+    """The called AE title that works; "any title" where the server does not check. Of another door its name, and the share,
+    path or bucket."""
+    door = doors().get(observation.service.protocol)
+    if door is not None and door.name != DICOM:
+        named = plain(f"{door.title} {observation.service.resource.removesuffix(CERTIFIED_BY)}".strip())
+    elif observation.facts.get("called_title_enforced") is False:
         named = t("report.title_any")
     else:
         named = plain(observation.service.resource.removesuffix(CERTIFIED_BY)) or t("number.unknown")
