@@ -53,7 +53,7 @@ from leadapron.pipeline_evidence import Door, Evidence, ended_by_us
 from leadapron.pipeline_history import COVERS_NOTHING, Coverage, Past, Refusals, refusals
 from leadapron.pipeline_inventory import Inventory
 from leadapron.pipeline_sweep import NOT_ASKED, Sweep, Swept, chunk_size
-from leadapron.pipeline_terms import ScopeTerms
+from leadapron.pipeline_terms import BUCKETS, ScopeTerms
 from leadapron.pipeline_unique import joined
 from leadapron.pipeline_vantage import Seen, WayOut, answered_and_silent, judged, lost
 from leadapron.protocols.base import Case, Hello, Payload, Protocol, Terms
@@ -103,7 +103,9 @@ class Audit:
         self.audit_log, self.control, self.progress, self.options = audit_log, control, progress, options
         self.pace = Pace(scope.pace.connections_per_second, scope.pace.per_network)
         self.gaps = Gaps(gate.gap_at, gate.lane_of)
-        self.protocols = {name: PROTOCOLS[name] for name in scope.ports.by_door}
+        self.protocols = {
+            name: PROTOCOLS[name] for name in (*scope.ports.by_door, *((BUCKETS,) if scope.buckets else ()))
+        }
         self._sweep: Sweep | None = None
         self._halted: dict[str, Endpoint] = {}
         """zones and hosts that are left alone, each with the service that stopped answering"""
@@ -152,7 +154,7 @@ class Audit:
         """Connect to every (address, port) of the scope, in permuted order, at the pace."""
         key = bytes.fromhex(self.store.permutation_key(self.run_.id))
         intervals4, intervals6 = self._intervals(4), self._intervals(6)
-        space = TargetSpace(intervals4, intervals6, self._ports(), key)
+        space = TargetSpace(intervals4, intervals6, self._ports(), key, self._spots(intervals4, intervals6))
         done, in_part = self.store.progress(self.run_.id), self.store.chunks_in_part(self.run_.id)
         noted = Refusals(self.store, self.run_, self.only, self.inventory.places() if self.only is None else ())
         sweep = self._sweep = Sweep(
@@ -182,6 +184,17 @@ class Audit:
             return self.inventory.added_to(self.gate.intervals(version), version, self.gate)
         number = int(self.only.address)
         return [(number, number)] if self.only.address.version == version else []
+
+    def _spots(self, *intervals: Intervals) -> list[tuple[int, int, int]]:
+        """What buckets open, and the sweep would not come by."""
+        if self.only is not None:
+            return []
+        ports = set(self.scope.ports.all)
+        return sorted(
+            (version, value, port)
+            for version, value, port in self.gate.policy.spots
+            if port not in ports or not any(first <= value <= last for first, last in intervals[version == 6])
+        )
 
     def _ports(self) -> Sequence[int]:
         return self.scope.ports.all if self.only is None else (self.only.port,)

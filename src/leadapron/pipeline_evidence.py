@@ -21,6 +21,7 @@ from leadapron.model import (
 )
 from leadapron.pipeline_terms import ScopeTerms
 from leadapron.protocols.base import Case, Payload, Protocol
+from leadapron.scope.doors import doors_with_ports
 from leadapron.scope.grant import Scope
 
 Jobs = Mapping[str, Payload]
@@ -49,16 +50,20 @@ class Evidence:
 
     def doors(self, hits: Iterable[Endpoint]) -> list[Door]:
         """Where to speak in which protocol, of what was reached: the protocols whose ports they are."""
-        found = [(endpoint, name) for endpoint in hits for name in self._scope.ports.doors_at(endpoint.port)]
-        return found if found or self._only is None else [(each, name) for each in hits for name in self._protocols]
+        found = [(endpoint, name) for endpoint in hits for name in self._terms.doors_at(endpoint)]
+        if found or self._only is None:
+            return found
+        return [(each, name) for each in hits for name in self._protocols if name in doors_with_ports()]
 
     def cases(self, attempts: Mapping[Door, Jobs]) -> dict[Door, Jobs]:
         """What was spoken to, of all stored attempts."""
         return {door: jobs for door, jobs in attempts.items() if "hello" in jobs and door[1] in self._protocols}
 
     def middleboxes(self, cases: Mapping[Door, Jobs]) -> dict[Door, str]:
-        """The doors of groups of endpoints that answer alike, or fail alike, unless one of them speaks otherwise (TLS)."""
-        return {(at, name): group for name in self._protocols for at, group in self._middleboxes(cases, name).items()}
+        """The doors of groups of endpoints that answer alike, or fail alike, unless one of them speaks otherwise (TLS). Not
+        of what the scope names one by one: the addresses of a provider do answer alike."""
+        looked_for = [name for name in self._protocols if name in doors_with_ports()]
+        return {(at, name): group for name in looked_for for at, group in self._middleboxes(cases, name).items()}
 
     def _middleboxes(self, cases: Mapping[Door, Jobs], name: str) -> dict[Endpoint, str]:
         hellos = {endpoint: jobs["hello"] for (endpoint, protocol), jobs in cases.items() if protocol == name}

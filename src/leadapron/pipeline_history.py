@@ -52,7 +52,7 @@ class Coverage:
     def _is_in_space(self, endpoint: Endpoint) -> bool:
         if self._only is not None:
             return (endpoint.address, endpoint.port) == (self._only.address, self._only.port)
-        return self._is_swept(endpoint.address)
+        return self._is_swept(endpoint.address) or self._gate.policy.spot(endpoint.address, endpoint.port) is not None
 
     def _is_swept(self, address: IPv4Address | IPv6Address) -> bool:
         """An address may be granted, and not swept: IPv6 in a wide prefix."""

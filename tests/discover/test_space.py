@@ -146,3 +146,17 @@ def test_all_of_ipv4_on_all_ports_is_allowed_and_no_more() -> None:
 def test_an_interval_that_ends_before_it_begins_is_refused() -> None:
     with pytest.raises(ValueError, match="ends before"):
         TargetSpace([(5, 4)], [], [104], KEY)
+
+
+@given(intervals, st.integers(0, 2))
+def test_spots_are_targets_like_any_other(low: list[tuple[int, int]], start: int) -> None:
+    spots = [(4, 2**32 - 1, 9000), (6, 7, 443), (4, 2**32 - 1, 443), (6, 7, 443)]
+    space, plain = TargetSpace(low, [], [104], KEY, spots), TargetSpace(low, [], [104], KEY)
+    assert len(space) == len(plain) + 3
+    assert sorted(walk(space)) == sorted([*walk(plain), *set(spots)])
+    assert len(walk(space, start, 2)) == min(2, len(space) - start)
+
+
+def test_spots_may_be_all_there_is() -> None:
+    space = TargetSpace([], [], [104], KEY, [(4, 5, 443)])
+    assert walk(space) == [(4, 5, 443)]

@@ -7,7 +7,7 @@ import pytest
 import leadapron.protocols
 from leadapron.protocols.http.web import web_doors
 from leadapron.protocols.registry import PROTOCOLS
-from leadapron.scope.doors import doors, doors_with_ports, is_of
+from leadapron.scope.doors import doors, doors_of_their_own, is_of
 
 FOLDER = Path(leadapron.protocols.__path__[0])
 TESTS = Path(__file__).parent
@@ -15,7 +15,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_every_folder_is_registered_under_its_name() -> None:
-    assert {path.parent.name for path in FOLDER.glob("*/probe.py")} == set(PROTOCOLS) == set(doors_with_ports())
+    assert {path.parent.name for path in FOLDER.glob("*/probe.py")} == set(PROTOCOLS) == set(doors_of_their_own())
     assert {path.parent.name for path in FOLDER.glob("*/door.py")} == set(web_doors()) == set(doors()) - set(PROTOCOLS)
 
 

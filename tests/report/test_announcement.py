@@ -17,6 +17,7 @@ from leadapron.report.announcement import WIDTH, Sender, announcement, as_json, 
 from leadapron.report.messages import LANGUAGES, messages
 from leadapron.scope.grant import Budget, Contact, Grant, Pace, Ports, Scope, Zone
 from leadapron.scope.our_listener import OurListener
+from leadapron.scope.parse import bucket, url
 from leadapron.scope.window import Window
 from leadapron.settings import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
@@ -187,3 +188,12 @@ def test_json_holds_the_same_facts() -> None:
         {"dicom": [104, 11112]},
     )
     assert facts["excluded"] == ["198.18.0.7/32"]
+
+
+def test_buckets_are_told_with_the_place_where_they_are_asked() -> None:
+    named = (bucket("s3://scans"), url("https://www.partner.example/images/"))
+    subject = dataclasses.replace(SCOPE, grants=(dataclasses.replace(OWN, buckets=named),))
+    shown = "s3://scans (https://scans.s3.amazonaws.com), https://www.partner.example/images/"
+    for language in LANGUAGES:
+        assert shown in " ".join(announcement(subject, SENDER, language).split())
+    assert json.loads(json.dumps(as_json(subject, SENDER)))["grants"][0]["buckets"] == shown.split(", ")

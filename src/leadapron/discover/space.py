@@ -51,7 +51,16 @@ class TargetSpace:
     ValueError for more than `MAX_SIZE` targets.
     """
 
-    def __init__(self, intervals4: Intervals, intervals6: Intervals, ports: Sequence[int], key: bytes) -> None:
+    def __init__(
+        self,
+        intervals4: Intervals,
+        intervals6: Intervals,
+        ports: Sequence[int],
+        key: bytes,
+        spots: Sequence[tuple[int, int, int]] = (),
+    ) -> None:
+        """`spots`: single targets besides, as IP version, address and port. The caller leaves out those that are in the
+        intervals."""
         merged4, self._intervals6 = _merge(intervals4), _merge(intervals6)
         self._ports = np.array(list(dict.fromkeys(ports)), dtype=np.uint16)
         self._starts4 = np.array([first for first, _ in merged4], dtype=np.uint32)
@@ -60,7 +69,9 @@ class TargetSpace:
         self._ends6 = _running_sizes(self._intervals6)
         self._addresses4 = int(self._ends4[-1]) if merged4 else 0
         addresses = self._addresses4 + (int(self._ends6[-1]) if self._intervals6 else 0)
-        self._size = addresses * len(self._ports)
+        self._product = addresses * len(self._ports)
+        self._spots = list(dict.fromkeys(spots))
+        self._size = self._product + len(self._spots)
         if self._size > MAX_SIZE:
             raise ValueError(f"more than {MAX_SIZE} targets")
         self._permutation = _Permutation(self._size, key)
@@ -86,6 +97,15 @@ class TargetSpace:
         return self._batch(np.concatenate(blocks))
 
     def _batch(self, positions: Words) -> Batch:
+        if not self._spots:
+            return self._of_product(positions)
+        is_spot = positions >= np.uint64(self._product)
+        return _with_spots(
+            self._of_product(positions[~is_spot]),
+            [self._spots[place - self._product] for place in positions[is_spot].tolist()],
+        )
+
+    def _of_product(self, positions: Words) -> Batch:
         ranks, columns = np.divmod(positions, np.uint64(max(len(self._ports), 1)))
         ports = self._ports[columns.astype(np.intp)]
         is4 = ranks < np.uint64(self._addresses4)
@@ -112,6 +132,17 @@ class TargetSpace:
             self._intervals6[interval][0] + rank - ends[interval]
             for interval, rank in zip(which, ranks.tolist(), strict=True)
         ]
+
+
+def _with_spots(batch: Batch, spots: Sequence[tuple[int, int, int]]) -> Batch:
+    four = [(value, port) for version, value, port in spots if version == 4]
+    addresses = np.array([value for value, _ in four], dtype=np.uint32)
+    ports = np.array([port for _, port in four], dtype=np.uint16)
+    return Batch(
+        addresses4=np.concatenate([batch.addresses4, addresses]),
+        ports4=np.concatenate([batch.ports4, ports]),
+        targets6=[*batch.targets6, *((value, port) for version, value, port in spots if version == 6)],
+    )
 
 
 class _Permutation:

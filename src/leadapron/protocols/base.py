@@ -17,6 +17,7 @@ from typing import Protocol as Interface
 from leadapron.model import Attempt, Completed, Depth, Endpoint, Failed, Observation, Owner, Product
 from leadapron.net.conversation import Job
 from leadapron.protocols import payload
+from leadapron.scope.buckets import Bucket
 
 Payload = Mapping[str, Any]
 """A stored attempt: JSON of numbers, enum values and tokens (see `encode_attempt` of each protocol)."""
@@ -58,6 +59,16 @@ class Hello(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BucketTerms:
+    """What its own grant allows about one bucket."""
+
+    bucket: Bucket
+    depth: Depth
+    owner: Owner
+    census: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """What the scope allows at one endpoint, and what its owner told us."""
 
@@ -74,6 +85,8 @@ class Terms:
     """whether an empty name and passcode may be tried, once"""
     census: bool = False
     """whether a census may be taken in clear where `depth` goes so far: its answers are patient data on the wire"""
+    buckets: tuple[BucketTerms, ...] = ()
+    """that the scope names at the endpoint"""
     key_pair: tuple[Path, Path] | None = None
     """a client certificate that the owner gave us, and its key: files in PEM"""
     key: bytes = field(default=b"", repr=False)

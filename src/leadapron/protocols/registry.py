@@ -6,7 +6,7 @@ from __future__ import annotations
 import importlib
 
 from leadapron.protocols.base import Protocol
-from leadapron.scope.doors import doors_with_ports
+from leadapron.scope.doors import doors_of_their_own
 
 
 def _protocol(name: str) -> Protocol:
@@ -16,5 +16,5 @@ def _protocol(name: str) -> Protocol:
     return protocol
 
 
-PROTOCOLS: dict[str, Protocol] = {name: _protocol(name) for name in doors_with_ports()}
+PROTOCOLS: dict[str, Protocol] = {name: _protocol(name) for name in doors_of_their_own()}
 """Doors that open over another one are asked by that one."""

@@ -13,6 +13,7 @@ from leadapron.model import Depth
 from leadapron.protocols.dicom.census import SAMPLE
 from leadapron.report import words
 from leadapron.report.messages import Messages, messages
+from leadapron.scope.buckets import Bucket, Store
 from leadapron.scope.doors import doors
 from leadapron.scope.grant import Grant, Scope, Zone
 from leadapron.settings import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -108,6 +109,8 @@ def _grant(t: Messages, grant: Grant) -> Iterator[str]:
         yield "\t" + t("networks", networks=_listed(grant.networks))
     if grant.names:
         yield "\t" + t("names", names=", ".join(grant.names))
+    if grant.buckets:
+        yield "\t" + t("buckets", buckets=", ".join(_bucket(bucket) for bucket in grant.buckets))
     yield "\t" + t("depth", depth=_name(grant.depth))
 
 
@@ -171,6 +174,11 @@ def as_json(scope: Scope, sender: Sender) -> dict[str, object]:
     }
 
 
+def _bucket(bucket: Bucket) -> str:
+    """With the place where it is asked, which the URL of a web folder holds."""
+    return str(bucket) if bucket.store is Store.WEB else f"{bucket} ({bucket.origin})"
+
+
 def _grant_json(grant: Grant) -> dict[str, object]:
     return {
         "id": grant.id,
@@ -181,6 +189,7 @@ def _grant_json(grant: Grant) -> dict[str, object]:
         "valid": {"first": str(grant.valid_from), "last": str(grant.valid_until)},
         "networks": [str(network) for network in grant.networks],
         "names": list(grant.names),
+        "buckets": [_bucket(bucket) for bucket in grant.buckets],
         "depth": _name(grant.depth),
         "well_known_titles": grant.well_known_titles,
         "cleartext_census": grant.cleartext_census,

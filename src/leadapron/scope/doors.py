@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 _NAME = re.compile(r"[a-z][a-z0-9]{1,15}")
-_KEYS = {"title", "ports", "kinds", "over"}
+_KEYS = {"title", "ports", "kinds", "over", "named"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,8 @@ class Door:
     """what it is, for controls that are about several doors: `files`"""
     over: str
     """the door over which it is spoken, so that both share their ports: `http`; "" where it has its own"""
+    named: bool = False
+    """it is not looked for: the scope names each place where it is asked, and what there"""
 
 
 @functools.cache
@@ -53,15 +55,21 @@ def _door(name: str, document: str) -> Door:
         ports=tuple(raw.get("ports", ())),
         kinds=frozenset(raw.get("kinds", ())),
         over=str(raw.get("over", "")),
+        named=raw.get("named", False) is True,
     )
     is_sound = _NAME.fullmatch(name) and set(raw) <= _KEYS and all(0 < port < 65536 for port in door.ports)
-    if not is_sound or not (door.over or door.ports):
+    if not is_sound or [bool(door.over), bool(door.ports), door.named].count(True) != 1:
         raise ValueError(f"door {name}: its name, its keys or its ports are not as they should be")
     return door
 
 
 def doors_with_ports() -> Mapping[str, Door]:
     """Those that a scope gives ports to."""
+    return {name: door for name, door in doors().items() if door.ports}
+
+
+def doors_of_their_own() -> Mapping[str, Door]:
+    """Those that open over no other."""
     return {name: door for name, door in doors().items() if not door.over}
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from leadapron.model import Address, Depth
+from leadapron.scope.buckets import spot_of
 from leadapron.scope.decision import Permit
 from leadapron.scope.doors import doors, doors_with_ports
 from leadapron.scope.gate import Gate, in_force
@@ -147,7 +148,7 @@ def overview(gate: Gate, now: dt.datetime) -> Overview:
         permitted_now=tally.sum("now"),
         excluded=tally.sum(Standing.EXCLUDED.value),
         special=tuple(_subtracted(gate.policy)),
-        connections=(swept.ipv4 + swept.ipv6) * len(scope.ports.all),
+        connections=(swept.ipv4 + swept.ipv6) * len(scope.ports.all) + len(gate.policy.spots),
         notes=tuple(_notes(gate, tally)),
     )
 
@@ -191,6 +192,10 @@ def _subtracted(policy: Policy) -> Iterator[str]:
 
 def _notes(gate: Gate, tally: _Tally) -> Iterator[str]:
     scope = gate.scope
+    for bucket in scope.buckets:
+        spot = spot_of(bucket, gate.pins)
+        at = f"{bucket.origin.host} port {bucket.origin.port}"
+        yield f"bucket {bucket}: nothing but it is asked at {at}{f', {spot.address}' if spot and spot.name else ''}"
     for name in scope.names:
         if name not in gate.pins:
             yield f"{name} is not resolved here; its addresses are pinned when a run starts"
@@ -218,7 +223,7 @@ def _covers_any(network: Network, policy: Policy) -> bool:
 def account(gate: Gate, address: Address, port: int, depth: Depth = Depth.CONNECT) -> Account:
     """Why the gate decides as it does."""
     decision = gate.decide(address, port, depth)
-    by = _decided_by(gate, unmapped(address))
+    by = _decided_by(gate, unmapped(address), port)
     if isinstance(decision, Permit):
         return Account(
             address=str(decision.address),
@@ -243,9 +248,16 @@ def account(gate: Gate, address: Address, port: int, depth: Depth = Depth.CONNEC
     )
 
 
-def _decided_by(gate: Gate, address: Address) -> str:
+def _decided_by(gate: Gate, address: Address, port: int) -> str:
     """The networks that decided, and where they stand in the scope; "" when none covers the address."""
     rule = gate.policy.rule(address)
+    spot = gate.policy.spot(address, port)
+    if (
+        spot is not None
+        and spot.standing is Standing.GRANTED
+        and not (rule.standing is Standing.GRANTED and port in gate.scope.ports.all)
+    ):
+        return " and ".join([*_buckets(spot.grants, gate, address, port), *_zones(spot.zones, address)])
     if rule.standing is Standing.EXCLUDED:
         return " and ".join(_exclusions(gate, address))
     if rule.standing is Standing.SPECIAL:
@@ -265,6 +277,14 @@ def _grants(grants: Iterable[Grant], gate: Gate, address: Address) -> Iterator[s
             yield f"name {pinned[0]} of grant {grant.id!r}"
         elif around:
             yield f"network {max(around, key=lambda network: network.prefixlen)} of grant {grant.id!r}"
+
+
+def _buckets(grants: Iterable[Grant], gate: Gate, address: Address, port: int) -> Iterator[str]:
+    for grant in grants:
+        for bucket in grant.buckets:
+            spot = spot_of(bucket, gate.pins)
+            if spot is not None and (spot.address, spot.port) == (address, port):
+                yield f"bucket {bucket} of grant {grant.id!r}"
 
 
 def _zones(zones: Iterable[Zone], address: Address) -> Iterator[str]:

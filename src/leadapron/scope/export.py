@@ -6,13 +6,13 @@ The rules hold the scanner's system user. They do not see packets that are writt
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv6Address
 
 from leadapron.errors import InputError
 from leadapron.model import Address
 from leadapron.scope.grant import Grant, Scope
-from leadapron.scope.policy import Pins, Standing, compile_policy, hosts_of, merged, nowhere
+from leadapron.scope.policy import Pins, Policy, Standing, compile_policy, hosts_of, merged, nowhere
 from leadapron.scope.special import unmapped
 
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}|[0-9]{1,10}")
@@ -56,6 +56,8 @@ def _table(scope: Scope, pins: Pins, user: str) -> list[str]:
         lines += _set(f"targets{version}", f"type {kind}; flags interval;", (_range(version, *span) for span in spans))
         ours = sorted(_infrastructure(scope, pins, version))
         lines += _set(f"infrastructure{version}", f"type {kind} . inet_service;", ours)
+        spots = sorted(f"{address(value)} . {port}" for address, value, port in _spots(policy, version))
+        lines += _set(f"buckets{version}", f"type {kind} . inet_service;", spots) if spots else []
     lines += _set("ports", "type inet_service;", map(str, sorted(scope.ports.all)))
     lines += ["\tchain scanner {"]
     for version, (family, _) in _FAMILIES.items():
@@ -64,6 +66,8 @@ def _table(scope: Scope, pins: Pins, user: str) -> list[str]:
             for protocol in ("tcp", "udp")
         ]
         lines += [f"\t\t{family} daddr @targets{version} tcp dport @ports counter accept"]
+        if any(_spots(policy, version)):
+            lines += [f"\t\t{family} daddr . tcp dport @buckets{version} counter accept"]
     lines += ["\t\tcounter drop", "\t}", "\tchain output {"]
     lines += ["\t\ttype filter hook output priority filter; policy accept;", f"\t\tmeta skuid {user} jump scanner"]
     return [*lines, "\t}", "}"]
@@ -73,6 +77,14 @@ def _set(name: str, head: str, elements: Iterable[str]) -> list[str]:
     listed = list(elements)
     body = [f"\t\telements = {{ {f',{chr(10)}{chr(9) * 3}'.join(listed)} }}"] if listed else []
     return [f"\tset {name} {{", f"\t\t{head}", *body, "\t}"]
+
+
+def _spots(policy: Policy, version: int) -> Iterator[tuple[type[Address], int, int]]:
+    """What buckets open: one port of one address each."""
+    kind: type[Address] = IPv4Address if version == 4 else IPv6Address
+    for (theirs, value, port), number in policy.spots.items():
+        if theirs == version and policy.rules[number].standing is Standing.GRANTED:
+            yield kind, value, port
 
 
 def _infrastructure(scope: Scope, pins: Pins, version: int) -> set[str]:

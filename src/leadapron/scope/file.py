@@ -18,6 +18,7 @@ from pydantic import (
 
 from leadapron.model import Depth
 from leadapron.scope import parse
+from leadapron.scope.buckets import Bucket
 from leadapron.scope.doors import doors_with_ports
 from leadapron.scope.grant import Network
 from leadapron.scope.window import Window
@@ -54,6 +55,8 @@ AETitle = Annotated[str, BeforeValidator(parse.ae_title)]
 Date = Annotated[dt.date, BeforeValidator(_date)]
 DepthName = Annotated[Depth, BeforeValidator(parse.depth)]
 NetworkText = Annotated[Network, BeforeValidator(parse.network)]
+BucketName = Annotated[InstanceOf[Bucket], BeforeValidator(parse.bucket)]
+UrlText = Annotated[InstanceOf[Bucket], BeforeValidator(parse.url)]
 HostName = Annotated[str, BeforeValidator(parse.host_name)]
 Port = Annotated[int, BeforeValidator(parse.port)]
 Positive = Annotated[float, BeforeValidator(_positive)]
@@ -100,6 +103,8 @@ class GrantTable(_Table):
     depth: DepthName
     networks: list[NetworkText] = []
     names: list[HostName] = []
+    buckets: list[BucketName] = []
+    urls: list[UrlText] = []
     exclude: list[NetworkText] = []
     wide: bool = False
     called_aets: list[AETitle] = []

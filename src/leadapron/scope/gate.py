@@ -66,6 +66,12 @@ class _Layer:
         self.tables = {version: (table.starts, table.rules) for version, table in self.policy.tables.items()}
         self.packed = [start.to_bytes(4) for start in self.tables[4][0]]
         self.gaps = [rule.gap for rule in self.policy.rules]
+        self.spots = self.policy.spots
+        self.by_address: dict[tuple[int, int], list[int]] = {}
+        """the rules of the spots on an address"""
+        for (version, value, _), number in self.spots.items():
+            self.by_address.setdefault((version, value), []).append(number)
+        self.granted = [rule.standing is Standing.GRANTED for rule in self.policy.rules]
         self.endpoints = frozenset(
             (address.version, int(address), port)
             for host, port in scope.infrastructure
@@ -76,6 +82,19 @@ class _Layer:
         """The number of the rule for an address."""
         starts, rules = self.tables[version]
         return rules[bisect_right(starts, value) - 1]
+
+    def deciding(self, version: int, value: int, port: int, *, beside: bool = False) -> tuple[int, bool]:
+        """The number of the rule for an address and a port, and whether the port is open under it. `beside`: another port is
+        wanted beside it, which a spot never opens."""
+        number, is_open = self.at(version, value), port in self.ports
+        if self.spots and not beside and not (is_open and self.granted[number]):
+            spot = self.spots.get((version, value, port))
+            return (number, is_open) if spot is None else (spot, True)
+        return number, is_open
+
+    def around(self, version: int, value: int) -> list[int]:
+        """The numbers of all rules on an address."""
+        return [self.at(version, value), *self.by_address.get((version, value), ())]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +147,11 @@ class Gate:
         return self._layers[0].policy
 
     @property
+    def today(self) -> dt.date:
+        """In UTC, by the clock of the gate."""
+        return _aware(self._clock()).date()
+
+    @property
     def pins(self) -> Mapping[str, tuple[Address, ...]]:
         return self._pins
 
@@ -141,7 +165,7 @@ class Gate:
         now = _aware(present)
         permits = []
         for index, (layer, moment) in enumerate(self._at(present).moments):
-            answer = _decide(layer, moment, now, address, port if beside is None else beside, depth)
+            answer = _decide(layer, moment, now, address, port, depth, beside=beside)
             if isinstance(answer, Denial):
                 return _narrowed(answer) if index else answer
             permits.append(answer)
@@ -185,8 +209,9 @@ class Gate:
     def _denied(self, state: _State, version: int, value: int, port: int) -> Denied | None:
         moments = state.moments
         for layer, moment in moments:
-            denied = moment.reasons[layer.at(version, value)]
-            if denied is None and port not in layer.ports and (version, value, port) not in self._beside:
+            number, is_open = layer.deciding(version, value, port)
+            denied = moment.reasons[number]
+            if denied is None and not is_open and (version, value, port) not in self._beside:
                 denied = Denied.PORT
             if denied is not None:
                 return denied if layer is moments[0][0] else Denied.NARROWED
@@ -225,6 +250,10 @@ class Gate:
             numbers = np.array([_NUMBERS[reason] for reason in moment.reasons], dtype=np.uint8)
             found = numbers[rules[np.searchsorted(starts, addresses, side="right") - 1]]
             found[(found == 0) & ~np.isin(ports, list(layer.ports))] = _NUMBERS[Denied.PORT]
+            for version, value, port in layer.spots:
+                if version == 4:
+                    number = layer.deciding(version, value, port)[0]
+                    found[(addresses == value) & (ports == port)] = _NUMBERS[moment.reasons[number]]
             if index:
                 found[found > 0] = _NUMBERS[Denied.NARROWED]
             result = np.where(result > 0, result, found)
@@ -241,26 +270,26 @@ class Gate:
 
     def gap_at(self, version: int, value: int) -> tuple[str, float]:
         """The longest gap in seconds around an address, of all readings, and the name of its zone; "" and 0.0 without."""
-        gaps = [layer.gaps[layer.at(version, value)] for layer in self._layers]
+        gaps = [layer.gaps[number] for layer in self._layers for number in layer.around(version, value)]
         return max(gaps, key=_by_gap)
 
     def lane_of(self, zone: str) -> str:
         """The zone whose name stands for `zone` and all zones that overlap it, of all readings: see `lanes`."""
         return self._lanes.get(zone, zone)
 
-    def allows_clear_census(self, address: Address) -> bool:
+    def allows_clear_census(self, address: Address, port: int = 0) -> bool:
         """Whether the grants that decide right now, of every reading, let the answers of a census cross in clear."""
         address = unmapped(address)
         version, value = address.version, int(address)
         moments = self._at(self._clock()).moments
-        grants = (moment.grants[layer.at(version, value)] for layer, moment in moments)
+        grants = (moment.grants[layer.deciding(version, value, port)[0]] for layer, moment in moments)
         return all(grant is not None and grant.cleartext_census for grant in grants)
 
     def zones_at(self, address: Address) -> frozenset[str]:
         """The names of all zones around an address, in any reading."""
         address = unmapped(address)
         version, value = address.version, int(address)
-        rules = (layer.policy.rules[layer.at(version, value)] for layer in self._layers)
+        rules = (layer.policy.rules[number] for layer in self._layers for number in layer.around(version, value))
         return frozenset(zone.name for rule in rules for zone in rule.zones)
 
     def narrow(self, scope: Scope) -> None:
@@ -351,13 +380,21 @@ def _reason(rule: Rule, grant: Grant | None, now: dt.datetime, shut: dict[int, b
 
 
 def _decide(
-    layer: _Layer, moment: _Moment, now: dt.datetime, address: Address, port: int, depth: Depth
+    layer: _Layer,
+    moment: _Moment,
+    now: dt.datetime,
+    address: Address,
+    port: int,
+    depth: Depth,
+    *,
+    beside: int | None = None,
 ) -> Permit | Denial:
-    number = layer.at(address.version, int(address))
+    port = port if beside is None else beside
+    number, is_open = layer.deciding(address.version, int(address), port, beside=beside is not None)
     rule, reason, grant = layer.policy.rules[number], moment.reasons[number], moment.grants[number]
     if reason is not None or grant is None:
         return Denial(reason=reason or Denied.NO_GRANT, explanation=_explain(rule, reason, address, now))
-    if port not in layer.ports:
+    if not is_open:
         return Denial(reason=Denied.PORT, explanation=f"port {port} is not among the ports of the scope")
     if (limit := rule.depth(grant)) < depth:
         return Denial(reason=Denied.DEPTH, explanation=_too_deep(rule, grant, limit, depth))

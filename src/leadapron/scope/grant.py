@@ -12,6 +12,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from leadapron.model import Depth, Vantage
+from leadapron.scope.buckets import Bucket
 from leadapron.scope.doors import doors_with_ports
 from leadapron.scope.mmdb import Kind
 from leadapron.scope.our_listener import OurListener
@@ -51,6 +52,8 @@ class Grant:
     networks: tuple[Network, ...] = ()
     names: tuple[str, ...] = ()
     """lower case, without the last dot"""
+    buckets: tuple[Bucket, ...] = ()
+    """and web folders: each opens one port of one address of its host, for questions about it alone"""
     exclude: tuple[Network, ...] = ()
     """holds against every grant, not only this one, in force or not"""
     wide: bool = False
@@ -168,9 +171,17 @@ class Scope:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every name to resolve before the gate is armed: the grants' and the infrastructure's, each once."""
-        ours = (host for host, _ in self.infrastructure if not is_literal(host))
-        return tuple(dict.fromkeys([*(name for grant in self.grants for name in grant.names), *ours]))
+        """Every name to resolve before the gate is armed: the grants', those of hosts of buckets, and the
+        infrastructure's, each once."""
+        granted = (name for grant in self.grants for name in grant.names)
+        hosts = (bucket.origin.host for bucket in self.buckets)
+        ours = (host for host, _ in self.infrastructure)
+        return tuple(dict.fromkeys([*granted, *(host for host in (*hosts, *ours) if not is_literal(host))]))
+
+    @property
+    def buckets(self) -> tuple[Bucket, ...]:
+        """Of all grants, each once."""
+        return tuple(dict.fromkeys(bucket for grant in self.grants for bucket in grant.buckets))
 
     def grant(self, grant_id: str) -> Grant:
         """Raises KeyError."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv6Network, ip_address, ip_network
+from urllib.parse import unquote, urlsplit
 
 from leadapron.model import Depth
+from leadapron.scope.buckets import Bucket, Origin, Store, default_origin
 from leadapron.scope.grant import Network
 from leadapron.scope.special import unmapped
 from leadapron.scope.window import Window
@@ -15,6 +17,15 @@ _EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _AE_TITLE = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")
 _MAPPED = IPv6Network("::ffff:0:0/96")
+_BUCKETS = {
+    Store.S3: re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9])"),
+    Store.AZURE: re.compile(
+        r"(?P<account>[a-z0-9]{3,24})/(?P<name>\$(?:root|web|logs)|(?=[a-z0-9-]{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*)"
+    ),
+    Store.GOOGLE: re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])"),
+}
+_PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
+_SCHEMES = {"http": 80, "https": 443}
 
 
 class Mistake(ValueError):  # noqa: N818 - the user's, in a file
@@ -166,3 +177,54 @@ def endpoint(value: object) -> tuple[str, int]:
         return str(unmapped(ip_address(host))), number
     except ValueError:
         return host_name(host), number
+
+
+def bucket(value: object) -> Bucket:
+    """`s3://name`, `az://account/container`, `gs://name`, each with an own endpoint behind an @."""
+    text = _string(value).strip()
+    scheme, _, rest = text.partition("://")
+    what, at, where = rest.partition("@")
+    form = 'write "s3://name", "az://account/container" or "gs://name", an own endpoint behind an @'
+    if scheme not in {store.value for store in _BUCKETS}:
+        raise Mistake(f"{text!r} is not a bucket", form)
+    store = Store(scheme)
+    match = _BUCKETS[store].fullmatch(what)
+    if match is None or ".." in what:
+        raise Mistake(f"{what!r} is not the name of a bucket there", form)
+    name, account = match["name"], match.groupdict().get("account") or ""
+    origin = _origin(where) if at else default_origin(store, name, account)
+    return Bucket(store=store, name=name, account=account, origin=origin)
+
+
+def url(value: object) -> Bucket:
+    """`https://host[:port]/path`: the folder of a web server, and what is below it."""
+    text = _string(value).strip()
+    form = 'write "https://www.hospital.example/images/": http or https, host and port, the path of a folder'
+    scheme, _, rest = text.partition("://")
+    where, slash, path = rest.partition("/")
+    path = f"/{path}" if path.endswith("/") or not path else f"/{path}/"
+    parts = path.split("/")[1:-1]
+    if not slash or not _PATH.fullmatch(path) or len(path) > 512 or not {"", ".", ".."}.isdisjoint(map(unquote, parts)):
+        raise Mistake(f"{text!r} is not the URL of a folder", form)
+    return Bucket(store=Store.WEB, name=path, origin=_origin(f"{scheme}://{where}", form))
+
+
+_FORM = 'write "https://minio.hospital.example:9000" behind the @: http or https, host and port, no path'
+
+
+def _origin(text: str, form: str = _FORM) -> Origin:
+    """Of `https://host[:port]`, and nothing behind it."""
+    try:
+        url = urlsplit(text)
+        host, number = url.hostname or "", url.port
+    except ValueError:
+        raise Mistake(f"{text!r} is not an endpoint", form) from None
+    is_bare = url.path in ("", "/") and not (url.query or url.fragment or "@" in url.netloc)
+    if url.scheme not in _SCHEMES or not host or not is_bare or "?" in text or "#" in text:
+        raise Mistake(f"{text!r} is not an endpoint", form)
+    try:
+        host = str(unmapped(ip_address(host)))
+    except ValueError:
+        host = host_name(host)
+    number = _SCHEMES[url.scheme] if number is None else port(number)
+    return Origin(is_tls=url.scheme == "https", host=host, port=number)

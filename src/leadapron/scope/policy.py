@@ -7,6 +7,9 @@ How overlaps are decided:
 3. a special-purpose block is reached only by networks that lie wholly inside it;
 4. every zone around an address holds: the lowest depth, all windows, the longest gap. A zone never deepens a grant.
 
+A bucket opens a spot: one port of one address. Exclusions and zones hold there as everywhere. Where a grant of the address
+opens the port anyway, that grant decides; everywhere else the address stays what it is.
+
 Several grants of one network share its rule: of those in force, the one of the lowest depth decides.
 """
 
@@ -21,6 +24,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 from typing import TypeVar
 
 from leadapron.model import Address, Depth
+from leadapron.scope.buckets import Spot, spots
 from leadapron.scope.grant import Grant, Network, Scope, Zone, is_literal
 from leadapron.scope.special import SPECIAL4, SPECIAL6, embedding, unmapped
 
@@ -36,6 +40,8 @@ V = TypeVar("V")
 W = TypeVar("W")
 Span = tuple[int, int]
 """First and last address."""
+Place = tuple[int, int, int]
+"""IP version, address, port."""
 
 
 class Standing(enum.Enum):
@@ -53,7 +59,7 @@ class Rule:
 
     standing: Standing
     grants: tuple[Grant, ...] = ()
-    """lowest depth first"""
+    """lowest depth first; of a spot the deepest first: how deep each bucket may be gone into, its own grant says"""
     zones: tuple[Zone, ...] = ()
     """all that hold: the longest gap first, then the lowest depth"""
     swept: bool = False
@@ -92,14 +98,22 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """`rules[0]` is that of every address outside; `tables` by IP version."""
+    """`rules[0]` is that of every address outside; `tables` by IP version; `spots` are the rules of the spots of buckets."""
 
     rules: tuple[Rule, ...]
     tables: Mapping[int, Table]
+    spots: Mapping[Place, int] = field(default_factory=dict)
 
     def rule(self, address: Address) -> Rule:
+        """Of the address, whatever the spots on it are."""
         address = unmapped(address)
         return self.rules[self.tables[address.version].at(int(address))]
+
+    def spot(self, address: Address, port: int) -> Rule | None:
+        """Of a spot, where there is one."""
+        address = unmapped(address)
+        number = self.spots.get((address.version, int(address), port))
+        return None if number is None else self.rules[number]
 
     def intervals(self, version: int) -> list[tuple[int, int, Rule]]:
         """(first, last, rule) of all that lies in a grant's network, in order."""
@@ -137,7 +151,30 @@ def compile_policy(scope: Scope, pins: Pins | None = None) -> Policy:
         version: _table(rules, _blocks(claims, version), _blocks(zones, version), _blocks(exclusions, version), version)
         for version in (4, 6)
     }
-    return Policy(rules=tuple(rules.known), tables=tables)
+    opened = _spots(scope, pins or {}, rules, zones, exclusions)
+    return Policy(rules=tuple(rules.known), tables=tables, spots=opened)
+
+
+def _spots(
+    scope: Scope,
+    pins: Pins,
+    rules: _Rules,
+    zones: Mapping[Network, frozenset[int]],
+    exclusions: Iterable[Network],
+) -> dict[Place, int]:
+    """The rule of each spot. Our own endpoints are no spots."""
+    claims: defaultdict[Spot, _Claim] = defaultdict(_Claim)
+    for index, grant in enumerate(scope.grants):
+        for spot in spots(grant.buckets, pins):
+            claims[spot._replace(name="")].grants.append(index)
+    ours = {(unmapped(each), port) for host, port in scope.infrastructure for each in hosts_of(host, pins)}
+    barred = list(exclusions)
+    found: dict[Place, int] = {}
+    for (address, port, _), claim in claims.items():
+        held = frozenset[int]().union(*(held for network, held in zones.items() if address in network))
+        is_out = (address, port) in ours or any(address in network for network in barred)
+        found[address.version, int(address), port] = rules.number(claim, held, excluded=is_out, deepest_first=True)
+    return found
 
 
 @dataclass(slots=True)
@@ -156,18 +193,18 @@ class _Rules:
         self._numbers: dict[tuple[object, ...], int] = {}
         self.known = [Rule(standing=Standing.OUTSIDE)]
 
-    def number(self, claim: _Claim, zones: frozenset[int], *, excluded: bool) -> int:
+    def number(self, claim: _Claim, zones: frozenset[int], *, excluded: bool, deepest_first: bool = False) -> int:
         if excluded or not claim.grants:
             standing = Standing.EXCLUDED if excluded else Standing.SPECIAL
             return self._numbered((standing,), lambda: Rule(standing=standing))
-        key = (*claim.grants, zones, claim.swept)
-        return self._numbered(key, lambda: self._granted(claim, zones))
+        key = (*claim.grants, zones, claim.swept, deepest_first)
+        return self._numbered(key, lambda: self._granted(claim, zones, deepest_first=deepest_first))
 
-    def _granted(self, claim: _Claim, zones: frozenset[int]) -> Rule:
+    def _granted(self, claim: _Claim, zones: frozenset[int], *, deepest_first: bool) -> Rule:
         grants = (self._scope.grants[index] for index in dict.fromkeys(claim.grants))
         return Rule(
             standing=Standing.GRANTED,
-            grants=tuple(sorted(grants, key=lambda grant: grant.depth)),
+            grants=tuple(sorted(grants, key=lambda grant: grant.depth, reverse=deepest_first)),
             zones=tuple(sorted((self._scope.zones[index] for index in sorted(zones)), key=_gentleness)),
             swept=claim.swept,
         )
@@ -219,7 +256,8 @@ def names_by_address(scope: Scope, pins: Pins) -> dict[Address, str]:
 
 def nowhere(scope: Scope, pins: Pins) -> tuple[str, ...]:
     """Names of our own endpoints on ports of targets that have no address, so that nobody knows what to leave out."""
-    ours = dict.fromkeys(host for host, port in scope.infrastructure if port in scope.ports.all)
+    ports = {*scope.ports.all, *(bucket.origin.port for bucket in scope.buckets)}
+    ours = dict.fromkeys(host for host, port in scope.infrastructure if port in ports)
     return tuple(host for host in ours if not hosts_of(host, pins))
 
 

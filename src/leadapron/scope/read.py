@@ -196,6 +196,7 @@ def _grant(table: GrantTable, base: Path) -> Grant:
     values = _frozen(dict(table))
     certificate, key = values.pop("client_certificate"), values.pop("client_key")
     pair = (base / certificate, base / (key or certificate)) if certificate else None
+    values["buckets"] += values.pop("urls")
     return Grant(**values, document_sha256=digest, key_pair=pair)
 
 
