@@ -1,5 +1,6 @@
-"""One archive behind every door: an Orthanc, its DICOMweb, an NFS export, an SMB copy and a web folder with parts of it.
-What they show together is counted once, exactly."""
+"""One archive behind every door: an Orthanc, its DICOMweb and WebDAV, an NFS export, an SMB copy and a web folder with parts of it.
+What they show
+together is counted once, exactly."""
 
 from __future__ import annotations
 
@@ -65,7 +66,7 @@ def exact(count: dict[str, Any] | None) -> int | None:
     return None if count is None or count["kind"] != "exact" else count["value"]
 
 
-def test_copies_behind_five_doors_are_counted_once(inside: Namespace, tmp_path: Path) -> None:
+def test_copies_behind_six_doors_are_counted_once(inside: Namespace, tmp_path: Path) -> None:
     open_to_all(tmp_path)
     port, http_port, smb_port = free_ports(3)
     nfs, smb, web = (
@@ -87,6 +88,7 @@ def test_copies_behind_five_doors_are_counted_once(inside: Namespace, tmp_path: 
         ("dicom", "ANY-SCP"): ARCHIVE,
         ("dicomweb", "/"): ARCHIVE,
         ("dicomweb", "/dicom-web"): ARCHIVE,
+        ("webdav", "/webdav/"): ARCHIVE,  # Orthanc's own, which ships switched on
         ("smb", "dicom"): ON_SMB,
         ("listing", "/"): ON_WEB,
     }
@@ -97,6 +99,7 @@ def test_copies_behind_five_doors_are_counted_once(inside: Namespace, tmp_path: 
         assert (key, exact(counts["studies"]), exact(counts["images"])) == (key, *total(studies))
         assert by_door[key]["genuineness"]["verdict"] == "test"
     totals = report["totals"]
+    assert set(by_door) - set(expected) == {("nfs", ""), ("smb", "")}
     assert totals["exposed_services"] == len(expected)
     assert (exact(totals["studies"]), exact(totals["images"])) == total(*expected.values())
     once = sorted({study for studies in expected.values() for study in studies})
