@@ -69,7 +69,9 @@ def test_a_mark_does_not_fit_what_says_nothing(mark: PageMark) -> None:
 
 def test_only_a_page_that_a_honeypot_copies_is_of_two_products() -> None:
     """A tie is no guess: what shows the copied page is neither."""
-    ties = {found.candidates for mark in page_marks() if mark.where not in HASHES if (found := match_page(page_of(mark)))}
+    ties = {
+        found.candidates for mark in page_marks() if mark.where not in HASHES if (found := match_page(page_of(mark)))
+    }
     assert ties == {(), ("DICOMHawk", "Fujifilm Synapse PACS")}
 
 
@@ -133,7 +135,9 @@ def test_the_largest_icon_is_hashed_in_bounded_time() -> None:
     assert time.process_time() - began < 1.0
 
 
-@given(st.binary(max_size=300), st.lists(st.tuples(st.just(b"server"), st.binary(max_size=40)), max_size=3), st.binary())
+@given(
+    st.binary(max_size=300), st.lists(st.tuples(st.just(b"server"), st.binary(max_size=40)), max_size=3), st.binary()
+)
 def test_any_page_gives_a_result_in_our_own_words(body: bytes, fields: list[tuple[bytes, bytes]], icon: bytes) -> None:
     found = match_page(Page(status=200, fields=fields, body=body, icon=icon))
     names = {mark.name for mark in page_marks()}
@@ -143,7 +147,9 @@ def test_any_page_gives_a_result_in_our_own_words(body: bytes, fields: list[tupl
     assert re.fullmatch(r"[0-9A-Za-z.,-]{0,54}", found.version)
 
 
-@pytest.mark.parametrize("filler", [b"<title", b"<title>", b"<meta ", b'<meta name="application-name" ', b"JBoss-", b" "])
+@pytest.mark.parametrize(
+    "filler", [b"<title", b"<title>", b"<meta ", b'<meta name="application-name" ', b"JBoss-", b" "]
+)
 def test_a_page_of_one_word_over_and_over_is_looked_at_in_bounded_time(filler: bytes) -> None:
     body = filler * ((256 << 10) // len(filler))
     began = time.process_time()

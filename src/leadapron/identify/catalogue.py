@@ -51,8 +51,8 @@ class Fingerprint:
 class PageMark:
     """What betrays a product on a web page.
 
-    `where`: `title`, `body`, `icon` (its MD5), `icon_mmh3` (its MurmurHash3), or the name of a header field in small letters. `pattern` is searched
-    there; its groups, joined by dots, are the version.
+    `where`: `title`, `body`, `icon` (its MD5), `icon_mmh3` (its MurmurHash3), or the name of a header field
+    in small letters. `pattern` is searched there; its groups, joined by dots, are the version.
     """
 
     id: str
