@@ -228,6 +228,11 @@ class Counts:
     images: Count | None = None
     worklist: Count | None = None
 
+    @property
+    def is_nothing(self) -> bool:
+        """All was looked through, as with a share of files, and there is no image and no study."""
+        return all(count is not None and count.high == 0 for count in (self.studies, self.images))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unique:
@@ -340,8 +345,9 @@ class Observation:
 
     @property
     def exposed(self) -> bool:
-        """`list` or `read` is proven to a stranger, whatever the genuineness."""
-        return not (self.middlebox or self.certified) and Verdict.PROVEN in (self.access.list, self.access.read)
+        """`list` or `read` is proven to a stranger, whatever the genuineness, and it is not known that no image is there."""
+        is_open = not (self.middlebox or self.certified) and Verdict.PROVEN in (self.access.list, self.access.read)
+        return is_open and not self.counts.is_nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,24 +5,32 @@ from pathlib import Path
 import pytest
 
 import leadapron.protocols
+from leadapron.protocols.http.web import web_doors
 from leadapron.protocols.registry import PROTOCOLS
+from leadapron.scope.doors import doors, doors_with_ports, is_of
 
 FOLDER = Path(leadapron.protocols.__path__[0])
+TESTS = Path(__file__).parent
 DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_every_folder_is_registered_under_its_name() -> None:
-    folders = {path.parent.name for path in FOLDER.glob("*/probe.py")}
-    assert folders == set(PROTOCOLS)
+    assert {path.parent.name for path in FOLDER.glob("*/probe.py")} == set(PROTOCOLS) == set(doors_with_ports())
+    assert {path.parent.name for path in FOLDER.glob("*/door.py")} == set(web_doors()) == set(doors()) - set(PROTOCOLS)
+
+
+@pytest.mark.parametrize("name", sorted(doors()))
+def test_a_door_has_its_page_and_its_tests(name: str) -> None:
+    assert (DOCS / f"{name}.md").read_text().startswith("# ")
+    assert list((TESTS / name).glob("test_*.py"))
 
 
 @pytest.mark.parametrize("name", sorted(PROTOCOLS))
-def test_a_protocol_has_its_page_and_its_products(name: str) -> None:
+def test_a_protocol_is_that_of_its_folder(name: str) -> None:
     protocol = PROTOCOLS[name]
     assert protocol.name == name
     assert protocol.__class__.__module__ == f"leadapron.protocols.{name}.probe"
-    assert (DOCS / f"{name}.md").read_text().startswith("# ")
-    assert list((FOLDER / name / "products").glob("*.toml"))
+    assert "failed" not in protocol.results
 
 
 @pytest.mark.parametrize("name", sorted(PROTOCOLS))
@@ -33,3 +41,15 @@ def test_a_hello_says_who_calls_and_is_bounded(name: str) -> None:
     assert b"LEADAPRON" in hello.request
     assert 0 < hello.max_answer <= 1 << 20
     assert not hello.whole(b"")
+
+
+def test_a_result_over_http_is_of_one_door_only() -> None:
+    names = [name for door in web_doors().values() for name in door.results]
+    assert len(names) == len(set(names))
+
+
+def test_kinds_are_those_that_controls_are_about() -> None:
+    assert is_of("dicom", frozenset({"dicom"}))
+    assert is_of("dicomweb", frozenset({"web"}))
+    assert not is_of("dicom", frozenset({"web"}))
+    assert not is_of("nothing", frozenset({"web", "files"}))

@@ -62,6 +62,7 @@ class Control:
     """the same hole whatever title opened it: a finding of the endpoint, not of each of its services"""
     depth: Depth
     protocols: frozenset[str]
+    """names of doors, or kinds of them (`web`, `files`)"""
     certified: bool
     """it is judged by what a holder of the scope's client certificate sees, too; the others are about strangers"""
     when: Condition

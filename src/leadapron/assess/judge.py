@@ -8,6 +8,7 @@ from leadapron.assess.keys import finding_key
 from leadapron.assess.remedies import remedy
 from leadapron.assess.severity import rate
 from leadapron.model import Count, Finding, Observation, VantageKind
+from leadapron.scope.doors import is_of
 
 
 def judge(observation: Observation, vantage: VantageKind) -> list[Finding]:
@@ -36,7 +37,7 @@ def refuted(control_id: str, observation: Observation) -> bool:
 
 
 def _is_about(control: Control, observation: Observation) -> bool:
-    return observation.service.protocol in control.protocols and (control.certified or not observation.certified)
+    return is_of(observation.service.protocol, control.protocols) and (control.certified or not observation.certified)
 
 
 def _finding(control: Control, observation: Observation, vantage: VantageKind) -> Finding | None:

@@ -34,7 +34,12 @@ MAX_PAGE = 8 << 20
 JSON = ((b"Accept", b"application/dicom+json"),)
 PLAIN_JSON = ((b"Accept", b"application/json"),)
 
+IN_VAIN = 8
+"""Pieces in a row that are refused, before no smaller one is tried."""
+
 _OK, _NO_CONTENT = 200, 204
+_A_CAP = 0xA700
+"""As which a page that was cut is told to `Splitting`."""
 _CAPPED = frozenset({413, 429, 503})
 
 
@@ -57,6 +62,7 @@ class WebCount:
     is_capped: bool = False
     ignores_offset: bool = False
     bad_rows: int = 0
+    """on the page that had most of them"""
     own_studies: int | None = None
     requests: int = 0
     why: Reason | None = None
@@ -97,6 +103,8 @@ class _Counter:
         self._own = 0
         self._status, self._bad, self._answers = -1, 0, 0
         self._is_whole = self._is_capped = self._ignores = False
+        self._largest = 0
+        """answers to one page"""
         self._totals: Totals | None = None
         self._total: int | None = None
         self._why: Reason | None = None
@@ -107,7 +115,7 @@ class _Counter:
             yield from self._ask_statistics()
         else:
             yield from self._ask_total()
-        self._is_whole = yield from self._pages("")
+        self._is_whole = yield from self._pages()
         if self._is_capped and self._job.api is Api.QIDO and not self._is_whole:
             yield from self._split()
 
@@ -124,24 +132,26 @@ class _Counter:
 
     # -- pages ---------------------------------------------------------------------------------------------------------
 
-    def _pages(self, narrowing: str) -> Steps[bool]:
-        """All pages of a query; whether they came to their end. Raises NoAnswer, Lost."""
+    def _pages(self) -> Steps[bool]:
+        """All pages, until one is empty: a page that is shorter than asked for may be one that the server capped. Whether
+        they came to their end. Raises NoAnswer, Lost."""
         offset = 0
         while True:
             if self._answers >= self._job.answers:
                 self._why = Reason.BUDGET
                 return False
-            rows = yield from self._page(offset, narrowing)
+            rows = yield from self._page(offset, "")
             if rows is None:
                 return False
-            fresh = self._take(rows)
+            self._largest = max(self._largest, len(rows))
             offset += len(rows)
-            if rows and not fresh:
-                self._ignores, self._is_capped, self._why = True, True, Reason.LIMIT
-                return False
-            may_go_on = len(rows) == PAGE or (offset == len(rows) and may_be_a_cap(len(rows)))
-            if not rows or not may_go_on:
+            if not rows:
                 return True
+            if not self._take(rows):  # the same again
+                self._ignores = True
+                self._is_capped = len(rows) == PAGE or may_be_a_cap(len(rows))
+                self._why = Reason.LIMIT if self._is_capped else None
+                return not self._is_capped
 
     def _page(self, offset: int, narrowing: str) -> Steps[list[Row] | None]:
         target, read = self._target(offset, narrowing)
@@ -157,10 +167,10 @@ class _Counter:
             return None
         try:
             rows, bad = read(answer.body)
+            self._bad = max(self._bad, bad)
         except WireError:
             self._why = Reason.PROTOCOL
             return None
-        self._bad += bad
         self._answers += len(rows) + bad
         return rows
 
@@ -186,17 +196,19 @@ class _Counter:
         return fresh
 
     def _split(self) -> Steps[None]:
-        """By study date. Studies without one stay unseen, so that the sum is a bound."""
-        splitting = Splitting(self._job.today, cap=PAGE if self._ignores else 0)
-        while (piece := splitting.next()) is not None:
-            if piece.days < 1 or piece.hours < 24:
+        """By study date, one page each. Studies without one stay unseen, so that the sum is a bound."""
+        splitting = Splitting(self._job.today)
+        in_vain = 0
+        while (piece := splitting.next()) is not None and in_vain < IN_VAIN:
+            if piece.hours < 24 or piece.accession:
                 continue
-            before = self._answers
-            is_whole = yield from self._pages(f"&StudyDate={piece.date_range().decode()}")
-            if self._why is Reason.BUDGET:
+            if self._answers >= self._job.answers:
+                self._why = Reason.BUDGET
                 return
-            status = Status.SUCCESS if is_whole else 0xA700
-            splitting.take(piece, Reply(status=status, answers=self._answers - before))
+            rows = yield from self._page(0, f"&StudyDate={piece.date_range().decode()}")
+            is_cut = rows is None or 0 < self._largest <= len(rows)
+            in_vain = 0 if rows and self._take(rows) else in_vain + (rows is None)
+            splitting.take(piece, Reply(status=_A_CAP if is_cut else Status.SUCCESS, answers=len(rows or ())))
         self._why = Reason.LIMIT
 
     # -- result --------------------------------------------------------------------------------------------------------
