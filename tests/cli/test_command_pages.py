@@ -141,7 +141,7 @@ def test_the_table_of_commands_is_whole() -> None:
     assert re.findall(r"^\| \[`leadapron ([\w-]+)`\]\(([\w-]+)\.md\)", page, re.MULTILINE) == [
         (name, name)
         for name in (
-            *("demo", "init", "scope", "vantage", "listen", "announce", "audit", "show", "report"),
+            *("demo", "init", "scope", "vantage", "listen", "announce", "audit", "files", "show", "report"),
             *("accept", "false-positive", "planned", "verify", "stop", "purge"),
         )
     ]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import stat
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from leadapron.cli.scope import scope_app
 from leadapron.errors import InputError, ScopeErrors
+from leadapron.scope.doors import doors
 
 TODAY = dt.datetime.now(dt.UTC).date()
 SCOPE = f"""\
@@ -58,9 +60,20 @@ def test_check_explains_what_would_be_touched(path: Path) -> None:
     assert "modalities: 128 IPv4 addresses; as far as connect, 2 s between connections" in text
     assert "Granted:       259 IPv4 addresses" in text
     assert "Excluded:      1 IPv4 address\n" in text
-    assert "Ports:         104, 2762, 4242, 11112 (4 of 65,535)" in text
-    assert "Connections:   at most 1,036 in one sweep" in text
+    assert re.search(r"^Ports: +DICOM +104, 2762, 4242, 11112$", text, re.MULTILINE)
+    assert re.search(r"^ +HTTP +80, 443, ", text, re.MULTILINE)
+    ports = {port for door in doors().values() for port in door.ports}
+    assert f"{len(ports)} of 65,535 ports" in text
+    assert "not looked for" not in text
+    assert f"Connections:   at most {259 * len(ports):,} in one sweep" in text
     assert "localhost is not resolved here" in text
+
+
+def test_check_tells_what_is_not_looked_for(path: Path) -> None:
+    path.write_text(path.read_text() + "\n[ports]\nhttp = [80, 8080]\n")
+    text = run("check", path)
+    assert re.search(r"^Ports: +HTTP 80, 8080$", text, re.MULTILINE)
+    assert re.search(r"^ +not looked for: .*DICOM", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +83,7 @@ def test_check_explains_what_would_be_touched(path: Path) -> None:
         (["198.18.0.200"], "zone modalities, 2 s between connections"),
         (["198.18.0.7"], "is not touched: 198.18.0.7 is excluded (excluded)"),
         (["198.18.0.7"], "decided by exclusion 198.18.0.7/32 of grant 'own'"),
-        (["198.18.0.1", "--port", "80"], "port 80 is not among the ports of the scope (port)"),
+        (["198.18.0.1", "--port", "81"], "port 81 is not among the ports of the scope (port)"),
         (["8.8.8.8"], "is in no grant (no_grant)"),
         (["[::ffff:198.18.0.1]"], "198.18.0.1 port 104 is permitted"),
         (["::1"], "--resolve looks them up"),

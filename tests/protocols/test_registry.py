@@ -44,8 +44,8 @@ def test_a_hello_says_who_calls_and_is_bounded(name: str) -> None:
 
 
 def test_a_result_over_http_is_of_one_door_only() -> None:
-    names = [name for door in web_doors().values() for name in door.results]
-    assert len(names) == len(set(names))
+    results = {(name, result) for door in web_doors().values() for name, result in door.results.items()}
+    assert len({name for name, _ in results}) == len({result for _, result in results}) == len(results)
 
 
 def test_kinds_are_those_that_controls_are_about() -> None:

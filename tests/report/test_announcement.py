@@ -91,7 +91,7 @@ def note(scope: Scope = SCOPE, sender: Sender = SENDER, language: str = "en") ->
         "Networks: 198.18.0.0/24, 2001:db8::/112 How far: count",
         "partner-2026: Example Hospital, systems of Teleradiology Ltd Authorised by CISO Valid",
         "lead to: pacs.partner.example How far: talk",
-        "TCP ports: 104, 11112.",
+        "TCP ports: DICOM 104, 11112.",
         "said here: 198.18.0.7/32",
         "7 associations, 31 queries, 12,345 answers, 45 seconds",
         "At most 250 connections a second in all, and 20 to one network",
@@ -181,5 +181,9 @@ def test_json_holds_the_same_facts() -> None:
         ("partner-2026", "talk", [], ["pacs.partner.example"]),
     ]
     assert facts["zones"][0]["window"] == "22:00-05:00 Europe/Berlin"
-    assert (facts["budget"]["associations"], facts["pace"]["per_network"], facts["ports"]) == (7, 20, [104, 11112])
+    assert (facts["budget"]["associations"], facts["pace"]["per_network"], facts["ports"]) == (
+        7,
+        20,
+        {"dicom": [104, 11112]},
+    )
     assert facts["excluded"] == ["198.18.0.7/32"]

@@ -18,6 +18,7 @@ from leadapron.cli.announce import announce_command
 from leadapron.cli.audit import Ended, audit_command
 from leadapron.cli.demo import demo_command
 from leadapron.cli.disposition import accept_command, false_positive_command, planned_command
+from leadapron.cli.files import files_command
 from leadapron.cli.init import init_command
 from leadapron.cli.listen import listen_command
 from leadapron.cli.output import broken_stdout, make_ready, say
@@ -53,6 +54,7 @@ app.add_typer(vantage_app, name="vantage", help="Check from where we look.")
 app.command("listen", help="Answer a scanner elsewhere that checks its way out.")(listen_command)
 app.command("announce", help="Write the note to those who will see an audit.")(announce_command)
 app.command("audit", help="Audit the DICOM servers of a scope.")(audit_command)
+app.command("files", help="Count the DICOM files of a folder, and what their headers hold.")(files_command)
 app.command("show", help="Show a run in the terminal.")(show_command)
 app.command("report", help="Write the report of a run as HTML, JSON or CSV.")(report_command)
 app.command("accept", help="Record that the risk of a finding is carried until a day.")(accept_command)

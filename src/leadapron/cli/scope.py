@@ -153,7 +153,7 @@ def _total_lines(view: Overview) -> list[str]:
         f"Swept:         {_count(view.swept)}",
         f"Permitted now: {_count(view.permitted_now)}",
         f"Excluded:      {_count(view.excluded)}",
-        f"Ports:         {', '.join(map(str, view.ports))} ({len(view.ports)} of 65,535)",
+        *_door_lines(view),
         f"Connections:   at most {view.connections:,} in one sweep",
     ]
     if view.special:
@@ -178,6 +178,16 @@ def _account_lines(answer: Account, gate: Gate) -> list[str]:
         lines += ["  the scope has names that were not resolved here: --resolve looks them up"]
     ports = ", ".join(map(str, gate.scope.ports.all))
     return [*lines, f"  ports of the scope: {ports}"]
+
+
+def _door_lines(view: Overview) -> list[str]:
+    """What is looked for, and at which ports."""
+    width = max(map(len, view.doors))
+    lines = [f"{title:{width}} {', '.join(map(str, ports))}" for title, ports in view.doors.items()]
+    lines += [f"{len(view.ports)} of 65,535 ports"]
+    if view.not_looked_for:
+        lines += [f"not looked for: {', '.join(view.not_looked_for)}"]
+    return [f"{'Ports:' if not number else '':15}{line}" for number, line in enumerate(lines)]
 
 
 def _count(addresses: Sum) -> str:

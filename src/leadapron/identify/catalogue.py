@@ -51,8 +51,8 @@ class Fingerprint:
 class PageMark:
     """What betrays a product on a web page.
 
-    `where`: `title`, `body`, `icon` (its MD5), `icon_mmh3` (its MurmurHash3), or the name of a header field
-    in small letters. `pattern` is searched there; its groups, joined by dots, are the version.
+    `where`: `title`, `body`, `icon` (its MD5), `icon_mmh3` (its MurmurHash3), the name of a header field in small letters,
+    or `ftp`: a greeting. `pattern` is searched there; its groups, joined by dots, are the version.
     """
 
     id: str
@@ -124,11 +124,13 @@ class _File(_Part):
     titles_source: str = ""
     fingerprint: list[_Entry] = []
     page: list[_Mark] = []
+    told_by: str = ""
+    """how its own protocol tells it, where no text of a peer does"""
 
     @model_validator(mode="after")
     def _says_something(self) -> _File:
-        if not self.fingerprint and not self.page:
-            raise ValueError("neither a fingerprint nor a page")
+        if not self.fingerprint and not self.page and not self.told_by:
+            raise ValueError("neither a fingerprint, nor a page, nor told_by")
         return self
 
     @model_validator(mode="after")
@@ -150,6 +152,12 @@ def fingerprints() -> tuple[Fingerprint, ...]:
 def page_marks() -> tuple[PageMark, ...]:
     """Likewise of web pages."""
     return tuple(mark for file in _files() for mark in parse_marks(file.name, file.read_bytes()))
+
+
+@functools.cache
+def product_ids() -> dict[str, str]:
+    """The id of every product and toolkit of the catalogue, by its name."""
+    return {_parse(file.name, file.read_bytes())[1].name: file.name.removesuffix(".toml") for file in _files()}
 
 
 def _files() -> Iterator[Traversable]:

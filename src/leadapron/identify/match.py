@@ -95,7 +95,10 @@ def _version(entry: Fingerprint, version_name: bytes | None) -> str:
 
 
 class _Identify:
-    """Both ways to tell a product, as the protocols want them."""
+    """Both ways to tell a product, as the protocols want them. There is one, also behind a pickle."""
+
+    def __reduce__(self) -> str:
+        return "IDENTIFY"
 
     def __call__(
         self,

@@ -30,12 +30,18 @@ async def serve(seed: int) -> None:
     """The estate, from its first line to its last."""
     hosts = {str(estate.address(host)): host for host in estate.hosts(seed)}
     ended = _end_of_input()
-    async with listening({address: host.serve for address, host in hosts.items()}) as port:
+    doors = sorted({host.door for host in hosts.values()})
+    async with contextlib.AsyncExitStack() as stack:
+        ports: dict[str, int] = {}
+        for door in doors:
+            serves = {address: host.serve for address, host in hosts.items() if host.door == door}
+            ports[door] = await stack.enter_async_context(listening(serves))
         closed = free_port(list(hosts))
         today = dt.datetime.now(dt.UTC).date()
         until = today + dt.timedelta(days=1)
-        scope = estate.scope([port, closed], today.isoformat(), until.isoformat(), seed)
-        _say({"scope": scope, "truth": estate.truth(list(hosts.values()), port)})
+        tried = {door: [port, closed] if door == "dicom" else [port] for door, port in ports.items()}
+        scope = estate.scope(tried, today.isoformat(), until.isoformat(), seed)
+        _say({"scope": scope, "truth": estate.truth(list(hosts.values()), ports)})
         await ended.wait()
     _say({address: dict(host.asked) for address, host in hosts.items()})
 

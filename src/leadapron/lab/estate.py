@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 from ssl import SSLContext
@@ -17,10 +17,13 @@ from typing import Any
 from leadapron.lab import odd
 from leadapron.lab.archive import ADDRESS, BIRTH_DATE, COMMENTS, PATIENT_NAME, REFERRER, Archive, Persona, made_up
 from leadapron.lab.archive import MAX_SEED as MAX_ARCHIVE_SEED
+from leadapron.lab.folder import of_archive
+from leadapron.lab.ftp import Ftp
 from leadapron.lab.odd import Serve
 from leadapron.lab.server import QUERY, RETRIEVE, STORE, WORKLIST, Behaviour, OnFind, Server
 from leadapron.lab.tls import inside, new_key, server_context
 from leadapron.lab.tls import made_up as made_up_pair
+from leadapron.lab.web import Web, dicomweb, listing, locked
 
 NETWORK = IPv4Network("127.77.20.0/26")
 TITLE = "DEMOPACS"
@@ -41,9 +44,11 @@ CENSUS_ATTRIBUTES = {
 }
 DICOMPOT = ("1.2.826.0.1.3680043.9.7133.1.1", b"GODICOM_1_1")
 """What the honeypot shows of itself: an unmodified go-netdicom."""
+EXPORTED = 12
+"""Studies of the archive over DICOMweb that lie in a folder as well."""
 COPIES = 400
 """Studies that the partner's archive shows as well as the hospital's own."""
-ARCHIVES = 11
+ARCHIVES = 13
 """Each has a seed of its own, one after the other."""
 MAX_SEED = MAX_ARCHIVE_SEED - ARCHIVES + 1
 PARTNERS, RESEARCHERS = (17, 18, 20), (14, 15, 16)
@@ -77,6 +82,10 @@ class Host:
     what: str
     serve: Serve
     truth: Truth
+    also: tuple[Truth, ...] = ()
+    """of further services at the same endpoint"""
+    door: str = "dicom"
+    """hosts of one door listen on one port"""
     asked: Counter[str] = field(default_factory=Counter)
     """what a DICOM server was asked, by kind"""
 
@@ -139,6 +148,7 @@ def hosts(seed: int) -> Iterator[Host]:
     yield from _faults(large)
     yield from _nobodys(seed)
     yield from _inside_tls(seed)
+    yield from _folders(seed)
 
 
 def _open(seed: int, large: Archive) -> Iterator[Host]:
@@ -269,6 +279,67 @@ def _inside_tls(seed: int) -> Iterator[Host]:
     ).inside(locked)
 
 
+def _folders(seed: int) -> Iterator[Host]:
+    """What is open over other doors: an archive over the web, a folder with copies of it, a login, a share."""
+    web = made_up(seed + 11, 148, largest=6, persona=Persona.PATIENTS)
+    exported = Archive(studies=web.studies[:EXPORTED])
+    nas = made_up(seed + 12, 9, largest=6, persona=Persona.PATIENTS)
+    counts = _exact(web)
+    yield Host(
+        number=21,
+        what="archive over DICOMweb",
+        serve=Web(dicomweb(web)).serve,
+        truth=Truth(
+            resource="/dicom-web",
+            access={"reach": "proven", "talk": "proven", "list": "proven", "read": "offered"},
+            counts=counts,
+            genuineness="patients",
+            elsewhere=EXPORTED,
+            census=_census(web),
+        ),
+        door="http",
+    )
+    extra = {"export.zip": b"PK\3\4" + b"\0" * 60, "readme.txt": b"SYNTHETIC export"}
+    yield Host(
+        number=22,
+        what="folder of a web server, with copies",
+        serve=Web(listing(of_archive(exported, extra))).serve,
+        truth=_folder_truth(exported, elsewhere=EXPORTED),
+        door="http",
+    )
+    yield Host(
+        number=23,
+        what="archive behind a login of the web",
+        serve=Web(locked("Orthanc Secure Area")).serve,
+        truth=Truth(resource="", access={"reach": "proven", "talk": "proven", "list": "refused", "read": "refused"}),
+        door="http",
+    )
+    yield Host(
+        number=24,
+        what="share that lets anonymous in",
+        serve=Ftp(of_archive(nas)).serve,
+        truth=_folder_truth(nas, elsewhere=0),
+        also=(Truth(resource="", access={"reach": "proven", "talk": "proven"}),),
+        door="ftp",
+    )
+
+
+def _folder_truth(archive: Archive, *, elsewhere: int) -> Truth:
+    """Of files: every header is read, so that the census is of all of them."""
+    filled = {
+        keyword: sum(study.images for study in archive.studies if study.values[tag])
+        for keyword, tag in CENSUS_ATTRIBUTES.items()
+    }
+    return Truth(
+        resource="/",
+        access={"reach": "proven", "talk": "proven", "list": "proven", "read": "proven"},
+        counts={"studies": (len(archive.studies), "exact"), "images": (archive.images, "exact")},
+        genuineness="patients",
+        elsewhere=elsewhere,
+        census={keyword: (count, count) for keyword, count in filled.items()},
+    )
+
+
 def _faults(archive: Archive) -> Iterator[Host]:
     dying = Behaviour(archives={"": archive}, on_find=OnFind.DIE, limit=512, accepts=QUERY | RETRIEVE)
     access = {"reach": "proven", "talk": "proven", "list": "proven", "read": "offered", "write": "refused"}
@@ -294,29 +365,31 @@ def address(host: Host) -> IPv4Address:
     return NETWORK[host.number]
 
 
-def truth(estate: list[Host], port: int) -> list[dict[str, Any]]:
-    """The truth as plain data, a row an endpoint."""
+def truth(estate: list[Host], ports: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The truth as plain data, a row a service. `ports` by door."""
     return [
         {
             "address": str(address(host)),
-            "port": port,
+            "port": ports[host.door],
             "what": host.what,
-            "resource": host.truth.resource,
-            "access": host.truth.access,
-            "counts": {name: list(count) for name, count in host.truth.counts.items()},
-            "unknown": list(host.truth.unknown) if host.truth.unknown else None,
-            "genuineness": host.truth.genuineness,
-            "elsewhere": host.truth.elsewhere,
-            "own": host.truth.own,
-            "census": {keyword: list(bounds) for keyword, bounds in host.truth.census.items()},
+            "resource": known.resource,
+            "access": known.access,
+            "counts": {name: list(count) for name, count in known.counts.items()},
+            "unknown": list(known.unknown) if known.unknown else None,
+            "genuineness": known.genuineness,
+            "elsewhere": known.elsewhere,
+            "own": known.own,
+            "census": {keyword: list(bounds) for keyword, bounds in known.census.items()},
         }
         for host in estate
+        for known in (host.truth, *host.also)
     ]
 
 
-def scope(ports: list[int], today: str, until: str, seed: int = 0) -> str:
-    """The scope file of the demo, of the estate with this seed."""
+def scope(ports: Mapping[str, list[int]], today: str, until: str, seed: int = 0) -> str:
+    """The scope file of the demo, of the estate with this seed. `ports` by door."""
     partners, researchers = ([f"{NETWORK[number]}" for number in numbers] for numbers in (PARTNERS, RESEARCHERS))
+    named_ports = "\n".join(f"{door} = {numbers}" for door, numbers in ports.items())
     return f"""\
 # The scope of `leadapron demo`: made-up servers on this machine's loopback.
 version = 1
@@ -374,12 +447,26 @@ depth = "census"
 cleartext_census = true
 networks = {json.dumps(researchers)}
 
+[[grant]]
+id = "demo-share"
+owner = "Example Hospital"
+basis = "owner"
+granted_by = "you, by starting the demo"
+reference = "DEMO-4"
+valid_from = {today}
+valid_until = {until}
+country = "DE"
+depth = "census"
+cleartext_census = true
+blank_login = true
+networks = ["{NETWORK[24]}"]
+
 # By what the hospital's own images are known, wherever they lie.
 [[mine]]
 uid_roots = ["2.25.{seed + 1}"]
 
 [ports]
-dicom = {ports}
+{named_ports}
 
 [pace]
 connections_per_second = 2000

@@ -23,7 +23,7 @@ async def listening(serves: Mapping[str, Serve]) -> AsyncIterator[int]:
     Raises InputError for what is no address of loopback, before anything listens, and where no port is free.
     """
     for address in serves:
-        _expect_loopback(address)
+        expect_loopback(address)
     connections: set[asyncio.Task[None]] = set()
     port, servers = await _start({address: _tracked(serve, connections) for address, serve in serves.items()})
     try:
@@ -35,7 +35,7 @@ async def listening(serves: Mapping[str, Serve]) -> AsyncIterator[int]:
 def free_port(addresses: Collection[str]) -> int:
     """A port on which nothing listens at any of the addresses, at this moment. Raises InputError like `listening`."""
     for address in addresses:
-        _expect_loopback(address)
+        expect_loopback(address)
     for _ in range(TRIES):
         with contextlib.ExitStack() as stack:
             port = 0
@@ -103,7 +103,7 @@ def _tracked(serve: Serve, connections: set[asyncio.Task[None]]) -> Serve:
     return connection
 
 
-def _expect_loopback(address: str) -> None:
+def expect_loopback(address: str) -> None:
     try:
         is_loopback = ip_address(address).is_loopback
     except ValueError:

@@ -13,6 +13,7 @@ from leadapron.model import Depth
 from leadapron.protocols.dicom.census import SAMPLE
 from leadapron.report import words
 from leadapron.report.messages import Messages, messages
+from leadapron.scope.doors import doors
 from leadapron.scope.grant import Grant, Scope, Zone
 from leadapron.settings import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
@@ -91,7 +92,8 @@ def _what(t: Messages, scope: Scope) -> list[str]:
     lines: list[str] = []
     for grant in scope.grants:
         lines += _grant(t, grant)
-    lines.append(t("ports", ports=_listed(scope.ports.all)))
+    named = (f"{doors()[name].title} {_listed(ports)}" for name, ports in scope.ports.by_door.items())
+    lines.append(t("ports", ports="; ".join(named)))
     excluded = _excluded(scope)
     return [*lines, t("excluded", networks=", ".join(excluded)) if excluded else t("excluded_none")]
 
@@ -158,7 +160,7 @@ def as_json(scope: Scope, sender: Sender) -> dict[str, object]:
         },
         "valid": {"first": str(first), "last": str(last)},
         "grants": [_grant_json(grant) for grant in scope.grants],
-        "ports": list(scope.ports.all),
+        "ports": {name: list(ports) for name, ports in scope.ports.by_door.items()},
         "excluded": _excluded(scope),
         "zones": [_zone_json(zone) for zone in scope.zones],
         "pace": asdict(scope.pace),

@@ -23,7 +23,7 @@ from leadapron.model import (
     Service,
     Verdict,
 )
-from leadapron.protocols.dicom.attributes import GROUPS, groups
+from leadapron.protocols.files.attributes import GROUPS, groups
 from leadapron.report import stored
 from leadapron.report.inert import plain
 from leadapron.report.messages import Messages
@@ -242,7 +242,7 @@ def census(t: Messages, observation: Observation) -> list[tuple[str, int, list[t
     taken = observation.census
     found: dict[str, list[tuple[str, int]]] = {group: [] for group in GROUPS}
     for keyword, count in sorted((taken.present if taken else {}).items(), key=lambda one: (-one[1], one[0])):
-        found.setdefault(groups().get(keyword, GROUPS[-1]), []).append((plain(keyword), count))
+        found.setdefault(groups().get(keyword, "institution"), []).append((plain(keyword), count))
     return [(t(f"census.{group}"), rows[0][1], rows) for group, rows in found.items() if rows]
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from leadapron.model import Address, Depth
 from leadapron.scope.decision import Permit
+from leadapron.scope.doors import doors, doors_with_ports
 from leadapron.scope.gate import Gate, in_force
 from leadapron.scope.grant import Grant, Network, Zone
 from leadapron.scope.policy import SWEPT6, Policy, Rule, Standing, hosts_of, nowhere, single, span
@@ -61,6 +62,10 @@ class Overview:
     grants: tuple[GrantLine, ...]
     zones: tuple[ZoneLine, ...]
     ports: tuple[int, ...]
+    doors: Mapping[str, tuple[int, ...]]
+    """ports by what is looked for there"""
+    not_looked_for: tuple[str, ...]
+    """doors that are not looked for"""
     granted: Sum
     swept: Sum
     """enumerated: all of IPv4, and IPv6 prefixes of at least /112"""
@@ -133,6 +138,10 @@ def overview(gate: Gate, now: dt.datetime) -> Overview:
         grants=tuple(_grant_line(grant, tally, now) for grant in scope.grants),
         zones=tuple(_zone_line(zone, tally, now) for zone in scope.zones),
         ports=scope.ports.all,
+        doors={doors()[name].title: ports for name, ports in scope.ports.by_door.items()},
+        not_looked_for=tuple(
+            door.title for name, door in doors_with_ports().items() if name not in scope.ports.by_door
+        ),
         granted=tally.sum(Standing.GRANTED.value),
         swept=swept,
         permitted_now=tally.sum("now"),

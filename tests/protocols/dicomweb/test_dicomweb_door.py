@@ -38,7 +38,8 @@ def audited(server: Server, **values: Any) -> tuple[list[Observation], Failed | 
         attempt, _ = converse(job.converse(), server)
         attempts[job.name] = json.loads(json.dumps(PROTOCOL.encode_attempt(attempt)))
     found, why = PROTOCOL.conclude(Case(endpoint=HERE, terms=terms(**values), attempts=attempts))
-    return list(found), why, list(attempts)
+    jobs = [name for name in attempts if name in ("hello", "blank") or name.startswith("dicomweb")]
+    return list(found), why, jobs
 
 
 @pytest.mark.parametrize("base", ["/dicom-web", "/orthanc/dicom-web", "/dicomweb", "/rs", "/qido-rs", ""])

@@ -40,7 +40,10 @@ class WebArchive:
     asked: list[str] = field(default_factory=list)
 
     def __call__(self, sent: bytes) -> tuple[bytes, bool]:
-        target = re.match(rb"GET (\S+) HTTP/1.1", sent)[1].decode()  # type: ignore[index]
+        method, target = re.match(rb"(\S+) (\S+) HTTP/1.1", sent).groups()  # type: ignore[union-attr]
+        target = target.decode()
+        if method != b"GET":
+            return reply(b"", 405), True
         self.asked.append(target)
         url = urlsplit(target)
         if url.path in self.pages:

@@ -24,15 +24,16 @@ MAX_BUNDLE = 1 << 20
 ROOT = "/"
 
 BASES: Mapping[str, str] = {
+    "": "the service root itself: many facades, fhirsnake",
     "/fhir": "HAPI's starter project, and most others",
     "/fhir/R4": "servers with a base a release",
     "/baseR4": "the public HAPI server",
     "/hapi-fhir-jpaserver/fhir": "HAPI's example WAR",
     "/fhir-server/api/v4": "IBM FHIR Server",
     "/oracle-fhir-server/fhir": "Oracle Healthcare Data Repository",
-    "": "the service root itself: many facades, fhirsnake",
 }
-"""Where a FHIR service is looked for, and whose it is."""
+"""Where a FHIR service is looked for, and whose it is. The root first: servers that have nothing else (fhirsnake) fail at other
+paths, and reset the connection."""
 
 _OK = 200
 _CAPPED = frozenset({413, 429, 503})

@@ -70,9 +70,12 @@ def client_context(
 class Session:
     """What came goes in by `receive`, what is to be sent comes out by `take`; in between, plaintext."""
 
-    def __init__(self, context: ssl.SSLContext, server_name: str = "") -> None:
+    def __init__(self, context: ssl.SSLContext, server_name: str = "", resume: ssl.SSLSession | None = None) -> None:
+        """`resume`: what `resumable` said of another session in the same context."""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name or None)
+        self._object = context.wrap_bio(
+            self._incoming, self._outgoing, server_hostname=server_name or None, session=resume
+        )
         self._closed = False
 
     def receive(self, data: bytes) -> None:
@@ -132,6 +135,11 @@ class Session:
     def version(self) -> Version:
         """The one that was negotiated; KeyError before."""
         return _VERSIONS[self._object.version() or ""]
+
+    @property
+    def resumable(self) -> ssl.SSLSession | None:
+        """By what a second session is known to belong to this one; from TLS 1.3 on only once a ticket was read."""
+        return self._object.session
 
     @property
     def certificate(self) -> bytes | None:

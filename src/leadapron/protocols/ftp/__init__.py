@@ -1,0 +1,1 @@
+"""FTP, in clear, inside TLS from the first byte, or inside TLS from AUTH on."""

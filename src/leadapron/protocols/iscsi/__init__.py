@@ -1,0 +1,1 @@
+"""iSCSI: whether a target talks to a stranger. Its disks are not asked for, and never opened."""

@@ -1,0 +1,80 @@
+"""What every tree over HTTP has: paths as targets, pieces of files by range requests, statuses as reasons."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from urllib.parse import quote, unquote_to_bytes
+
+from leadapron.model import Endpoint, Reason
+from leadapron.protocols.files.tree import Listed, Path, Piece, Steps, Take, Tree, Wanted
+from leadapron.protocols.http.exchange import Client, Range
+
+MAX_TARGET = 8000
+"""Bytes (RFC 9110 section 4.1 asks for no more)."""
+
+_STATUSES: Mapping[int, Reason] = {
+    **dict.fromkeys((401, 403, 407, 511), Reason.AUTH),
+    **dict.fromkeys((404, 410), Reason.EMPTY),
+    **dict.fromkeys((413, 414, 429, 503), Reason.LIMIT),
+}
+_OURS: Mapping[Reason, Reason] = {Reason.BUDGET: Reason.LIMIT, Reason.LIMIT: Reason.LIMIT}
+
+
+def of_status(status: int) -> Reason:
+    """Why an answer with this status is not what was asked for."""
+    return _STATUSES.get(status, Reason.PROTOCOL)
+
+
+def of_no_answer(reason: Reason) -> Reason:
+    """Why there is none: a bound of ours, or PROTOCOL."""
+    return _OURS.get(reason, Reason.PROTOCOL)
+
+
+def hosts_of(endpoint: Endpoint) -> frozenset[bytes]:
+    """What a URL may name and be on the same server: its name or its address, with the port or without."""
+    address = f"[{endpoint.address}]" if endpoint.address.version == 6 else str(endpoint.address)
+    names = {address, endpoint.name} - {""}
+    return frozenset(f"{name}{port}".lower().encode() for name in names for port in ("", f":{endpoint.port}"))
+
+
+class RemoteTree(Tree):
+    """Below `root`: a target with a slash at both ends, percent-encoded."""
+
+    def __init__(self, client: Client, endpoint: Endpoint, root: bytes = b"/") -> None:
+        self.odd = 0
+        self._client, self._root = client, root
+        self._hosts: Collection[bytes] = hosts_of(endpoint)
+
+    @abstractmethod
+    def list(self, folder: Path, take: Take) -> Steps[Listed]: ...
+
+    def read(self, wanted: Sequence[Wanted]) -> Steps[Sequence[Piece]]:
+        targets = [self._target(each.path) for each in wanted]
+        asked = [
+            Range(target=target, start=each.start, length=each.length)
+            for target, each in zip(targets, wanted, strict=True)
+            if len(target) <= MAX_TARGET and each.length > 0
+        ]
+        came = iter((yield from self._client.ranges(asked)))
+        return [
+            Reason.LIMIT if len(target) > MAX_TARGET else b"" if each.length <= 0 else _piece(next(came))
+            for target, each in zip(targets, wanted, strict=True)
+        ]
+
+    def _target(self, path: Path) -> bytes:
+        """Of a file; with a slash behind it, of a folder."""
+        return self._root + b"/".join(quote(part, safe="").encode() for part in path)
+
+    def _folder_target(self, path: Path) -> bytes:
+        return self._target(path) + (b"/" if path else b"")
+
+    def _base(self, path: Path) -> bytes:
+        """The same, decoded, as links in it are compared with it."""
+        return unquote_to_bytes(self._root) + b"".join(part + b"/" for part in path)
+
+
+def _piece(came: bytes | int | Reason) -> Piece:
+    if isinstance(came, Reason):
+        return of_no_answer(came)
+    return of_status(came) if isinstance(came, int) else came

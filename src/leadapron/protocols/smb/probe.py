@@ -1,0 +1,63 @@
+"""SMB as a protocol: what is asked next, least first. `jobs` asks, `verdicts` says what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from leadapron.model import Attempt, Completed, Failed, Observation, Reason, Stage
+from leadapron.net.conversation import Job
+from leadapron.protocols.base import Case, Identify, Protocol
+from leadapron.protocols.files.result import Found
+from leadapron.protocols.smb import verdicts
+from leadapron.protocols.smb.jobs import BLANK, HELLO, SMB1, TREE, GreetSmb1, Hello, LogIn, WalkShare
+from leadapron.protocols.smb.results import LoggedIn, Smb1, Spoken
+
+_PERHAPS_SMB1 = frozenset({Reason.RESET, Reason.PROTOCOL, Reason.TIMEOUT})
+"""How a server that knows SMB 1 only may take our hello."""
+
+
+class Smb(Protocol):
+    """SMB 2 and 3 over direct TCP."""
+
+    name = verdicts.PROTOCOL
+    results: ClassVar[Mapping[str, type[Any]]] = {
+        "spoken": Spoken,
+        "smb1": Smb1,
+        "logged_in": LoggedIn,
+        "found": Found,
+    }
+
+    def next_job(self, case: Case, identify: Identify) -> Job[Any] | None:  # noqa: ARG002 - no banner is matched
+        attempts = self.decoded(case.attempts)
+        if len(attempts) >= case.terms.associations:
+            return None
+        hello = attempts.get(HELLO)
+        if hello is None:
+            return Hello(endpoint=case.endpoint)
+        if SMB1 not in attempts and (isinstance(hello, Completed) or _may_be_smb1(hello)):
+            return GreetSmb1(endpoint=case.endpoint, speaks_smb2=isinstance(hello, Completed))
+        if isinstance(hello, Failed) or not verdicts.may_log_in(case):
+            return None
+        if BLANK not in attempts:
+            return LogIn(endpoint=case.endpoint)
+        return _next_share(case, attempts)
+
+    def conclude(self, case: Case) -> tuple[Sequence[Observation], Failed | None]:
+        return verdicts.conclude(case, self.decoded(case.attempts))
+
+
+PROTOCOL = Smb()
+
+
+def _may_be_smb1(hello: Failed) -> bool:
+    return hello.stage is Stage.HANDSHAKE and hello.reason in _PERHAPS_SMB1
+
+
+def _next_share(case: Case, attempts: Mapping[str, Attempt[Any]]) -> WalkShare | None:
+    blank = attempts[BLANK]
+    shares = blank.result.shares if isinstance(blank, Completed) else ()
+    for share in shares:
+        if share.refused is None and TREE + share.shown not in attempts:
+            return WalkShare(endpoint=case.endpoint, shown=share.shown, terms=case.terms)
+    return None
