@@ -230,7 +230,7 @@ def test_a_budget_that_is_spent_is_said() -> None:
     case = replace(CASE, terms=replace(TERMS, queries=1))
     job = DOOR.next_job(case, {}, Front(status=200), Identify())
     assert job is not None
-    attempt, _ = converse(job.converse(), open_server((200, bundle(1)), (200, bundle(1))))
+    attempt, _ = converse(job.converse(), open_server((200, bundle(1)), (200, bundle(1)), base=""))
     assert isinstance(attempt, Completed)
     assert attempt.result.why == Failed(stage=Stage.LIST, reason=Reason.BUDGET)
     (seen,) = DOOR.conclude(case, {LOOK: attempt}, Front(status=200))
