@@ -10,10 +10,10 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from conversing import converse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conversing import converse
 from leadapron.model import (
     Completed,
     CountKind,

@@ -32,8 +32,8 @@ BASES: Mapping[str, str] = {
     "/fhir-server/api/v4": "IBM FHIR Server",
     "/oracle-fhir-server/fhir": "Oracle Healthcare Data Repository",
 }
-"""Where a FHIR service is looked for, and whose it is. The root first: servers that have nothing else (fhirsnake) fail at other
-paths, and reset the connection."""
+"""Where a FHIR service is looked for, and whose it is. The root first: servers that have nothing else
+(fhirsnake) fail at other paths, and reset the connection."""
 
 _OK = 200
 _CAPPED = frozenset({413, 429, 503})
