@@ -51,8 +51,8 @@ class Fingerprint:
 class PageMark:
     """What betrays a product on a web page.
 
-    `where`: `title`, `body`, `icon` (its MD5), the name of a header field in small letters, or `ftp`: a greeting.
-    `pattern` is searched there; its groups, joined by dots, are the version.
+    `where`: `title`, `body`, `icon` (its MD5), `icon_mmh3` (its MurmurHash3), the name of a header field in small letters,
+    or `ftp`: a greeting. `pattern` is searched there; its groups, joined by dots, are the version.
     """
 
     id: str
@@ -104,7 +104,7 @@ class _Entry(_Part):
 
 
 class _Mark(_Part):
-    where: Annotated[str, Field(pattern=r"^[a-z0-9-]{2,40}$")]
+    where: Annotated[str, Field(pattern=r"^(icon_mmh3|[a-z0-9-]{2,40})$")]
     pattern: Annotated[str, Field(min_length=3, max_length=200)]
     confidence: Confidence
     source: Annotated[_Line, Field(min_length=_SHORTEST_SOURCE)]

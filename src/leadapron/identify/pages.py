@@ -3,6 +3,7 @@ in `leadapron.identify.match`."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import html
 import re
@@ -60,6 +61,41 @@ def _icon(page: Page) -> list[bytes]:
     return [hashlib.md5(page.icon, usedforsecurity=False).hexdigest().encode()] if page.icon else []
 
 
+def _icon_mmh3(page: Page) -> list[bytes]:
+    return [str(icon_mmh3(page.icon)).encode()] if page.icon else []
+
+
+def icon_mmh3(icon: bytes) -> int:
+    """The hash under which search engines keep icons: of its Base64 in lines of 76 characters (RFC 2045), signed."""
+    number = murmur3(base64.encodebytes(icon))
+    return number - (1 << 32) if number >> 31 else number
+
+
+def murmur3(data: bytes, seed: int = 0) -> int:
+    """MurmurHash3 for 32 bits (Austin Appleby, `MurmurHash3_x86_32`), unsigned."""
+    state = seed
+    blocks = len(data) & ~3
+    for place in range(0, blocks, 4):
+        state = _rotated(state ^ _scrambled(int.from_bytes(data[place : place + 4], "little")), 13)
+        state = (state * 5 + 0xE6546B64) & _MASK
+    state ^= _scrambled(int.from_bytes(data[blocks:], "little"))
+    state ^= len(data)
+    state = ((state ^ state >> 16) * 0x85EBCA6B) & _MASK
+    state = ((state ^ state >> 13) * 0xC2B2AE35) & _MASK
+    return state ^ state >> 16
+
+
+_MASK = 0xFFFFFFFF
+
+
+def _scrambled(block: int) -> int:
+    return (_rotated((block * 0xCC9E2D51) & _MASK, 15) * 0x1B873593) & _MASK
+
+
+def _rotated(number: int, bits: int) -> int:
+    return (number << bits | number >> 32 - bits) & _MASK
+
+
 def _field(name: str) -> Callable[[Page], list[bytes]]:
     return lambda page: [value for each, value in page.fields if each == name.encode()]
 
@@ -67,5 +103,6 @@ def _field(name: str) -> Callable[[Page], list[bytes]]:
 _PLACES: dict[str, Callable[[Page], list[bytes]]] = {
     "title": _title,
     "icon": _icon,
+    "icon_mmh3": _icon_mmh3,
     "body": lambda page: [page.body[:LOOKED_AT]],
 }

@@ -60,7 +60,13 @@ class HttpPlan(Plan):
         if own is not None:
             return [own, *found], None
         nothing = Failed(stage=Stage.TALK, reason=Reason.EMPTY, detail="a web server, and nothing of imaging on it")
-        return found, None if found else nothing
+        return found, None if found else _cut_short(attempts) or nothing
+
+
+def _cut_short(attempts: Attempts) -> Failed | None:
+    """Why a look of a door did not come to its end: then there may be more than was found."""
+    whys = (each if isinstance(each, Failed) else getattr(each.result, "why", None) for each in attempts.values())
+    return next((why for why in whys if isinstance(why, Failed)), None)
 
 
 def _server(case: Case, attempts: Attempts, front: Front) -> Observation | None:
