@@ -175,7 +175,7 @@ def scope_of(made: Estate, path: Path) -> Path:
     import datetime as dt
 
     today = dt.datetime.now(dt.UTC).date()
-    text = estate.scope(made.ports, today.isoformat(), (today + dt.timedelta(days=1)).isoformat())
+    text = estate.scope({"dicom": made.ports}, today.isoformat(), (today + dt.timedelta(days=1)).isoformat())
     path.write_text(text.replace("connections_per_second = 2000", "connections_per_second = 60"))
     return path
 

@@ -19,6 +19,7 @@ from leadapron.scope.read import parse_scope
 
 SEED = 7
 HOSTS = list(estate.hosts(SEED))
+PORTS = {"dicom": 11112, "http": 8080, "ftp": 21}
 TODAY = dt.date(2026, 11, 24)
 
 
@@ -33,8 +34,8 @@ def port() -> Iterator[int]:
 
 
 def test_a_seed_gives_the_same_estate_and_another_seed_other_numbers() -> None:
-    assert estate.truth(list(estate.hosts(SEED)), 1) == estate.truth(HOSTS, 1)
-    assert estate.truth(list(estate.hosts(SEED + 1)), 1) != estate.truth(HOSTS, 1)
+    assert estate.truth(list(estate.hosts(SEED)), PORTS) == estate.truth(HOSTS, PORTS)
+    assert estate.truth(list(estate.hosts(SEED + 1)), PORTS) != estate.truth(HOSTS, PORTS)
 
 
 @pytest.mark.parametrize("seed", [-1, estate.MAX_SEED + 1])
@@ -50,12 +51,13 @@ def test_the_first_and_the_last_seed_make_an_estate(seed: int) -> None:
 
 def test_every_server_has_an_address_of_its_own_on_loopback() -> None:
     addresses = [estate.address(host) for host in HOSTS]
-    assert len(set(addresses)) == len(addresses) == 40
+    assert len(set(addresses)) == len(addresses) == 44
     assert all(address in estate.NETWORK and address.is_loopback for address in addresses)
 
 
 def test_the_scope_is_one_and_covers_the_estate() -> None:
-    text = estate.scope([11112, 11113], TODAY.isoformat(), TODAY.isoformat())
+    ports = {"dicom": [11112, 11113], "http": [8080], "ftp": [21]}
+    text = estate.scope(ports, TODAY.isoformat(), TODAY.isoformat())
 
     scope = parse_scope(text.encode(), Path("scope.toml"), today=TODAY)
 
@@ -64,6 +66,8 @@ def test_the_scope_is_one_and_covers_the_estate() -> None:
     assert scope.mine.uid_roots == ("2.25.1",)
     assert [IPv4Network(str(network)) for network in grant.networks] == [estate.NETWORK]
     assert grant.called_aets == (estate.TITLE,)
+    assert scope.ports.by_door == {"dicom": (11112, 11113), "http": (8080,), "ftp": (21,)}
+    assert [other.id for other in scope.grants if other.blank_login] == ["demo-share"]
 
 
 @pytest.mark.parametrize("number", [1, 2, 5])

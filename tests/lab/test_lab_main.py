@@ -83,7 +83,7 @@ def test_it_ends_at_once_and_says_what_it_was_asked(end: str) -> None:
     assert (process.returncode, err) == (0, "")
     asked = json.loads(out)
     assert asked[place[0]] == {"connections": 1}
-    assert len(asked) == len(line["truth"])
+    assert set(asked) == {row["address"] for row in line["truth"]}
     expect_closed(line)
 
 
@@ -125,7 +125,7 @@ def test_it_listens_on_loopback_only() -> None:
         wide = [row.split()[9] for row in Path(f"/proc/{process.pid}/net/tcp6").read_text().splitlines()[1:]]
         end_input(process)
 
-    assert len(local) == len(line["truth"])
+    assert len(local) == len({row["address"] for row in line["truth"]})
     for place in local:
         address = ip_address(int.from_bytes(bytes.fromhex(place.split(":")[0]), sys.byteorder))
         assert address in estate.NETWORK

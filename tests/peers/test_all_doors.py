@@ -1,6 +1,5 @@
-"""One archive behind every door: an Orthanc, its DICOMweb and WebDAV, an NFS export, an SMB copy and a web folder with parts of it.
-What they show
-together is counted once, exactly."""
+"""One archive behind every door: an Orthanc, its DICOMweb and WebDAV, an NFS export, an SMB copy and a web folder with
+parts of it. What they show together is counted once, exactly."""
 
 from __future__ import annotations
 
