@@ -72,10 +72,10 @@ class Reader:
 
 
 class Estate:
-    """The demo estate, and what each of its hosts was asked."""
+    """The DICOM servers of the demo estate, and what each of them was asked."""
 
     def __init__(self) -> None:
-        self.hosts = {str(estate.address(host)): host for host in estate.hosts(7)}
+        self.hosts = {str(estate.address(host)): host for host in estate.hosts(7) if host.door == "dicom"}
         self.asked = {address: Counter[str]() for address in self.hosts}
         self.ports = [free_port([*self.hosts]), free_port([*self.hosts])]
         self.is_held = False
@@ -175,7 +175,9 @@ def scope_of(made: Estate, path: Path) -> Path:
     import datetime as dt
 
     today = dt.datetime.now(dt.UTC).date()
-    text = estate.scope({"dicom": made.ports}, today.isoformat(), (today + dt.timedelta(days=1)).isoformat())
+    text = estate.scope(
+        {"dicom": made.ports, "buckets": [9]}, today.isoformat(), (today + dt.timedelta(days=1)).isoformat()
+    )
     path.write_text(text.replace("connections_per_second = 2000", "connections_per_second = 60"))
     return path
 

@@ -113,7 +113,9 @@ def test_a_seed_that_makes_no_estate_is_one_line(tmp_path: Path) -> None:
 
 
 def test_its_files_are_known_by_the_first_line_of_its_scope() -> None:
-    assert estate.scope({"dicom": [104]}, "2026-11-01", "2026-11-02").splitlines()[0] == module.OWN_LINE
+    assert (
+        estate.scope({"dicom": [104], "buckets": [9000]}, "2026-11-01", "2026-11-02").splitlines()[0] == module.OWN_LINE
+    )
 
 
 def test_json_is_all_of_stdout_and_each_demo_begins_anew_in_any_directory(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from leadapron.lab import estate
 from leadapron.lab.compare import compare
 
 PORT = 11112
-TRUTH = estate.truth(list(estate.hosts(7)), dict.fromkeys(("dicom", "http", "ftp"), PORT))
+TRUTH = estate.truth(list(estate.hosts(7)), dict.fromkeys(("dicom", "http", "ftp", "buckets"), PORT))
 Report = dict[str, Any]
 
 

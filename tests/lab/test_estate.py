@@ -19,7 +19,7 @@ from leadapron.scope.read import parse_scope
 
 SEED = 7
 HOSTS = list(estate.hosts(SEED))
-PORTS = {"dicom": 11112, "http": 8080, "ftp": 21}
+PORTS = {"dicom": 11112, "http": 8080, "ftp": 21, "buckets": 9000}
 TODAY = dt.date(2026, 11, 24)
 
 
@@ -51,12 +51,12 @@ def test_the_first_and_the_last_seed_make_an_estate(seed: int) -> None:
 
 def test_every_server_has_an_address_of_its_own_on_loopback() -> None:
     addresses = [estate.address(host) for host in HOSTS]
-    assert len(set(addresses)) == len(addresses) == 44
+    assert len(set(addresses)) == len(addresses) == 45
     assert all(address in estate.NETWORK and address.is_loopback for address in addresses)
 
 
 def test_the_scope_is_one_and_covers_the_estate() -> None:
-    ports = {"dicom": [11112, 11113], "http": [8080], "ftp": [21]}
+    ports = {"dicom": [11112, 11113], "http": [8080], "ftp": [21], "buckets": [9000]}
     text = estate.scope(ports, TODAY.isoformat(), TODAY.isoformat())
 
     scope = parse_scope(text.encode(), Path("scope.toml"), today=TODAY)

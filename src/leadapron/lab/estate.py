@@ -23,7 +23,7 @@ from leadapron.lab.odd import Serve
 from leadapron.lab.server import QUERY, RETRIEVE, STORE, WORKLIST, Behaviour, OnFind, Server
 from leadapron.lab.tls import inside, new_key, server_context
 from leadapron.lab.tls import made_up as made_up_pair
-from leadapron.lab.web import Web, dicomweb, listing, locked
+from leadapron.lab.web import Web, bucket, dicomweb, listing, locked
 
 NETWORK = IPv4Network("127.77.20.0/26")
 TITLE = "DEMOPACS"
@@ -44,11 +44,15 @@ CENSUS_ATTRIBUTES = {
 }
 DICOMPOT = ("1.2.826.0.1.3680043.9.7133.1.1", b"GODICOM_1_1")
 """What the honeypot shows of itself: an unmodified go-netdicom."""
+BUCKETS, BUCKET = "buckets", "scans"
+"""The door that is asked by name, and the name."""
+BACKED_UP = 4
+"""Studies of the share that lie in the bucket as well."""
 EXPORTED = 12
 """Studies of the archive over DICOMweb that lie in a folder as well."""
 COPIES = 400
 """Studies that the partner's archive shows as well as the hospital's own."""
-ARCHIVES = 13
+ARCHIVES = 14
 """Each has a seed of its own, one after the other."""
 MAX_SEED = MAX_ARCHIVE_SEED - ARCHIVES + 1
 PARTNERS, RESEARCHERS = (17, 18, 20), (14, 15, 16)
@@ -318,20 +322,30 @@ def _folders(seed: int) -> Iterator[Host]:
         number=24,
         what="share that lets anonymous in",
         serve=Ftp(of_archive(nas)).serve,
-        truth=_folder_truth(nas, elsewhere=0),
+        truth=_folder_truth(nas, elsewhere=BACKED_UP),
         also=(Truth(resource="", access={"reach": "proven", "talk": "proven"}),),
         door="ftp",
     )
+    backup = Archive(
+        studies=nas.studies[:BACKED_UP] + made_up(seed + 13, 7, largest=6, persona=Persona.PATIENTS).studies
+    )
+    yield Host(
+        number=25,
+        what="bucket with a backup of the share",
+        serve=Web(bucket(BUCKET, of_archive(backup))).serve,
+        truth=_folder_truth(backup, elsewhere=BACKED_UP, resource=f"s3://{BUCKET}"),
+        door=BUCKETS,
+    )
 
 
-def _folder_truth(archive: Archive, *, elsewhere: int) -> Truth:
+def _folder_truth(archive: Archive, *, elsewhere: int, resource: str = "/") -> Truth:
     """Of files: every header is read, so that the census is of all of them."""
     filled = {
         keyword: sum(study.images for study in archive.studies if study.values[tag])
         for keyword, tag in CENSUS_ATTRIBUTES.items()
     }
     return Truth(
-        resource="/",
+        resource=resource,
         access={"reach": "proven", "talk": "proven", "list": "proven", "read": "proven"},
         counts={"studies": (len(archive.studies), "exact"), "images": (archive.images, "exact")},
         genuineness="patients",
@@ -389,7 +403,8 @@ def truth(estate: list[Host], ports: Mapping[str, int]) -> list[dict[str, Any]]:
 def scope(ports: Mapping[str, list[int]], today: str, until: str, seed: int = 0) -> str:
     """The scope file of the demo, of the estate with this seed. `ports` by door."""
     partners, researchers = ([f"{NETWORK[number]}" for number in numbers] for numbers in (PARTNERS, RESEARCHERS))
-    named_ports = "\n".join(f"{door} = {numbers}" for door, numbers in ports.items())
+    named_ports = "\n".join(f"{door} = {numbers}" for door, numbers in ports.items() if door != BUCKETS)
+    (bucket_port,) = ports[BUCKETS]
     return f"""\
 # The scope of `leadapron demo`: made-up servers on this machine's loopback.
 version = 1
@@ -460,6 +475,19 @@ depth = "census"
 cleartext_census = true
 blank_login = true
 networks = ["{NETWORK[24]}"]
+
+[[grant]]
+id = "demo-bucket"
+owner = "Example Hospital"
+basis = "owner"
+granted_by = "you, by starting the demo"
+reference = "DEMO-5"
+valid_from = {today}
+valid_until = {until}
+country = "DE"
+depth = "census"
+cleartext_census = true
+buckets = ["s3://{BUCKET}@http://{NETWORK[25]}:{bucket_port}"]
 
 # By what the hospital's own images are known, wherever they lie.
 [[mine]]
