@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -12,7 +13,18 @@ from typing import ClassVar
 import pytest
 
 from leadapron.model import Attempt, Completed, Depth, Endpoint, Failed, Reason, Stage
-from leadapron.net.conversation import CloseSide, Conversation, Limits, Lost, MayEnd, OnSide, OpenSide, Redial, SideLost
+from leadapron.net.conversation import (
+    CloseSide,
+    Conversation,
+    Limits,
+    Lost,
+    MayEnd,
+    OnSide,
+    OpenSide,
+    Redial,
+    Request,
+    SideLost,
+)
 from leadapron.net.executor import Executor
 from leadapron.net.pace import Pace
 from leadapron.scope.decision import Denial, Denied, Permit
@@ -175,3 +187,16 @@ def test_a_stop_cuts_both(tmp_path: Path, beside: bool) -> None:
             attempt = asyncio.run(stopped())
     assert isinstance(attempt, Failed)
     assert attempt.reason is Reason.STOPPED
+
+
+def test_a_reset_in_place_of_an_answer_is_an_end_to_whom_asks_so(tmp_path: Path) -> None:
+    async def resets(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    with listening(resets) as (here,):
+        assert run(tmp_path, Job(endpoint=here, script=(Request(b"a"),))) == Completed(result=[b""])
+        attempt = run(tmp_path, Job(endpoint=here, script=(MayEnd(b"a"),)))
+    assert isinstance(attempt, Failed)
+    assert attempt.reason is Reason.RESET

@@ -48,7 +48,8 @@ class MayEnd(bytes):
 
 
 class Request(Question, MayEnd):
-    """A question behind which the peer may end the connection in order."""
+    """A question in place of whose answer the peer may end the connection, also with a reset: it may have done so before it
+    heard of it."""
 
     __slots__ = ()
 

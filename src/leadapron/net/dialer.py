@@ -32,12 +32,15 @@ from leadapron.net.conversation import (
     OpenSide,
     Question,
     Redial,
+    Request,
     SideLost,
 )
 
 T = TypeVar("T")
 
 READ_SIZE = 256 << 10
+
+_HUNG_UP = (ConnectionResetError, BrokenPipeError)
 
 _REASONS = {
     errno.ECONNREFUSED: Reason.REFUSED,
@@ -158,7 +161,9 @@ class Line:
         try:
             data = await self._send_and_receive(sending)
         except (OSError, TimeoutError) as error:
-            raise Lost(self._cut or _reason(error)) from None
+            if not (isinstance(sending, Request) and isinstance(error, _HUNG_UP)) or self._cut:
+                raise Lost(self._cut or _reason(error)) from None
+            data = b""
         if is_question:
             self._backoff.answered(time.monotonic() - asked)
         self._allowance[0] += len(data)

@@ -6,8 +6,8 @@ import re
 from ipaddress import ip_address
 
 import pytest
-from conversing import Server, converse
 
+from conversing import Server, converse
 from leadapron.model import Endpoint, Reason
 from leadapron.net.conversation import Lost
 from leadapron.protocols.http.exchange import Answer, Client, NoAnswer, Piece, Range, Steps
@@ -85,7 +85,7 @@ def test_a_connection_that_ended_meanwhile_is_dialled_again_once() -> None:
 
 @pytest.mark.parametrize(
     ("came", "reason"),
-    [(b"", Reason.TRUNCATED), (b"HTTP/1.1 200 OK\r\nX", Reason.TRUNCATED), (b"+OK ready\r\n\r\n", Reason.PROTOCOL)],
+    [(b"", Reason.RESET), (b"HTTP/1.1 200 OK\r\nX", Reason.TRUNCATED), (b"+OK ready\r\n\r\n", Reason.PROTOCOL)],
 )
 def test_without_a_head_there_is_no_answer(came: bytes, reason: Reason) -> None:
     with pytest.raises(NoAnswer) as none:
@@ -199,6 +199,21 @@ def test_of_a_whole_file_only_the_piece_is_read() -> None:
 
     found, _ = converse(client().ranges(WANTED), server, piece=50)
     assert found == EXPECTED
+
+
+def test_a_part_may_come_with_status_200() -> None:
+    """rclone's object store."""
+
+    def server(data: bytes) -> tuple[bytes, bool]:
+        parts = []
+        for part in each(data):
+            start = int(re.search(rb"bytes=(\d+)-", part)[1])  # type: ignore[index]
+            told = b"Content-Range: bytes %d-%d/%d" % (start, start + 99, len(FILE))
+            parts.append(answer(FILE[start : start + 100], 200, told))
+        return b"".join(parts), True
+
+    found, _ = converse(client().ranges(WANTED[:3]), server, piece=40)
+    assert found == EXPECTED[:3]
 
 
 def test_pieces_are_part_of_the_budget() -> None:

@@ -33,7 +33,8 @@ PARTIAL, NOT_SATISFIABLE = 206, 416
 
 
 class NoAnswer(Exception):  # noqa: N818 - control flow: no answer to one request, the next may get one
-    """`reason`: BUDGET where it was not asked, PROTOCOL, LIMIT, or TRUNCATED where the connection ended before a head."""
+    """`reason`: BUDGET where it was not asked, PROTOCOL, LIMIT, RESET where the connection ended without a byte, or
+    TRUNCATED where it ended within a head."""
 
     def __init__(self, reason: Reason) -> None:
         self.reason = reason
@@ -108,6 +109,7 @@ class Client:
         response = Response(method)
         held = _Held(max_body, take)
         data = yield from self._send(sending)
+        has_come = bool(data)
         try:
             while True:
                 held.add(response, response.receive(data)) if data else response.closed()
@@ -115,6 +117,9 @@ class Client:
                     break
                 data = yield MayEnd()
         except WireError as error:
+            if not has_come:
+                self._is_open = False
+                raise NoAnswer(Reason.RESET) from None
             return self._broken(response, held, error, is_closed=not data)
         self._is_open = response.is_done and response.leaves_open and not response.rest and bool(data)
         assert response.head is not None
@@ -210,7 +215,7 @@ class _Held:
         if self._take is not None and 200 <= status < 300:
             self.is_full = not self._take(data)
             return
-        most = self._most + (self.skips if status != PARTIAL else 0)
+        most = self._most + (0 if response.head is not None and is_part(response.head, self.skips) else self.skips)
         kept = data[: most - self._size]
         self._pieces.append(kept)
         self._size += len(kept)
@@ -223,11 +228,17 @@ class _Held:
 
 def _read(head: Head, held: _Held, wanted: Range) -> Piece:
     """What an answer to a range request brings: a part, the whole file, nothing behind its end, or a refusal."""
-    if head.status == PARTIAL:
+    if is_part(head, wanted.start):
         return held.body
     if head.status == 200:
         return held.body[wanted.start : wanted.start + wanted.length]
     return b"" if head.status == NOT_SATISFIABLE else head.status
+
+
+def is_part(head: Head, start: int) -> bool:
+    """Whether a body is the part that was asked for. rclone says so in Content-Range, with status 200."""
+    is_told = head.field(b"content-range").startswith(b"bytes %d-" % start)
+    return head.status == PARTIAL or (head.status == 200 and is_told)
 
 
 def _range_field(wanted: Range) -> tuple[bytes, bytes]:
