@@ -64,4 +64,4 @@ map-data: $(VENV)/.develop
 	$(BIN)/python -m pytest tests/report
 
 clean:
-	rm -rf $(VENV) .oracle .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .oracle .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis
