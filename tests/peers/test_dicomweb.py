@@ -50,7 +50,7 @@ def exact(count: dict[str, Any] | None) -> int | None:
 
 def test_one_archive_behind_three_doors_is_one_archive(inside: Namespace, tmp_path: Path) -> None:
     port, http_port = free_ports(2)
-    with orthanc(inside, tmp_path, port, http_port, DicomAlwaysAllowFind=True, Plugins=[PLUGIN]):
+    with orthanc(inside, tmp_path, port, http_port, DicomAlwaysAllowFind=True, Plugins=[PLUGIN], WebDavEnabled=False):
         load_orthanc(inside, http_port, FILES)
         report = audit(inside, tmp_path, {"dicom": [port], "http": [http_port]}, cleartext_census=True)
     services = {(each["protocol"], each["resource"]): each for each in report["services"]}
@@ -95,7 +95,7 @@ def test_a_locked_one_is_refused_and_told_by_its_realm(inside: Namespace, tmp_pa
 def test_inside_tls_it_is_counted_the_same(inside: Namespace, tmp_path: Path, pair: Pair, keep_alive: bool) -> None:
     """Also where each answer ends the connection: then each question is one of its own, with a handshake."""
     port, http_port = free_ports(2)
-    with orthanc(inside, tmp_path, port, http_port, KeepAlive=keep_alive, Plugins=[PLUGIN]):
+    with orthanc(inside, tmp_path, port, http_port, KeepAlive=keep_alive, Plugins=[PLUGIN], WebDavEnabled=False):
         load_orthanc(inside, http_port, FILES)
         backend = Endpoint(address=ip_address("127.0.0.1"), port=http_port)
         with nginx_tls(inside, tmp_path, backend, pair) as here:
@@ -111,7 +111,7 @@ def test_inside_tls_it_is_counted_the_same(inside: Namespace, tmp_path: Path, pa
 
 def test_without_the_plugin_its_own_routes_say_it(inside: Namespace, tmp_path: Path) -> None:
     port, http_port = free_ports(2)
-    with orthanc(inside, tmp_path, port, http_port):
+    with orthanc(inside, tmp_path, port, http_port, WebDavEnabled=False):
         load_orthanc(inside, http_port, FILES)
         (service,) = audit(inside, tmp_path, {"http": [http_port]})["services"]
     assert (service["protocol"], service["resource"]) == ("dicomweb", "/")
