@@ -51,7 +51,7 @@ class Namespace:
         with log.open("wb") as output:
             process = subprocess.Popen(self.command(*arguments), stdout=output, stderr=output, cwd=cwd)
             try:
-                self.wait_for(port, process)
+                self.wait_for(port, process, log)
                 yield
             finally:
                 process.terminate()
@@ -61,10 +61,11 @@ class Namespace:
                     process.kill()
                     process.wait()
 
-    def wait_for(self, port: int, process: subprocess.Popen[bytes]) -> None:
+    def wait_for(self, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         while f":{port} " not in self.run("ss", "-Hltn").stdout:
-            assert process.poll() is None, "the server ended before it listened"
+            said = log.read_text(errors="replace")[-2000:]
+            assert process.poll() is None, f"the server ended before it listened: {said}"
             assert time.monotonic() < deadline, "the server does not listen"
             time.sleep(0.1)
 
