@@ -1,5 +1,5 @@
-"""One archive behind every door: an Orthanc, its DICOMweb and WebDAV, an NFS export, an SMB copy and a web folder with
-parts of it. What they show together is counted once, exactly."""
+"""One archive behind every door: an Orthanc, its DICOMweb and WebDAV, an NFS export, an SMB copy, a web folder and a
+bucket with parts of it. What they show together is counted once, exactly."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from file_doors import open_to_all
 from ganesha import NFS_PORT, Export, ganesha, portmapper
 from ganesha import PROGRAMS as NFS_PROGRAMS
+from object_stores import LIST, READ, seaweedfs
 from real_servers import Namespace, as_file, free_ports, instance, load_orthanc, namespace, orthanc, require
 from samba import smbd
 from web_servers import nginx_listing
@@ -24,7 +25,8 @@ pytestmark = pytest.mark.peer
 
 PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 ARCHIVE, ON_NFS, ON_SMB, ON_WEB = range(30), range(30), range(20, 34), (*range(5), *range(34, 36))
-"""Studies by door. Those from 30 on are nowhere else."""
+IN_BUCKET = (*range(32, 35), 40)
+"""Studies by door. Some of those from 30 on are nowhere else."""
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ def exact(count: dict[str, Any] | None) -> int | None:
     return None if count is None or count["kind"] != "exact" else count["value"]
 
 
-def test_copies_behind_six_doors_are_counted_once(inside: Namespace, tmp_path: Path) -> None:
+def test_copies_behind_seven_doors_are_counted_once(inside: Namespace, tmp_path: Path) -> None:
     open_to_all(tmp_path)
     port, http_port, smb_port = free_ports(3)
     nfs, smb, web = (
@@ -78,10 +80,11 @@ def test_copies_behind_six_doors_are_counted_once(inside: Namespace, tmp_path: P
         ganesha(inside, tmp_path, Export(path=nfs, pseudo="/pacs")),
         smbd(inside, tmp_path / "samba", smb_port, {"dicom": share}),
         nginx_listing(inside, tmp_path, web) as listed,
+        seaweedfs(inside, tmp_path, {"pacs": files(IN_BUCKET)}, {"pacs": (READ, LIST)}) as store,
     ):
         load_orthanc(inside, http_port, list(files(ARCHIVE).values()))
         ports = {"dicom": [port], "http": [http_port, listed.port], "nfs": [NFS_PORT], "smb": [smb_port]}
-        report = audit(inside, tmp_path / "own", ports)
+        report = audit(inside, tmp_path / "own", ports, f"s3://pacs@http://127.0.0.1:{store.port}")
     by_door = {(each["protocol"], each["resource"]): each for each in report["services"]}
     expected = {
         ("dicom", "ANY-SCP"): ARCHIVE,
@@ -90,6 +93,7 @@ def test_copies_behind_six_doors_are_counted_once(inside: Namespace, tmp_path: P
         ("webdav", "/webdav/"): ARCHIVE,  # Orthanc's own, which ships switched on
         ("smb", "dicom"): ON_SMB,
         ("listing", "/"): ON_WEB,
+        ("buckets", "s3://pacs"): IN_BUCKET,
     }
     (export,) = (key for key in by_door if key[0] == "nfs" and key[1])
     expected[export] = ON_NFS
@@ -102,14 +106,14 @@ def test_copies_behind_six_doors_are_counted_once(inside: Namespace, tmp_path: P
     assert totals["exposed_services"] == len(expected)
     assert (exact(totals["studies"]), exact(totals["images"])) == total(*expected.values())
     once = sorted({study for studies in expected.values() for study in studies})
-    assert len(once) == 36
+    assert len(once) == 37
     assert (exact(totals["unique_studies"]), exact(totals["unique_images"])) == total(once)
     assert (exact(totals["unique_genuine_studies"]), exact(totals["unique_genuine_images"])) == (0, 0)
     elsewhere = by_door["smb", "dicom"]["facts"]["studies_elsewhere"]
-    assert elsewhere == len(set(ON_SMB) & {*ARCHIVE, *ON_NFS, *ON_WEB})
+    assert elsewhere == len(set(ON_SMB) & {*ARCHIVE, *ON_NFS, *ON_WEB, *IN_BUCKET})
 
 
-def audit(inside: Namespace, folder: Path, ports: dict[str, list[int]]) -> dict[str, Any]:
+def audit(inside: Namespace, folder: Path, ports: dict[str, list[int]], bucket: str) -> dict[str, Any]:
     folder.mkdir()
     scope = write_scope(
         folder / "scope.toml",
@@ -117,7 +121,7 @@ def audit(inside: Namespace, folder: Path, ports: dict[str, list[int]]) -> dict[
         ports=ports,
         depth="census",
         cleartext_census=True,
-        granted="blank_login = true",
+        granted=f'blank_login = true\nbuckets = ["{bucket}"]',
     )
     command = [sys.executable, "-m", "leadapron", "audit", scope, "--store", f"sqlite:///{folder}/s.db", "--json"]
     result = inside.run(*command, "--quiet", "--full", env={**os.environ, "LEADAPRON_DATA": str(folder / "data")})

@@ -1,5 +1,6 @@
 """Every protocol is what its folder, its page and its place in the registry say."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,18 @@ def test_every_folder_is_registered_under_its_name() -> None:
 def test_a_door_has_its_page_and_its_tests(name: str) -> None:
     assert (DOCS / f"{name}.md").read_text().startswith("# ")
     assert list((TESTS / name).glob("test_*.py"))
+
+
+NO_SERVER = {"hl7"}
+"""Doors of which no real server can be installed that says anything to what is asked."""
+
+
+@pytest.mark.parametrize("name", sorted(doors()))
+def test_a_door_takes_any_bytes_and_is_tried_on_a_real_server(name: str) -> None:
+    own = [file.read_text() for file in (TESTS / name).glob("*.py")]
+    assert any("@given(" in text for text in own)
+    peers = [file.read_text() for file in (TESTS.parent / "peers").glob("test_*.py")]
+    assert name in NO_SERVER or any(re.search(rf"""["'./]{name}\b""", text) for text in peers)
 
 
 @pytest.mark.parametrize("name", sorted(PROTOCOLS))
