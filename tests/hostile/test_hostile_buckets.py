@@ -127,4 +127,4 @@ def test_a_store_that_hangs_up_without_a_word_is_told_so(tmp_path: Path) -> None
         scope = write_scope(tmp_path / "scope.toml", networks=[], ports=[104], granted=granted, extra=BUDGET)
         _, observations, unknowns = Place(tmp_path, scope).run()
     assert observations == []
-    assert (str(here), "handshake", "truncated") in unknowns
+    assert (str(here), "handshake", "reset") in unknowns

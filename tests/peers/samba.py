@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from real_servers import Namespace
@@ -40,10 +40,26 @@ def smbd(inside: Namespace, folder: Path, port: int, shares: Mapping[str, Sectio
     file.write_text(_configuration(folder, port, shares, settings))
     arguments = (SMBD, "--foreground", "--debug-stdout", f"--configfile={file}")
     try:
-        with inside.serving(port, *arguments, log=folder / "smbd.log"):
+        with contextlib.ExitStack() as stack:
+            _start(stack, inside, port, arguments, folder / "smbd.log")
             yield
     finally:
         _end_what_it_left(inside, str(file))
+
+
+TRIES = 3
+"""On a machine that is busy it sometimes ends as it starts, and says nothing."""
+
+
+def _start(stack: contextlib.ExitStack, inside: Namespace, port: int, arguments: Sequence[object], log: Path) -> None:
+    for left in reversed(range(TRIES)):
+        try:
+            stack.enter_context(inside.serving(port, *arguments, log=log))
+        except AssertionError:
+            if not left:
+                raise
+        else:
+            return
 
 
 def _configuration(folder: Path, port: int, shares: Mapping[str, Section], settings: Mapping[str, str]) -> str:

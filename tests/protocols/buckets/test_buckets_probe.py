@@ -182,7 +182,7 @@ def test_a_redirect_is_not_followed() -> None:
 def test_no_answer_is_told_as_what_it_is() -> None:
     found, why = Audit(terms()).run(lambda _: (b"", False))
     assert found == []
-    assert why == Failed(stage=Stage.HANDSHAKE, reason=Reason.TRUNCATED)
+    assert why == Failed(stage=Stage.HANDSHAKE, reason=Reason.RESET)
 
 
 def test_a_list_that_is_open_and_then_breaks_is_open() -> None:
@@ -193,7 +193,7 @@ def test_a_list_that_is_open_and_then_breaks_is_open() -> None:
 
     (seen,), _ = Audit(terms()).run(breaking)
     assert seen.access.list is Verdict.PROVEN
-    assert seen.unknowns == (Failed(stage=Stage.COUNT, reason=Reason.TRUNCATED),)
+    assert seen.unknowns == (Failed(stage=Stage.COUNT, reason=Reason.RESET),)
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ def test_keys_outside_of_the_folder_are_odd() -> None:
         (response(200, b"<ListBucketResult>", length=1000), Reason.TRUNCATED),
         (response(200, b"x" * 1000, length=1 << 30), Reason.TRUNCATED),
         (b"SSH-2.0-x\r\n\r\n", Reason.PROTOCOL),
-        (b"", Reason.TRUNCATED),
+        (b"", Reason.RESET),
     ],
 )
 def test_what_is_no_listing_says_why(answer: bytes, why: Reason) -> None:
