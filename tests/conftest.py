@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from leadapron.scope import hook
 from leadapron.scope.hook import armed
 from postgres import Postgres, serving
 
@@ -29,6 +30,15 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'private' / 's.db'}"
     server: Postgres = request.getfixturevalue("postgres")
     return server.url(server.create())
+
+
+@pytest.fixture(autouse=True)
+def _hook_as_it_was() -> Iterator[None]:
+    """What an audit in this process arms holds no other test, and its log is not written to when it is closed."""
+    post = hook._post
+    before = post.guard, post.on_denied
+    yield
+    post.guard, post.on_denied = before
 
 
 class _Anywhere:
