@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from real_servers import Namespace
@@ -37,29 +38,15 @@ def smbd(inside: Namespace, folder: Path, port: int, shares: Mapping[str, Sectio
     """An smbd on `port` of 127.0.0.1. `settings` are global ones, with underscores for spaces."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "smb.conf"
-    file.write_text(_configuration(folder, port, shares, settings))
-    arguments = (SMBD, "--foreground", "--debug-stdout", f"--configfile={file}")
-    try:
-        with contextlib.ExitStack() as stack:
-            _start(stack, inside, port, arguments, folder / "smbd.log")
-            yield
-    finally:
-        _end_what_it_left(inside, str(file))
-
-
-TRIES = 3
-"""On a machine that is busy it sometimes ends as it starts, and says nothing."""
-
-
-def _start(stack: contextlib.ExitStack, inside: Namespace, port: int, arguments: Sequence[object], log: Path) -> None:
-    for left in reversed(range(TRIES)):
+    with tempfile.TemporaryDirectory(prefix="la-") as state:  # its sockets lie there: a path of theirs has 107 bytes
+        Path(state).chmod(0o755)
+        file.write_text(_configuration(Path(state), port, shares, settings))
+        arguments = (SMBD, "--foreground", "--debug-stdout", f"--configfile={file}")
         try:
-            stack.enter_context(inside.serving(port, *arguments, log=log))
-        except AssertionError:
-            if not left:
-                raise
-        else:
-            return
+            with inside.serving(port, *arguments, log=folder / "smbd.log"):
+                yield
+        finally:
+            _end_what_it_left(inside, str(file))
 
 
 def _configuration(folder: Path, port: int, shares: Mapping[str, Section], settings: Mapping[str, str]) -> str:
