@@ -1,29 +1,24 @@
 """The demo estate and its truth.
 
-Some thirty addresses of one /26 of loopback, two ports chosen free on all of them. The truth is written down beside
-each server, from what the server is, not from what an audit says.
+Some forty addresses of one /26 of loopback, each door on a port that is free on all of its hosts. The truth is written
+down beside each server, from what the server is, not from what an audit says.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
-from ssl import SSLContext
 from typing import Any
 
 from leadapron.lab import odd
-from leadapron.lab.archive import ADDRESS, BIRTH_DATE, COMMENTS, PATIENT_NAME, REFERRER, Archive, Persona, made_up
 from leadapron.lab.archive import MAX_SEED as MAX_ARCHIVE_SEED
-from leadapron.lab.folder import of_archive
-from leadapron.lab.ftp import Ftp
-from leadapron.lab.odd import Serve
+from leadapron.lab.archive import Archive, Persona, made_up
+from leadapron.lab.hosts import Host, Truth, census_of, exact
+from leadapron.lab.open_folders import BUCKET, BUCKETS, open_folders
 from leadapron.lab.server import QUERY, RETRIEVE, STORE, WORKLIST, Behaviour, OnFind, Server
-from leadapron.lab.tls import inside, new_key, server_context
 from leadapron.lab.tls import made_up as made_up_pair
-from leadapron.lab.web import Web, bucket, dicomweb, listing, locked
+from leadapron.lab.tls import new_key, server_context
 
 NETWORK = IPv4Network("127.77.20.0/26")
 TITLE = "DEMOPACS"
@@ -33,23 +28,8 @@ PEER = "CT1"
 ANY = "ANY-SCP"
 
 DCM4CHE = ("1.2.40.0.13.1.3", b"dcm4che-5.31.0")
-CENSUS = 25
-"""Records of a sample."""
-CENSUS_ATTRIBUTES = {
-    "PatientName": PATIENT_NAME,
-    "PatientBirthDate": BIRTH_DATE,
-    "PatientAddress": ADDRESS,
-    "ReferringPhysicianName": REFERRER,
-    "PatientComments": COMMENTS,
-}
 DICOMPOT = ("1.2.826.0.1.3680043.9.7133.1.1", b"GODICOM_1_1")
 """What the honeypot shows of itself: an unmodified go-netdicom."""
-BUCKETS, BUCKET = "buckets", "scans"
-"""The door that is asked by name, and the name."""
-BACKED_UP = 4
-"""Studies of the share that lie in the bucket as well."""
-EXPORTED = 12
-"""Studies of the archive over DICOMweb that lie in a folder as well."""
 COPIES = 400
 """Studies that the partner's archive shows as well as the hospital's own."""
 ARCHIVES = 14
@@ -59,57 +39,6 @@ PARTNERS, RESEARCHERS = (17, 18, 20), (14, 15, 16)
 """Servers that are not the hospital's own."""
 MIDDLEBOX = range(40, 60)
 """Addresses that all echo what they are sent."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Truth:
-    """What an audit has to find at one endpoint. Counts: (lowest value, kind). `unknown`: (stage, reason) or None."""
-
-    resource: str | None
-    """the called title of the service; None: no DICOM service there"""
-    access: dict[str, str] = field(default_factory=dict)
-    counts: dict[str, tuple[int, str]] = field(default_factory=dict)
-    unknown: tuple[str, str] | None = None
-    genuineness: str | None = None
-    elsewhere: int | None = None
-    """how many of its studies another server shows too; None: that depends on who is cut off where"""
-    own: int = 0
-    """how many of its studies are those of the hospital that audits"""
-    census: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """by attribute: in at least and at most how many records of a sample of `CENSUS` it is populated"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
-    number: int
-    """place in the network"""
-    what: str
-    serve: Serve
-    truth: Truth
-    also: tuple[Truth, ...] = ()
-    """of further services at the same endpoint"""
-    door: str = "dicom"
-    """hosts of one door listen on one port"""
-    asked: Counter[str] = field(default_factory=Counter)
-    """what a DICOM server was asked, by kind"""
-
-    def sharing(self, elsewhere: int, *, own: int) -> Host:
-        """The same, and what of it other servers show, and is the hospital's own."""
-        return replace(self, truth=replace(self.truth, elsewhere=elsewhere, own=own))
-
-    def inside(self, context: SSLContext) -> Host:
-        """The same, inside TLS."""
-        return replace(self, serve=inside(self.serve, context))
-
-
-def _census(archive: Archive) -> dict[str, tuple[int, int]]:
-    """What any sample of an archive has to show: all of it where it is small, else what every record has."""
-    size = len(archive.studies)
-    sampled, missed = min(size, CENSUS), max(0, size - CENSUS)
-    filled = {
-        keyword: sum(bool(study.values[tag]) for study in archive.studies) for keyword, tag in CENSUS_ATTRIBUTES.items()
-    }
-    return {keyword: (max(0, count - missed), min(count, sampled)) for keyword, count in filled.items()}
 
 
 def _archive(
@@ -130,16 +59,11 @@ def _archive(
         access={"reach": "proven", **verdicts},
         counts=counts,
         unknown=inexact,
-        census=_census(shown) if shown is not None else {},
+        census=census_of(shown) if shown is not None else {},
         genuineness=(genuineness if shown is not None else "unknown") if verdicts["list"] == "proven" else None,
     )
     server = Server(behaviour)
     return Host(number=number, what=what, serve=server.serve, truth=truth, asked=server.asked)
-
-
-def _exact(archive: Archive) -> dict[str, tuple[int, str]]:
-    numbers = {"studies": len(archive.studies), "series": archive.series, "images": archive.images}
-    return {name: (value, "exact") for name, value in numbers.items()}
 
 
 def hosts(seed: int) -> Iterator[Host]:
@@ -152,7 +76,7 @@ def hosts(seed: int) -> Iterator[Host]:
     yield from _faults(large)
     yield from _nobodys(seed)
     yield from _inside_tls(seed)
-    yield from _folders(seed)
+    yield from open_folders(seed)
 
 
 def _open(seed: int, large: Archive) -> Iterator[Host]:
@@ -162,16 +86,16 @@ def _open(seed: int, large: Archive) -> Iterator[Host]:
     locked = made_up(seed + 4, 304, persona=Persona.PATIENTS)
     copied = Archive(studies=other.studies[:COPIES] + made_up(seed + 10, 55, persona=Persona.PATIENTS).studies)
     open_to_all = "proven proven offered offered"
-    yield _archive(1, "open archive", Behaviour(archives={"": large}), open_to_all, _exact(large))
+    yield _archive(1, "open archive", Behaviour(archives={"": large}), open_to_all, exact(large))
     yield _archive(
         2,
         "open archive on dcm4che",
         Behaviour(archives={"": other}, implementation_class_uid=DCM4CHE[0], implementation_version_name=DCM4CHE[1]),
         open_to_all,
-        _exact(other),
+        exact(other),
     ).sharing(COPIES, own=len(other.studies))
     yield _archive(
-        20, "archive of a partner, with copies", Behaviour(archives={"": copied}), open_to_all, _exact(copied)
+        20, "archive of a partner, with copies", Behaviour(archives={"": copied}), open_to_all, exact(copied)
     ).sharing(COPIES, own=COPIES)
     yield _archive(
         3,
@@ -180,15 +104,13 @@ def _open(seed: int, large: Archive) -> Iterator[Host]:
         open_to_all,
         {"studies": (101, "bound")},
     )
-    yield _archive(
-        4, "archive without study-level numbers", Behaviour(archives={"": small}), open_to_all, _exact(small)
-    )
+    yield _archive(4, "archive without study-level numbers", Behaviour(archives={"": small}), open_to_all, exact(small))
     yield _archive(
         5,
         "archive that knows its own title only",
         Behaviour(archives={TITLE: locked}, called=frozenset((TITLE,))),
         open_to_all,
-        _exact(locked),
+        exact(locked),
         TITLE,
     )
 
@@ -233,14 +155,14 @@ def _nobodys(seed: int) -> Iterator[Host]:
     phantoms, research = made_up(seed + 5, 43), made_up(seed + 6, 214, persona=Persona.DEIDENTIFIED)
     bait = made_up(seed + 7, 13, persona=Persona.BAIT)
     yield _archive(
-        14, "archive of phantoms", Behaviour(archives={"": phantoms}), open_to_all, _exact(phantoms), genuineness="test"
+        14, "archive of phantoms", Behaviour(archives={"": phantoms}), open_to_all, exact(phantoms), genuineness="test"
     )
     yield _archive(
         15,
         "archive for research, de-identified",
         Behaviour(archives={"": research}),
         open_to_all,
-        _exact(research),
+        exact(research),
         genuineness="deidentified",
     )
     yield _archive(
@@ -253,7 +175,7 @@ def _nobodys(seed: int) -> Iterator[Host]:
             implementation_version_name=DICOMPOT[1],
         ),
         open_to_all,
-        _exact(bait),
+        exact(bait),
         genuineness="honeypot",
     )
 
@@ -269,8 +191,8 @@ def _inside_tls(seed: int) -> Iterator[Host]:
     locked = server_context(made_up_pair("locked.example", key=own_key, issuer=own), trusts=peers.certificate)
     open_to_all = "proven proven offered offered"
     first, second = made_up(seed + 8, 96, persona=Persona.PATIENTS), made_up(seed + 9, 61, persona=Persona.PATIENTS)
-    yield _archive(17, "archive inside TLS", Behaviour(archives={"": first}), open_to_all, _exact(first)).inside(shown)
-    yield _archive(18, "archive inside weak TLS", Behaviour(archives={"": second}), open_to_all, _exact(second)).inside(
+    yield _archive(17, "archive inside TLS", Behaviour(archives={"": first}), open_to_all, exact(first)).inside(shown)
+    yield _archive(18, "archive inside weak TLS", Behaviour(archives={"": second}), open_to_all, exact(second)).inside(
         old
     )
     yield _archive(
@@ -281,77 +203,6 @@ def _inside_tls(seed: int) -> Iterator[Host]:
         {},
         "",
     ).inside(locked)
-
-
-def _folders(seed: int) -> Iterator[Host]:
-    """What is open over other doors: an archive over the web, a folder with copies of it, a login, a share."""
-    web = made_up(seed + 11, 148, largest=6, persona=Persona.PATIENTS)
-    exported = Archive(studies=web.studies[:EXPORTED])
-    nas = made_up(seed + 12, 9, largest=6, persona=Persona.PATIENTS)
-    counts = _exact(web)
-    yield Host(
-        number=21,
-        what="archive over DICOMweb",
-        serve=Web(dicomweb(web)).serve,
-        truth=Truth(
-            resource="/dicom-web",
-            access={"reach": "proven", "talk": "proven", "list": "proven", "read": "offered"},
-            counts=counts,
-            genuineness="patients",
-            elsewhere=EXPORTED,
-            census=_census(web),
-        ),
-        door="http",
-    )
-    extra = {"export.zip": b"PK\3\4" + b"\0" * 60, "readme.txt": b"SYNTHETIC export"}
-    yield Host(
-        number=22,
-        what="folder of a web server, with copies",
-        serve=Web(listing(of_archive(exported, extra))).serve,
-        truth=_folder_truth(exported, elsewhere=EXPORTED),
-        door="http",
-    )
-    yield Host(
-        number=23,
-        what="archive behind a login of the web",
-        serve=Web(locked("Orthanc Secure Area")).serve,
-        truth=Truth(resource="", access={"reach": "proven", "talk": "proven", "list": "refused", "read": "refused"}),
-        door="http",
-    )
-    yield Host(
-        number=24,
-        what="share that lets anonymous in",
-        serve=Ftp(of_archive(nas)).serve,
-        truth=_folder_truth(nas, elsewhere=BACKED_UP),
-        also=(Truth(resource="", access={"reach": "proven", "talk": "proven"}),),
-        door="ftp",
-    )
-    backup = Archive(
-        studies=nas.studies[:BACKED_UP] + made_up(seed + 13, 7, largest=6, persona=Persona.PATIENTS).studies
-    )
-    yield Host(
-        number=25,
-        what="bucket with a backup of the share",
-        serve=Web(bucket(BUCKET, of_archive(backup))).serve,
-        truth=_folder_truth(backup, elsewhere=BACKED_UP, resource=f"s3://{BUCKET}"),
-        door=BUCKETS,
-    )
-
-
-def _folder_truth(archive: Archive, *, elsewhere: int, resource: str = "/") -> Truth:
-    """Of files: every header is read, so that the census is of all of them."""
-    filled = {
-        keyword: sum(study.images for study in archive.studies if study.values[tag])
-        for keyword, tag in CENSUS_ATTRIBUTES.items()
-    }
-    return Truth(
-        resource=resource,
-        access={"reach": "proven", "talk": "proven", "list": "proven", "read": "proven"},
-        counts={"studies": (len(archive.studies), "exact"), "images": (archive.images, "exact")},
-        genuineness="patients",
-        elsewhere=elsewhere,
-        census={keyword: (count, count) for keyword, count in filled.items()},
-    )
 
 
 def _faults(archive: Archive) -> Iterator[Host]:
