@@ -18,8 +18,8 @@ from pydicom.uid import (
 )
 
 from leadapron.model import Reason
-from leadapron.net.conversation import Lost
-from leadapron.protocols.files.tree import Entry, Kind, Listed, Path, Piece, Steps, Take, Tree, Wanted
+from leadapron.net.conversation import Lost, Steps
+from leadapron.protocols.files.tree import Entry, Kind, Listed, Path, Piece, Take, Tree, Wanted
 
 SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
 CANARY = "Zzyzxcanary"

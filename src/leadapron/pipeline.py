@@ -50,7 +50,7 @@ from leadapron.net.pace import Pace
 from leadapron.net.wide import Outcome, Target, WideEngine
 from leadapron.pipeline_control import Control, Options, Progress
 from leadapron.pipeline_evidence import Door, Evidence, ended_by_us
-from leadapron.pipeline_history import COVERS_NOTHING, Coverage, Past, Refusals, refusals
+from leadapron.pipeline_history import COVERS_NOTHING, Coverage, Past, Refusals
 from leadapron.pipeline_inventory import Inventory
 from leadapron.pipeline_sweep import NOT_ASKED, Sweep, Swept, chunk_size
 from leadapron.pipeline_terms import BUCKETS, ScopeTerms
@@ -417,7 +417,7 @@ class Audit:
         """How all findings stand now. A run that is not complete says nothing about what it did not see."""
         coverage = Coverage(self.gate, self.terms.looks_for, self.only)
         is_complete = status is RunStatus.COMPLETE
-        refused = () if status is RunStatus.BLIND else refusals(self.store, self.run_)
+        refused = () if status is RunStatus.BLIND else past.refusals()
         moves: Sequence[Move] = ()
         if is_complete and self.only is None:
             moves = past.moves(observations, hits, coverage, self.gate.pins)

@@ -20,6 +20,7 @@ from leadapron.model import (
     Unknown,
 )
 from leadapron.pipeline_terms import ScopeTerms
+from leadapron.protocols.attempts import OURS
 from leadapron.protocols.base import Case, Payload, Protocol
 from leadapron.scope.doors import doors_with_ports
 from leadapron.scope.grant import Scope
@@ -31,9 +32,6 @@ Door = tuple[Endpoint, str]
 WITNESSES = 3
 """Of a group of endpoints that failed alike, so many are asked whether they speak TLS."""
 
-_OURS = frozenset({Reason.OUT_OF_SCOPE, Reason.STOPPED})
-"""Why we ourselves end an attempt, or do not begin it."""
-
 
 class Evidence:
     """Of one run. `left_out` and `cut_short` are what this process did not ask, or not to the end."""
@@ -43,6 +41,9 @@ class Evidence:
     ) -> None:
         """`only`: the one endpoint that is asked. Where no door is looked for at its port any more, all are."""
         self._scope, self._protocols, self._terms, self._only = scope, protocols, terms, only
+        calling = scope.contact.calling_aet
+        self._begins_deep = frozenset(name for name, each in protocols.items() if each.hello(calling) is None)
+        """those whose first exchange is made in the deep stage"""
         self.left_out: defaultdict[Door, dict[str, Failed]] = defaultdict(dict)
         """why, by job; no results: asked on resume"""
         self.cut_short: defaultdict[Door, dict[str, Payload]] = defaultdict(dict)
@@ -90,15 +91,13 @@ class Evidence:
             left_alone.update(members)
             if all("failed" in cases[door]["hello"] for door in members):
                 left_alone.difference_update(_spread(sorted(members, key=_order), WITNESSES))
-        fresh: dict[Door, Jobs] = {
-            door: {} for door in self.doors(hits) if door not in cases and self._begins_deep(door)
-        }
+        fresh: dict[Door, Jobs] = {door: {} for door in self.doors(hits) if door not in cases and self._waits(door)}
         return {**{door: jobs for door, jobs in cases.items() if door not in left_alone}, **fresh}
 
-    def _begins_deep(self, door: Door) -> bool:
+    def _waits(self, door: Door) -> bool:
+        """For its first word, which the deep stage says."""
         endpoint, name = door
-        terms = self._terms.at(endpoint)
-        return terms.depth >= Depth.TALK and self._protocols[name].hello(terms.calling_aet) is None
+        return name in self._begins_deep and self._terms.at(endpoint).depth >= Depth.TALK
 
     def gather(
         self, attempts: Mapping[Door, Jobs], hits: Iterable[Endpoint], holders: Holders = NOBODY
@@ -165,7 +164,7 @@ def ended_by_us(attempt: Attempt[object]) -> Failed | None:
     A result that was cut short says so in its field `ended`.
     """
     ended = attempt if isinstance(attempt, Failed) else getattr(attempt.result, "ended", None)
-    return ended if isinstance(ended, Failed) and ended.reason in _OURS else None
+    return ended if isinstance(ended, Failed) and ended.reason in OURS else None
 
 
 def _order(door: Door) -> tuple[int, int, int, str]:

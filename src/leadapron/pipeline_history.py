@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 from leadapron.assess.catalogue import catalogue
 from leadapron.assess.compare import Holders
 from leadapron.assess.moved import Move, Place, by_place, moves, place
-from leadapron.model import Access, Address, Endpoint, Observation, Owner, Run, Service, Verdict
+from leadapron.model import Access, Address, Endpoint, Finding, Observation, Owner, Run, Service, Verdict
 from leadapron.net.target import Outcome, Target
 from leadapron.scope.decision import Permit
 from leadapron.scope.gate import Gate
@@ -117,6 +117,9 @@ class Past:
         self._store, self._run = store, run
         self._standing = [finding for finding in store.standing(run) if finding.status not in SETTLED]
 
+    def refusals(self) -> list[Observation]:
+        return refusals(self._store, self._run, self._standing)
+
     @cached_property
     def _last(self) -> Mapping[Place, str]:
         """Of each place the last run that saw a service there."""
@@ -161,17 +164,17 @@ class Past:
         return moves(self._observed(gone), come, self.key_holders.keys())
 
 
-def refusals(store: Store, run: Run) -> list[Observation]:
+def refusals(store: Store, run: Run, standing: Iterable[Finding]) -> list[Observation]:
     """What the sweep noted, as observations in every protocol of which a finding stands there. They are judged against
     what stands, and are no services of a report."""
-    standing: defaultdict[tuple[Address, int], set[str]] = defaultdict(set)
-    for finding in store.standing(run):
-        service = finding.service
-        standing[service.endpoint.address, service.endpoint.port].add(service.protocol)
+    protocols: defaultdict[tuple[Address, int], set[str]] = defaultdict(set)
+    for finding in standing:
+        endpoint = finding.service.endpoint
+        protocols[endpoint.address, endpoint.port].add(finding.service.protocol)
     return [
         refusal(endpoint, protocol)
         for endpoint in store.refusals(run.id)
-        for protocol in sorted(standing.get((endpoint.address, endpoint.port), ()))
+        for protocol in sorted(protocols.get((endpoint.address, endpoint.port), ()))
     ]
 
 

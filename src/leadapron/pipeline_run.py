@@ -111,7 +111,7 @@ def verify_finding(
         _check_depth(run, scope, finding)
         finished = _conduct(run, scope, store, options=options, progress=progress, is_new=True, only=endpoint)
         after = next((each for each in store.findings(finished.id) if each.key == finding.key), finding)
-        seen = (*store.observations(finished.id), *refusals(store, finished))
+        seen = (*store.observations(finished.id), *refusals(store, finished, [finding]))
         is_refuted = history.is_refuted(finding, {each.service: each for each in seen}, refuted)
         return Verified(run=finished, finding=after, is_refuted=is_refuted)
 

@@ -20,10 +20,10 @@ from tls_servers import within
 
 from leadapron.identify.match import match
 from leadapron.model import Depth, Endpoint, Observation, Owner, Reason, Verdict
-from leadapron.net.conversation import Lost
+from leadapron.net.conversation import Lost, Steps
 from leadapron.net.dialer import Line, hold
 from leadapron.protocols.base import Case, Terms
-from leadapron.protocols.files.tree import Entry, Kind, Steps, Wanted
+from leadapron.protocols.files.tree import Entry, Kind, Wanted
 from leadapron.protocols.files.tree import Path as Parts
 from leadapron.protocols.nfs import jobs
 from leadapron.protocols.nfs.probe import PROTOCOL

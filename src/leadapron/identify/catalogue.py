@@ -145,19 +145,25 @@ class _File(_Part):
 @functools.cache
 def fingerprints() -> tuple[Fingerprint, ...]:
     """Every fingerprint of every protocol, in the order of the file names."""
-    return tuple(entry for file in _files() for entry in parse_product(file.name, file.read_bytes()))
+    return tuple(entry for product in _catalogue() for entry in _fingerprints(*product))
 
 
 @functools.cache
 def page_marks() -> tuple[PageMark, ...]:
     """Likewise of web pages."""
-    return tuple(mark for file in _files() for mark in parse_marks(file.name, file.read_bytes()))
+    return tuple(mark for product in _catalogue() for mark in _marks(*product))
 
 
 @functools.cache
 def product_ids() -> dict[str, str]:
     """The id of every product and toolkit of the catalogue, by its name."""
-    return {_parse(file.name, file.read_bytes())[1].name: file.name.removesuffix(".toml") for file in _files()}
+    return {file.name: identifier for identifier, file in _catalogue()}
+
+
+@functools.cache
+def _catalogue() -> tuple[tuple[str, _File], ...]:
+    """Each file with its id, read and checked once."""
+    return tuple(_parse(file.name, file.read_bytes()) for file in _files())
 
 
 def _files() -> Iterator[Traversable]:
@@ -170,13 +176,19 @@ def _files() -> Iterator[Traversable]:
 
 def parse_product(name: str, document: bytes) -> tuple[Fingerprint, ...]:
     """The fingerprints in one file, `name` its id with `.toml` behind. Raises `InputError` where it is malformed."""
-    identifier, file = _parse(name, document)
-    return tuple(_fingerprint(identifier, file, entry) for entry in file.fingerprint)
+    return _fingerprints(*_parse(name, document))
 
 
 def parse_marks(name: str, document: bytes) -> tuple[PageMark, ...]:
     """Likewise its marks of web pages."""
-    identifier, file = _parse(name, document)
+    return _marks(*_parse(name, document))
+
+
+def _fingerprints(identifier: str, file: _File) -> tuple[Fingerprint, ...]:
+    return tuple(_fingerprint(identifier, file, entry) for entry in file.fingerprint)
+
+
+def _marks(identifier: str, file: _File) -> tuple[PageMark, ...]:
     return tuple(
         PageMark(
             id=identifier,

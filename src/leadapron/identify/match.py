@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterable
 from leadapron.identify.catalogue import Fingerprint, fingerprints
 from leadapron.identify.pages import match_page
 from leadapron.model import Product
-from leadapron.protocols.base import Page
 
 _VERSION = re.compile(rb"[0-9A-Za-z]{1,8}(?:[.,-][0-9A-Za-z]{1,8}){0,5}")
 MAX_TITLES = 5
@@ -100,18 +99,8 @@ class _Identify:
     def __reduce__(self) -> str:
         return "IDENTIFY"
 
-    def __call__(
-        self,
-        implementation_uid: str | None,
-        version_name: bytes | None,
-        *,
-        called_titles: Collection[str] = (),
-        port: int | None = None,
-    ) -> Product:
-        return match(implementation_uid, version_name, called_titles=called_titles, port=port)
-
-    def page(self, page: Page) -> Product:
-        return match_page(page)
+    __call__ = staticmethod(match)
+    page = staticmethod(match_page)
 
 
 IDENTIFY = _Identify()

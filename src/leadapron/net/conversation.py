@@ -19,6 +19,8 @@ from leadapron.model import Attempt, Depth, Endpoint, Reason
 T = TypeVar("T")
 
 Conversation = Generator[bytes, bytes, Attempt[T]]
+Steps = Generator[bytes, bytes, T]
+"""A part of a conversation."""
 
 
 class Lost(Exception):  # noqa: N818 - thrown into conversations; an event, not an error of ours

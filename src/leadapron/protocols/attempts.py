@@ -12,6 +12,9 @@ from leadapron.model import Attempt, Failed, Reason, Stage
 
 Attempts = Mapping[str, Attempt[Any]]
 
+OURS = frozenset({Reason.OUT_OF_SCOPE, Reason.STOPPED})
+"""Why we ourselves end an attempt, or do not begin it."""
+
 HELLO = "hello"
 """The first exchange of every protocol."""
 
@@ -33,3 +36,9 @@ def attempts_of(attempts: Attempts, kind: str, about: str = "") -> list[Attempt[
 def last_hello(attempts: Attempts) -> Attempt[Any]:
     hellos = attempts_of(attempts, HELLO)
     return hellos[-1] if hellos else Failed(stage=Stage.HANDSHAKE, reason=Reason.STOPPED)
+
+
+def ended_by_us(stage: Stage, reason: Reason | None) -> Failed | None:
+    """For the field `ended` of a result that is kept though its attempt did not come to its end; None where we did not end
+    it: then it is one."""
+    return Failed(stage=stage, reason=reason) if reason in OURS and reason is not None else None

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from file_trees import CANARY, Folder, MemoryTree, dicom, drive, made_up
 from leadapron.model import CountKind, Depth, Endpoint, Failed, Observation, Owner, Reason, Service, Stage, Verdict
-from leadapron.net.conversation import Lost
+from leadapron.net.conversation import Lost, Steps
 from leadapron.protocols import payload
 from leadapron.protocols.base import Terms
 from leadapron.protocols.files.result import Found
-from leadapron.protocols.files.tree import Entry, Kind, Listed, Path, Piece, Steps, Take, Tree, Wanted
+from leadapron.protocols.files.tree import Entry, Kind, Listed, Path, Piece, Take, Tree, Wanted
 from leadapron.protocols.files.verdicts import observe
 from leadapron.protocols.files.walk import Walk
 from leadapron.protocols.shown import unpacked

@@ -9,8 +9,8 @@ import pytest
 
 from conversing import Server, converse
 from leadapron.model import Endpoint, Reason
-from leadapron.net.conversation import Lost
-from leadapron.protocols.http.exchange import Answer, Client, NoAnswer, Piece, Range, Steps
+from leadapron.net.conversation import Lost, Steps
+from leadapron.protocols.http.exchange import Answer, Client, NoAnswer, Piece, Range
 
 HERE = Endpoint(address=ip_address("198.18.0.1"), port=8080)
 FILE = bytes(range(256)) * 16

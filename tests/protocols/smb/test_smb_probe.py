@@ -26,7 +26,7 @@ from smb_server import (
 
 from leadapron.model import Depth, Endpoint, Failed, Observation, Owner, Product, Reason, Stage, Verdict
 from leadapron.protocols.base import Case, Terms
-from leadapron.protocols.smb.jobs import host_of
+from leadapron.protocols.smb.jobs import WalkShare, host_of
 from leadapron.protocols.smb.probe import PROTOCOL
 from leadapron.protocols.smb.results import LoggedIn
 from leadapron.protocols.smb.verdicts import product_of
@@ -333,3 +333,15 @@ def test_the_dialect_that_is_chosen_is_a_fact() -> None:
     audit = Audit(server({Command.NEGOTIATE: lambda _: negotiated(0x0202, security=3)}), terms(blank=False))
     assert audit.of().facts["smb_version"] == 202
     assert audit.of().facts["signing_required"] is True
+
+
+@pytest.mark.parametrize(
+    ("depth", "census", "expected"),
+    [
+        (Depth.COUNT, True, Depth.COUNT),
+        (Depth.CENSUS, False, Depth.COUNT),
+        (Depth.CENSUS, True, Depth.CENSUS),
+    ],
+)
+def test_the_gate_is_asked_for_as_deep_as_a_walk_goes(depth: Depth, census: bool, expected: Depth) -> None:
+    assert WalkShare(endpoint=HERE, shown="public", terms=terms(depth, census=census)).depth is expected

@@ -32,6 +32,7 @@ from leadapron.protocols.buckets.dialect import Said
 from leadapron.protocols.buckets.tree import WHY_NOT
 from leadapron.protocols.files.result import Found
 from leadapron.protocols.files.verdicts import observe
+from leadapron.protocols.files.walk import depth_of
 from leadapron.protocols.tls import plan as tls
 from leadapron.protocols.tls.handshake import Handshake, Handshaking
 from leadapron.protocols.tls.secured import Secured
@@ -152,12 +153,11 @@ def _next_about(case: Case, each: BucketTerms, attempts: Attempts) -> Job[Any] |
     if not _is_open(page) or _tree(each) in attempts:
         return None
     terms = _terms(case, each)
-    is_census = terms.depth >= Depth.CENSUS and terms.census
     return WalkThrough(
         name=_tree(each),
         endpoint=at,
         bucket=each.bucket,
-        depth=Depth.CENSUS if is_census else Depth.COUNT,
+        depth=depth_of(terms, in_clear=True),
         contact=contact,
         limits=Limits(idle_timeout=30.0, deadline=terms.seconds, max_received=MAX_RECEIVED),
         terms=terms,

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from leadapron.errors import WireError
 from leadapron.model import Endpoint, Reason
+from leadapron.net.conversation import Steps
 from leadapron.protocols.buckets.azure import Azure
 from leadapron.protocols.buckets.dialect import MAX_PAGE, PAGE, Dialect, Key, Page, Said
 from leadapron.protocols.buckets.gcs import Google
 from leadapron.protocols.buckets.s3 import S3
 from leadapron.protocols.buckets.web import FolderTree, Web
-from leadapron.protocols.files.tree import Entry, Kind, Listed, Path, Piece, Steps, Take, Tree, Wanted, is_a_name
+from leadapron.protocols.files.tree import Entry, Kind, Listed, Path, Piece, Take, Tree, Wanted, is_a_name
 from leadapron.protocols.http.exchange import Client, NoAnswer, Range
 from leadapron.scope.buckets import Bucket, Store
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from leadapron.model import Reason
+from leadapron.net.conversation import Steps
 from leadapron.protocols.dicom import answers, identifiers, signs
 from leadapron.protocols.dicom.answers import Answers, Tally
 from leadapron.protocols.dicom.attributes import attributes
-from leadapron.protocols.dicom.exchange import Exchange, Steps
+from leadapron.protocols.dicom.exchange import Exchange
 from leadapron.protocols.dicom.found import Reply
 from leadapron.protocols.dicom.signs import Signs
 from leadapron.protocols.dicom.wire import elements

@@ -14,10 +14,11 @@ from functools import partial
 import numpy as np
 
 from leadapron.model import Count, CountKind, Reason, Stage
+from leadapron.net.conversation import Steps
 from leadapron.protocols import shown
 from leadapron.protocols.dicom import answers, identifiers, splitting, tally
 from leadapron.protocols.dicom.answers import Answers, Tally
-from leadapron.protocols.dicom.exchange import Exchange, Steps
+from leadapron.protocols.dicom.exchange import Exchange
 from leadapron.protocols.dicom.found import Answer, Found, Reply, may_be_a_cap, without_answers, without_end
 from leadapron.protocols.dicom.identifiers import Narrowing
 from leadapron.protocols.dicom.sampling import Sampling

@@ -5,12 +5,11 @@ Every method that waits is a generator which yields the bytes to send and is res
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import TypeVar
+from collections.abc import Callable
 
 from leadapron.errors import WireError
 from leadapron.model import Reason
-from leadapron.net.conversation import LastWords, Lost, Question
+from leadapron.net.conversation import LastWords, Lost, Question, Steps
 from leadapron.protocols.dicom.answers import Answers, End
 from leadapron.protocols.dicom.found import Reply
 from leadapron.protocols.dicom.wire import association as wire
@@ -19,10 +18,6 @@ from leadapron.protocols.dicom.wire.pdu import Abort, AssociateAC, AssociateRJ, 
 
 MAX_DRAIN = 2_000
 """Answers that may still come after our C-CANCEL before we abort: what was on its way."""
-
-T = TypeVar("T")
-
-Steps = Generator[bytes, bytes, T]
 
 
 class Over(Exception):  # noqa: N818 - control flow of an inquiry

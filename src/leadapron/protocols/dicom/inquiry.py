@@ -21,12 +21,12 @@ from typing import ClassVar
 from leadapron import settings
 from leadapron.errors import WireError
 from leadapron.model import Completed, Depth, Endpoint, Failed, Reason, Stage
-from leadapron.net.conversation import Conversation, Limits, Lost
+from leadapron.net.conversation import Conversation, Limits, Lost, Steps
 from leadapron.protocols.dicom.back_ends import implementation
 from leadapron.protocols.dicom.census import QUERIES as CENSUS_QUERIES
 from leadapron.protocols.dicom.census import SAMPLE, Censused, Taking
 from leadapron.protocols.dicom.counting import SOP_CLASS, Counting, Model
-from leadapron.protocols.dicom.exchange import Exchange, Over, Steps
+from leadapron.protocols.dicom.exchange import Exchange, Over
 from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.signs import Own
 from leadapron.protocols.dicom.wire import association as wire

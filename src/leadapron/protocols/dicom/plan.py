@@ -179,10 +179,7 @@ def _next_question(known: Known, case: Case) -> Inquiry | None:
         answers=answers,
         today=terms.today,
         key=terms.key,
-        own=Own(
-            roots=tuple(f"{root}.".encode() for root in terms.own_roots),
-            issuers=frozenset(issuer.encode() for issuer in terms.own_issuers),
-        ),
+        own=Own.of(terms.own_roots, terms.own_issuers),
         limits=Limits(
             deadline=seconds,
             idle_timeout=min(15.0, seconds),

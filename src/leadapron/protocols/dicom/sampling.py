@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from leadapron.model import Count, Reason
+from leadapron.net.conversation import Steps
 from leadapron.protocols.dicom import answers, identifiers, tally
 from leadapron.protocols.dicom.answers import Answers, Level, Tally
-from leadapron.protocols.dicom.exchange import Exchange, Steps
+from leadapron.protocols.dicom.exchange import Exchange
 from leadapron.protocols.dicom.found import Reply, may_be_a_cap
 
 

@@ -21,7 +21,7 @@ import datetime as dt
 import functools
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 
@@ -62,6 +62,14 @@ class Own:
 
     roots: tuple[bytes, ...] = ()
     issuers: frozenset[bytes] = frozenset()
+
+    @classmethod
+    def of(cls, roots: Iterable[str], issuers: Iterable[str]) -> Own:
+        """As the scope has them."""
+        return cls(
+            roots=tuple(f"{root}.".encode() for root in roots),
+            issuers=frozenset(issuer.encode() for issuer in issuers),
+        )
 
 
 class Signs:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from leadapron.model import Count, Reason
+from leadapron.net.conversation import Steps
 from leadapron.protocols.dicom import answers, identifiers, tally
 from leadapron.protocols.dicom.answers import Answers, Tally
-from leadapron.protocols.dicom.exchange import Exchange, Steps
+from leadapron.protocols.dicom.exchange import Exchange
 from leadapron.protocols.dicom.found import Answer, Found, Reply, without_answers, without_end
 from leadapron.protocols.dicom.wire import uids
 

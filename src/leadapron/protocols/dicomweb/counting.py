@@ -15,15 +15,16 @@ import numpy as np
 
 from leadapron.errors import WireError
 from leadapron.model import Attempt, Completed, Count, CountSource, Failed, Reason, Stage
-from leadapron.net.conversation import Conversation, Lost
+from leadapron.net.conversation import Conversation, Lost, Steps
+from leadapron.protocols.attempts import ended_by_us
 from leadapron.protocols.dicom.found import Reply, may_be_a_cap
 from leadapron.protocols.dicom.signs import Own
 from leadapron.protocols.dicom.splitting import Splitting
 from leadapron.protocols.dicom.wire.dimse import Status
 from leadapron.protocols.dicomweb.documents import Row, Totals, orthanc_studies, statistics, studies, total
 from leadapron.protocols.digests import Digests
-from leadapron.protocols.http.exchange import NoAnswer, Steps
-from leadapron.protocols.http.web import LOCKED, WebJob
+from leadapron.protocols.http.exchange import NoAnswer
+from leadapron.protocols.http.web import BUSY, LOCKED, WebJob
 from leadapron.protocols.payload import APART
 from leadapron.protocols.shown import packed
 
@@ -40,7 +41,6 @@ IN_VAIN = 8
 _OK, _NO_CONTENT = 200, 204
 _A_CAP = 0xA700
 """As which a page that was cut is told to `Splitting`."""
-_CAPPED = frozenset({413, 429, 503})
 
 
 class Api(enum.StrEnum):
@@ -161,9 +161,9 @@ class _Counter:
         if answer.status == _NO_CONTENT:
             return []
         if answer.status != _OK or answer.why is not None:
-            self._why = answer.why or (Reason.LIMIT if answer.status in _CAPPED else Reason.PROTOCOL)
+            self._why = answer.why or (Reason.LIMIT if answer.status in BUSY else Reason.PROTOCOL)
             self._why = Reason.AUTH if answer.status in LOCKED else self._why
-            self._is_capped = self._is_capped or answer.status in _CAPPED
+            self._is_capped = self._is_capped or answer.status in BUSY
             return None
         try:
             rows, bad = read(answer.body)
@@ -218,7 +218,6 @@ class _Counter:
             return Failed(stage=Stage.LIST, reason=lost or self._why or Reason.PROTOCOL)
         why = lost or self._why
         is_whole = self._is_whole and why is None
-        ours = frozenset({Reason.OUT_OF_SCOPE, Reason.STOPPED})
         result = WebCount(
             **self._counts(is_whole=is_whole),
             status=self._status,
@@ -229,7 +228,7 @@ class _Counter:
             own_studies=self._own if self._job.own.roots else None,
             requests=self._client.requests,
             why=why,
-            ended=Failed(stage=Stage.COUNT, reason=lost) if lost in ours else None,
+            ended=ended_by_us(Stage.COUNT, lost),
             shown=self._shown(),
         )
         return Completed(result=result)

@@ -29,7 +29,7 @@ from leadapron.protocols.dicom.signs import Own
 from leadapron.protocols.dicomweb.census import Sampling, WebCensus
 from leadapron.protocols.dicomweb.counting import Api, Counting, WebCount
 from leadapron.protocols.dicomweb.finding import Archives, Looking, Place
-from leadapron.protocols.http.web import Front, WebDoor, list_verdict, reached
+from leadapron.protocols.http.web import Front, WebDoor, list_verdict, reached, read_behind
 
 NAME = "dicomweb"
 LOOK, COUNT, CENSUS = f"{NAME}.look", f"{NAME}.count", f"{NAME}.census"
@@ -98,27 +98,23 @@ def _count(case: Case, place: Place) -> Counting:
         answers=terms.answers,
         today=terms.today,
         key=terms.key,
-        own=_own(terms),
+        own=Own.of(terms.own_roots, terms.own_issuers),
     )
 
 
 def _sample(case: Case, place: Place) -> Sampling:
+    terms = case.terms
     return Sampling(
         name=f"{CENSUS}:{place.resource}",
         endpoint=case.endpoint,
-        contact=case.terms.contact,
+        contact=terms.contact,
         requests=1,
         api=place.api,
         base=place.base,
         route=place.route,
-        today=case.terms.today,
-        issuers=_own(case.terms).issuers,
+        today=terms.today,
+        issuers=Own.of(terms.own_roots, terms.own_issuers).issuers,
     )
-
-
-def _own(terms: Terms) -> Own:
-    roots = tuple(f"{root}.".encode() for root in terms.own_roots)
-    return Own(roots=roots, issuers=frozenset(issuer.encode() for issuer in terms.own_issuers))
 
 
 def _census_is_due(terms: Terms, counted: Attempt[Any]) -> bool:
@@ -157,7 +153,7 @@ def _observe(case: Case, attempts: Attempts, place: Place, product: Product) -> 
         unknowns.append(sampled)
     elif case.terms.depth >= Depth.CENSUS and not case.terms.census:
         facts["census_withheld"] = True
-    access = Access(reach=Verdict.PROVEN, talk=Verdict.PROVEN, list=listed, read=_read(listed))
+    access = Access(reach=Verdict.PROVEN, talk=Verdict.PROVEN, list=listed, read=read_behind(listed))
     return reached(
         case,
         NAME,
@@ -169,11 +165,6 @@ def _observe(case: Case, attempts: Attempts, place: Place, product: Product) -> 
         product=product,
         unknowns=tuple(unknowns),
     )
-
-
-def _read(listed: Verdict) -> Verdict:
-    """Images are never retrieved. Who may list the studies over DICOMweb is offered them, in the same interface."""
-    return {Verdict.PROVEN: Verdict.OFFERED, Verdict.REFUSED: Verdict.REFUSED}.get(listed, Verdict.UNKNOWN)
 
 
 def _listed(place: Place, counted: Attempt[WebCount] | None) -> tuple[Verdict, list[Failed]]:

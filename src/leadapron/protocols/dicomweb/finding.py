@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from leadapron.model import Completed, Failed, Reason, Stage
-from leadapron.net.conversation import Conversation, Lost
+from leadapron.net.conversation import Conversation, Lost, Steps
+from leadapron.protocols.attempts import ended_by_us
 from leadapron.protocols.dicomweb.counting import JSON, PLAIN_JSON, Api
 from leadapron.protocols.dicomweb.documents import archive_titles, is_dicom_json, orthanc_version, statistics
-from leadapron.protocols.http.exchange import Answer, NoAnswer, Steps
+from leadapron.protocols.http.exchange import Answer, NoAnswer
 from leadapron.protocols.http.web import LOCKED, WebJob
 
 MAX_TITLES = 4
@@ -97,7 +98,6 @@ class _Looker:
 
     def result(self, reason: Reason | None) -> Completed[Archives]:
         why = None if reason is None else Failed(stage=Stage.LIST, reason=reason)
-        ours = reason in (Reason.STOPPED, Reason.OUT_OF_SCOPE)
         return Completed(
             result=Archives(
                 places=tuple(self._places),
@@ -105,7 +105,7 @@ class _Looker:
                 version=self._version or "",
                 requests=self._client.requests,
                 why=why,
-                ended=why if ours else None,
+                ended=ended_by_us(Stage.LIST, reason),
             )
         )
 

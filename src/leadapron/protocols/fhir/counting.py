@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from leadapron.errors import WireError
 from leadapron.model import Attempt, Completed, Failed, Reason, Stage
 from leadapron.net.conversation import Conversation, Lost
+from leadapron.protocols.attempts import ended_by_us
 from leadapron.protocols.fhir.documents import Kind, resource, software, tally
 from leadapron.protocols.http.exchange import Answer, NoAnswer
-from leadapron.protocols.http.web import LOCKED, WebJob
+from leadapron.protocols.http.web import BUSY, LOCKED, WebJob
 
 JSON = ((b"Accept", b"application/fhir+json"),)
 MAX_STATEMENT = 4 << 20
@@ -36,7 +37,6 @@ BASES: Mapping[str, str] = {
 (fhirsnake) fail at other paths, and reset the connection."""
 
 _OK = 200
-_CAPPED = frozenset({413, 429, 503})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +85,9 @@ class FhirLooking(WebJob):
         except (Lost, NoAnswer) as ended:
             reason = ended.reason
         why = None if reason is None else Failed(stage=Stage.LIST, reason=reason)
-        ours = reason in (Reason.STOPPED, Reason.OUT_OF_SCOPE)
-        result = FhirPlaces(places=tuple(places), requests=client.requests, why=why, ended=why if ours else None)
+        result = FhirPlaces(
+            places=tuple(places), requests=client.requests, why=why, ended=ended_by_us(Stage.LIST, reason)
+        )
         return Completed(result=result)
 
 
@@ -171,8 +172,7 @@ def _counted(totals: list[FhirTotal], reason: Reason | None, requests: int) -> A
     if all(each.said is Said.NOT_ASKED for each in totals):
         return Failed(stage=Stage.LIST, reason=reason or Reason.PROTOCOL)
     studies, patients, *_ = (*totals, FhirTotal(), FhirTotal())
-    ours = reason in (Reason.STOPPED, Reason.OUT_OF_SCOPE)
-    ended = Failed(stage=Stage.COUNT, reason=reason) if ours and reason is not None else None
+    ended = ended_by_us(Stage.COUNT, reason)
     return Completed(result=FhirCount(studies=studies, patients=patients, requests=requests, why=reason, ended=ended))
 
 
@@ -182,7 +182,7 @@ def total_of(answer: Answer) -> FhirTotal:
     if status in LOCKED:
         return FhirTotal(said=Said.LOCKED, status=status)
     if status != _OK:
-        return FhirTotal(said=Said.CAPPED if status in _CAPPED else Said.OTHER, status=status)
+        return FhirTotal(said=Said.CAPPED if status in BUSY else Said.OTHER, status=status)
     if answer.why is not None:
         return FhirTotal(said=Said.CUT, status=status)
     try:

@@ -33,7 +33,7 @@ from leadapron.protocols.fhir.counting import (
     FhirTotal,
     Said,
 )
-from leadapron.protocols.http.web import Front, WebDoor, reached
+from leadapron.protocols.http.web import Front, WebDoor, reached, read_behind
 
 NAME = "fhir"
 LOOK, COUNT = f"{NAME}.look", f"{NAME}.count"
@@ -99,8 +99,7 @@ def _observe(case: Case, place: FhirPlace, counted: Attempt[FhirCount] | None) -
         studies, patients = counted.result.studies, counted.result.patients
         facts |= {"fhir.studies_status": studies.status, "fhir.patients_status": patients.status}
         counts = Counts(studies=_number(studies), patients=_number(patients))
-    read = {Verdict.PROVEN: Verdict.OFFERED, Verdict.REFUSED: Verdict.REFUSED}.get(listed, Verdict.UNKNOWN)
-    access = Access(reach=Verdict.PROVEN, talk=Verdict.PROVEN, list=listed, read=read)
+    access = Access(reach=Verdict.PROVEN, talk=Verdict.PROVEN, list=listed, read=read_behind(listed))
     product = Product(name=place.product, version=place.version, confidence="source" if place.product else "")
     return reached(
         case,

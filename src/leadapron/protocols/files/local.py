@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path as LocalPath
 
 from leadapron.model import Reason
-from leadapron.protocols.files.tree import Entry, Kind, Listed, Path, Piece, Steps, Take, Tree, Wanted, is_a_name
+from leadapron.net.conversation import Steps
+from leadapron.protocols.files.tree import Entry, Kind, Listed, Path, Piece, Take, Tree, Wanted, is_a_name
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe in place of a file does not hold us

@@ -12,15 +12,11 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from leadapron.model import Reason
-
-T = TypeVar("T")
-
-Steps = Generator[bytes, bytes, T]
-"""A part of a conversation."""
+from leadapron.net.conversation import Steps
 
 Path = tuple[bytes, ...]
 """From the root of the tree, which is (), to a folder or file: one name a part, as the server wrote it, decoded from the

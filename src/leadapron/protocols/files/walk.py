@@ -17,13 +17,15 @@ import time
 from collections.abc import Callable, Sequence
 
 from leadapron.model import Count, CountKind, CountSource, Depth, Failed, Reason, Stage
+from leadapron.net.conversation import Steps
 from leadapron.protocols.base import Terms
+from leadapron.protocols.dicom.signs import Own
 from leadapron.protocols.files import dicomdir, header, preamble
 from leadapron.protocols.files.estimate import Stratum, total
 from leadapron.protocols.files.listing import Candidate, Folder, Listing, Reservoir
 from leadapron.protocols.files.reading import Reading
 from leadapron.protocols.files.result import Found
-from leadapron.protocols.files.tree import Path, Piece, Steps, Tree, Wanted
+from leadapron.protocols.files.tree import Path, Piece, Tree, Wanted
 
 BATCH = 32
 """Files that are asked for at once."""
@@ -44,6 +46,13 @@ DIRECTORY_PIECE = 256 << 10
 Stratified = tuple[tuple[str, int], Candidate]
 
 
+def depth_of(terms: Terms, *, in_clear: bool) -> Depth:
+    """As deep as a job goes that walks a tree: to the census only where its answers may cross the network so. Else the walk
+    stays at counting, and says so."""
+    may_census = terms.depth >= Depth.CENSUS and (terms.census or not in_clear)
+    return Depth.CENSUS if may_census else Depth.COUNT
+
+
 class Walk:
     """Breadth-first over a tree, within the terms' budget; counts, samples, reads magic or headers as the depth allows."""
 
@@ -51,13 +60,13 @@ class Walk:
         self, tree: Tree, terms: Terms, *, in_clear: bool, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._tree, self._terms, self._clock = tree, terms, clock
-        self._may_census = terms.depth >= Depth.CENSUS and (terms.census or not in_clear)
+        self._may_census = depth_of(terms, in_clear=in_clear) is Depth.CENSUS
         self._is_withheld = terms.depth >= Depth.CENSUS and not self._may_census
         self._chance = random.Random(terms.key or None)  # noqa: S311 - a sample; a key makes it the same again
         self._listing = Listing(
             self._chance, capacity=max(1, min(terms.requests, MOST_DRAWN)), most=max(1, terms.answers)
         )
-        issuers = frozenset(issuer.encode() for issuer in terms.own_issuers)
+        issuers = Own.of(terms.own_roots, terms.own_issuers).issuers
         self._reading, self._early = (Reading(terms.key, terms.today, issuers) for _ in range(2))
         self._taken: dict[tuple[str, int], list[int]] = {}
         """of each stratum: files that said what they are, and those that are DICOM"""

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from leadapron.model import Completed, Depth, Endpoint, Failed, Reason, Stage
-from leadapron.net.conversation import Conversation, LastWords, Limits, Lost
+from leadapron.net.conversation import Conversation, LastWords, Limits, Lost, Steps
 from leadapron.protocols.base import Terms
 from leadapron.protocols.files.result import Found
-from leadapron.protocols.files.tree import Steps
-from leadapron.protocols.files.walk import Walk
+from leadapron.protocols.files.walk import Walk, depth_of
 from leadapron.protocols.ftp.control import Control
 from leadapron.protocols.ftp.session import LoggedIn, enter, log_in
 from leadapron.protocols.ftp.tree import FtpTree
@@ -33,9 +32,7 @@ class Census:
 
     @property
     def depth(self) -> Depth:
-        """A census only where its answers may cross the network so."""
-        takes_census = self.terms.depth >= Depth.CENSUS and (self.terms.census or not self.in_clear)
-        return Depth.CENSUS if takes_census else Depth.COUNT
+        return depth_of(self.terms, in_clear=self.in_clear)
 
     @property
     def limits(self) -> Limits:

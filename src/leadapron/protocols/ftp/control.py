@@ -11,8 +11,7 @@ from typing import NoReturn
 
 from leadapron.errors import WireError
 from leadapron.model import Endpoint, Reason
-from leadapron.net.conversation import CloseSide, Lost, OnSide, OpenSide, Redial, SideLost
-from leadapron.protocols.files.tree import Steps
+from leadapron.net.conversation import CloseSide, Lost, OnSide, OpenSide, Redial, SideLost, Steps
 from leadapron.protocols.ftp import wire
 from leadapron.protocols.ftp.wire import Replies, Reply, command
 from leadapron.protocols.tls.session import CLOSE_NOTIFY, MAX_HANDSHAKE, Broken, Session, client_context

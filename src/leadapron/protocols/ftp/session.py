@@ -9,9 +9,8 @@ from typing import ClassVar
 
 from leadapron.errors import WireError
 from leadapron.model import Completed, Depth, Endpoint, Failed, Product, Reason, Stage
-from leadapron.net.conversation import Conversation, LastWords, Limits, Lost, Redial
+from leadapron.net.conversation import Conversation, LastWords, Limits, Lost, Redial, Steps
 from leadapron.protocols.base import Identify, Page
-from leadapron.protocols.files.tree import Steps
 from leadapron.protocols.ftp import wire
 from leadapron.protocols.ftp.control import Control
 from leadapron.protocols.ftp.wire import Reply, command

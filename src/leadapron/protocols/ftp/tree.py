@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from leadapron.model import Reason
-from leadapron.protocols.files.tree import Listed, Path, Piece, Steps, Take, Tree, Wanted
+from leadapron.net.conversation import Steps
+from leadapron.protocols.files.tree import Listed, Path, Piece, Take, Tree, Wanted
 from leadapron.protocols.ftp.control import Control, Transfer
 from leadapron.protocols.ftp.listing import Listing, read_list_line, read_mlsd_line
 from leadapron.protocols.ftp.wire import Reply, command

@@ -7,18 +7,14 @@ decompressed, no cookie is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from leadapron import __version__
 from leadapron.errors import WireError
 from leadapron.model import Endpoint, Reason
-from leadapron.net.conversation import MayEnd, Redial, Request
+from leadapron.net.conversation import MayEnd, Redial, Request, Steps
 from leadapron.protocols.http.wire import Fields, Head, Response, request
-
-T = TypeVar("T")
-Steps = Generator[bytes, bytes, T]
 
 Take = Callable[[bytes], bool]
 """Given the bytes of a body as they come; False: enough, the rest is not read."""
@@ -83,10 +79,6 @@ class Client:
         self._is_open = True
         """whether the connection takes another request"""
         self._is_used = False
-
-    @property
-    def is_spent(self) -> bool:
-        return self.requests >= self._budget
 
     def get(self, target: bytes, fields: Fields = (), *, max_body: int = MAX_BODY) -> Steps[Answer]:
         """Raises NoAnswer, Lost."""

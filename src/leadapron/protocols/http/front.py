@@ -9,10 +9,10 @@ import re
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from leadapron.model import Attempt, Completed, Failed, Product, Stage
-from leadapron.net.conversation import Conversation, Lost
+from leadapron.model import Attempt, Completed, Endpoint, Failed, Product, Stage
+from leadapron.net.conversation import Conversation, Lost, Steps
 from leadapron.protocols.base import Identify, Page
-from leadapron.protocols.http.exchange import Answer, Client, NoAnswer, Steps
+from leadapron.protocols.http.exchange import Answer, Client, NoAnswer
 from leadapron.protocols.http.web import NOT_FOUND, Challenge, Front, Leads, WebJob, web_doors
 
 MAX_HOPS = 3
@@ -21,7 +21,7 @@ NOWHERE = b"/leadapron-looks-for-nothing-here"
 """A path that no server has."""
 ICON = b"/favicon.ico"
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSWORD = re.compile(rb"<input[^>]{0,500}\btype\s*=\s*[\"']?password", re.IGNORECASE)
 _PATH = re.compile(r"/[!-~]*")
 _LONGEST_TARGET = 2048
@@ -64,9 +64,9 @@ class Greeting(WebJob):
         target, leads = b"/", Leads.NOWHERE
         for hop in range(MAX_HOPS + 1):
             answer = yield from client.get(target)
-            if answer.status not in _REDIRECTS:
+            if answer.status not in REDIRECTS:
                 return answer, leads
-            leads, following = where_it_leads(answer.head.field(b"location"), self.endpoint.port, _us(self))
+            leads, following = where_it_leads(answer.head.field(b"location"), self.endpoint)
             if not following or hop == MAX_HOPS:
                 return answer, leads
             target = following
@@ -82,16 +82,11 @@ class Greeting(WebJob):
         return replace(front, answers_anything=nothing.status != NOT_FOUND and nothing.status < 300)
 
 
-def _us(job: Greeting) -> frozenset[str]:
-    """The hosts that are us: what a redirect may name and still leads here."""
-    return frozenset({str(job.endpoint.address), job.endpoint.name} - {""})
-
-
-def where_it_leads(location: bytes, port: int, hosts: frozenset[str]) -> tuple[Leads, bytes]:
-    """Where a redirect leads, and the target to ask for next; b"" where it is not followed.
-
-    A URL with a scheme is never followed, since it may change it: a path, or one at our own authority, is.
+def where_it_leads(location: bytes, endpoint: Endpoint) -> tuple[Leads, bytes]:
+    """Where a redirect of `endpoint` leads, and the target to ask for next; b"" where it is not followed. Only a path, and a
+    URL at the very name or address and port, lead here.
     """
+    port, hosts = endpoint.port, {str(endpoint.address), endpoint.name} - {""}
     try:
         url = urlsplit(location.decode("ascii"))
         host, theirs = url.hostname or "", url.port

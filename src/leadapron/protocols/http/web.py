@@ -22,6 +22,10 @@ LOCKED = frozenset({UNAUTHORISED, FORBIDDEN, 407, 511})
 """Statuses that refuse who asks, and not what is asked for (RFC 9110 section 15.5, RFC 6585)."""
 
 
+BUSY = frozenset({413, 429, 503})
+"""Statuses that say that less, or later, may be asked for (RFC 9110 sections 15.5.14 and 15.6.4, RFC 6585 section 4)."""
+
+
 class Challenge(enum.StrEnum):
     """The scheme of the first WWW-Authenticate (RFC 9110 section 11.6.1)."""
 
@@ -124,5 +128,17 @@ def list_verdict(status: int) -> tuple[Verdict, Failed | None]:
     """What the status of an answer without content says about `list`; why, where it says nothing."""
     if status in LOCKED:
         return Verdict.REFUSED, None
-    reason = Reason.LIMIT if status in (413, 429, 503) else Reason.PROTOCOL
+    reason = Reason.LIMIT if status in BUSY else Reason.PROTOCOL
     return Verdict.UNKNOWN, Failed(stage=Stage.LIST, reason=reason, detail=f"status {status}")
+
+
+def read_behind(listed: Verdict) -> Verdict:
+    """The verdict on `read` where a list of studies is offered with the images behind it, which are never retrieved."""
+    return _READ.get(listed, Verdict.UNKNOWN)
+
+
+_READ = {
+    Verdict.PROVEN: Verdict.OFFERED,
+    Verdict.REFUSED: Verdict.REFUSED,
+    Verdict.NOT_ASKED: Verdict.NOT_ASKED,
+}

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from leadapron.errors import WireError
 from leadapron.model import Completed, Failed, Reason, Stage
-from leadapron.net.conversation import Conversation, Lost
-from leadapron.protocols.http.exchange import Client, NoAnswer, Steps
+from leadapron.net.conversation import Conversation, Lost, Steps
+from leadapron.protocols.attempts import ended_by_us
+from leadapron.protocols.http.exchange import Client, NoAnswer
 from leadapron.protocols.http.web import WebJob
 from leadapron.protocols.listing.folders import folders
 from leadapron.protocols.listing.formats import Format
@@ -72,5 +73,4 @@ class Looking(WebJob):
 
 def _result(places: list[Place], requests: int, reason: Reason | None) -> Listings:
     why = None if reason is None else Failed(stage=Stage.LIST, reason=reason)
-    is_ours = reason in (Reason.STOPPED, Reason.OUT_OF_SCOPE)
-    return Listings(places=tuple(places), requests=requests, why=why, ended=why if is_ours else None)
+    return Listings(places=tuple(places), requests=requests, why=why, ended=ended_by_us(Stage.LIST, reason))

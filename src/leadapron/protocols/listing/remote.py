@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Protocol as Interface
 from urllib.parse import quote, unquote_to_bytes
 
+from leadapron.errors import WireError
 from leadapron.model import Endpoint, Reason
-from leadapron.protocols.files.tree import Listed, Path, Piece, Steps, Take, Tree, Wanted
+from leadapron.net.conversation import Steps
+from leadapron.protocols.files.tree import Entry, Listed, Path, Piece, Take, Tree, Wanted
 from leadapron.protocols.http.exchange import Client, Range
 
 MAX_TARGET = 8000
@@ -72,6 +75,38 @@ class RemoteTree(Tree):
     def _base(self, path: Path) -> bytes:
         """The same, decoded, as links in it are compared with it."""
         return unquote_to_bytes(self._root) + b"".join(part + b"/" for part in path)
+
+
+class Parser(Interface):
+    """Of the body that lists a folder."""
+
+    def feed(self, data: bytes) -> Iterable[Entry]:
+        """The entries that `data` completes. Raises WireError."""
+        ...
+
+
+class Reading:
+    """From the body of one answer to the entries of one folder."""
+
+    def __init__(self, parser: Parser, take: Take) -> None:
+        self._parser, self._take = parser, take
+        self.why: Reason | None = None
+        """why no more is read"""
+
+    def add(self, data: bytes) -> bool:
+        """Whether more is wanted."""
+        try:
+            entries = self._parser.feed(data)
+        except WireError as error:
+            self.why = Reason.LIMIT if error.limit else Reason.PROTOCOL
+            return False
+        if not self.gives(entries):
+            self.why = Reason.STOPPED
+        return self.why is None
+
+    def gives(self, entries: Iterable[Entry]) -> bool:
+        """Each to who takes them; whether more is wanted."""
+        return all(self._take(entry) for entry in entries)
 
 
 def _piece(came: bytes | int | Reason) -> Piece:

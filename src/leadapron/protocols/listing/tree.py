@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from leadapron.errors import WireError
 from leadapron.model import Endpoint, Reason
-from leadapron.protocols.files.tree import Listed, Path, Steps, Take
+from leadapron.net.conversation import Steps
+from leadapron.protocols.files.tree import Listed, Path, Take
 from leadapron.protocols.http.exchange import Answer, Client, NoAnswer
-from leadapron.protocols.http.front import MAX_HOPS, where_it_leads
+from leadapron.protocols.http.front import MAX_HOPS, REDIRECTS, where_it_leads
 from leadapron.protocols.listing.formats import JSON
 from leadapron.protocols.listing.page import Listing
-from leadapron.protocols.listing.remote import MAX_TARGET, RemoteTree, of_no_answer, of_status
+from leadapron.protocols.listing.remote import MAX_TARGET, Reading, RemoteTree, of_no_answer, of_status
 
 ACCEPT = ((b"Accept", b"application/json, text/html;q=0.9, */*;q=0.5"),)
 """Caddy then lists in JSON, which is shorter, and says the size of each file."""
 
 _OK = 200
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class ListingTree(RemoteTree):
@@ -33,12 +32,12 @@ class ListingTree(RemoteTree):
             target = self._folder_target(folder)
             if len(target) > MAX_TARGET:
                 return Listed(Reason.LIMIT)
-            reading = Reading(Listing(self._base(folder), self._hosts, may_be_empty_json=self._is_json), take)
+            reading = PageReading(Listing(self._base(folder), self._hosts, may_be_empty_json=self._is_json), take)
             try:
                 answer = yield from self._client.ask(b"GET", target, ACCEPT, take=reading.add)
             except NoAnswer as none:
                 return Listed(of_no_answer(none.reason))
-            if folder or answer.status not in _REDIRECTS or not self._follow(answer):
+            if folder or answer.status not in REDIRECTS or not self._follow(answer):
                 break
         listed = reading.ended(answer)
         self.odd += reading.listing.odd
@@ -47,8 +46,7 @@ class ListingTree(RemoteTree):
 
     def _follow(self, answer: Answer) -> bool:
         """Whether the root lies elsewhere on this server. A file that it leads to stands for its folder."""
-        hosts = frozenset({str(self._endpoint.address), self._endpoint.name} - {""})
-        _, target = where_it_leads(answer.head.field(b"location"), self._endpoint.port, hosts)
+        _, target = where_it_leads(answer.head.field(b"location"), self._endpoint)
         if not target or b"?" in target or b"#" in target:
             return False
         root = target[: target.rindex(b"/") + 1]
@@ -56,32 +54,18 @@ class ListingTree(RemoteTree):
         return is_elsewhere
 
 
-class Reading:
-    """From the body of one answer to the entries of one folder."""
-
+class PageReading(Reading):
     def __init__(self, listing: Listing, take: Take) -> None:
+        super().__init__(listing, take)
         self.listing = listing
-        self._take = take
-        self._why: Reason | None = None
-
-    def add(self, data: bytes) -> bool:
-        """Whether more is wanted."""
-        try:
-            entries = self.listing.feed(data)
-        except WireError as error:
-            self._why = Reason.LIMIT if error.limit else Reason.PROTOCOL
-            return False
-        if not all(self._take(entry) for entry in entries):
-            self._why = Reason.STOPPED
-        return self._why is None
 
     def ended(self, answer: Answer) -> Listed:
         if answer.status != _OK:
             return Listed(of_status(answer.status))
-        if self._why is not None:
-            return Listed(self._why)
+        if self.why is not None:
+            return Listed(self.why)
         entries, why = self.listing.finish()
-        if not all(self._take(entry) for entry in entries):
+        if not self.gives(entries):
             return Listed(Reason.STOPPED)
         if answer.why is None or self.listing.format is None:
             return Listed(why)

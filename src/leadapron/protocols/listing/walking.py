@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 
-from leadapron.model import Completed, Depth
+from leadapron.model import Completed
 from leadapron.net.conversation import Conversation, Limits, Lost
 from leadapron.protocols.base import Case, Terms
 from leadapron.protocols.files.result import Found
 from leadapron.protocols.files.tree import Tree
-from leadapron.protocols.files.walk import Walk
+from leadapron.protocols.files.walk import Walk, depth_of
 from leadapron.protocols.http.exchange import Client
 from leadapron.protocols.http.front import MAX_HOPS
 from leadapron.protocols.http.web import WebJob
@@ -42,11 +42,10 @@ def walking(kind: type[Walking], name: str, case: Case, root: str) -> Walking:
     """The job. Each piece of a file is a request, and each folder: the walk counts them, the redirects of the root it
     does not."""
     terms = case.terms
-    is_census = terms.depth >= Depth.CENSUS and terms.census  # else the walk stays at counting, and says so
     return kind(
         name=name,
         endpoint=case.endpoint,
-        depth=Depth.CENSUS if is_census else Depth.COUNT,
+        depth=depth_of(terms, in_clear=True),
         contact=terms.contact,
         requests=terms.requests + MAX_HOPS,
         limits=Limits(deadline=terms.seconds, idle_timeout=20.0, max_received=MAX_RECEIVED),

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 
 from leadapron.errors import WireError
 from leadapron.model import Reason
-from leadapron.net.conversation import OnSide, Question, SideLost
-from leadapron.protocols.files.tree import Steps
+from leadapron.net.conversation import OnSide, Question, SideLost, Steps
 from leadapron.protocols.nfs.wire.rpc import Call, Outcome, Records, Reply, read_reply
 
 WINDOW = 32

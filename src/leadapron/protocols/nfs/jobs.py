@@ -14,11 +14,10 @@ from typing import Any, ClassVar
 
 from leadapron.errors import WireError
 from leadapron.model import Attempt, Completed, Depth, Endpoint, Failed, Reason, Stage
-from leadapron.net.conversation import CloseSide, Conversation, Limits, Lost, OpenSide, SideLost
+from leadapron.net.conversation import CloseSide, Conversation, Limits, Lost, OpenSide, SideLost, Steps
 from leadapron.protocols.base import Terms
 from leadapron.protocols.files.names import shown_name
-from leadapron.protocols.files.tree import Steps
-from leadapron.protocols.files.walk import Walk
+from leadapron.protocols.files.walk import Walk, depth_of
 from leadapron.protocols.nfs.exchange import Channel, reason_of, why_of
 from leadapron.protocols.nfs.result import ROOT, WHOLE, Export, Exports, Greeting, Refusal, Refused, Root, Spoken
 from leadapron.protocols.nfs.tree import REASONS, NfsTree
@@ -221,7 +220,7 @@ def walk_of(shown: str, endpoint: Endpoint, mount_port: int, terms: Terms) -> Wa
         mount_port=mount_port,
         terms=terms,
         limits=Limits(deadline=terms.seconds, max_received=_WALK_BYTES, low_port=True),
-        depth=Depth.CENSUS if terms.depth >= Depth.CENSUS and terms.census else Depth.COUNT,
+        depth=depth_of(terms, in_clear=True),
     )
 
 

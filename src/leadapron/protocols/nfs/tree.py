@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from leadapron.errors import WireError
 from leadapron.model import Reason
-from leadapron.protocols.files.tree import Entry, Kind, Listed, Path, Piece, Steps, Take, Tree, Wanted, is_a_name
+from leadapron.net.conversation import Steps
+from leadapron.protocols.files.tree import Entry, Kind, Listed, Path, Piece, Take, Tree, Wanted, is_a_name
 from leadapron.protocols.nfs.exchange import Channel, reason_of, why_of
 from leadapron.protocols.nfs.wire.files import Attributes, Data, Dialect, Item, Node, Page, Status, Type
 from leadapron.protocols.nfs.wire.rpc import Outcome, Reply

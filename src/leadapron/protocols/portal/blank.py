@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from leadapron.model import Completed, Failed, Stage
-from leadapron.net.conversation import Conversation, Lost
-from leadapron.protocols.http.exchange import Answer, NoAnswer, Steps
+from leadapron.net.conversation import Conversation, Lost, Steps
+from leadapron.protocols.http.exchange import Answer, NoAnswer
 from leadapron.protocols.http.front import where_it_leads
 from leadapron.protocols.http.web import LOCKED, Leads, WebJob
 from leadapron.protocols.portal.looking import page_of
@@ -73,8 +73,7 @@ class BlankForm(WebJob):
         if answer.status not in _REDIRECTS:
             is_login = portal.login is not None and portal.login.search(answer.body) is not None
             return Outcome.REFUSED if is_login or form.failed.search(answer.body) else Outcome.UNCLEAR
-        hosts = frozenset({str(self.endpoint.address), self.endpoint.name} - {""})
-        leads, target = where_it_leads(answer.head.field(b"location"), self.endpoint.port, hosts)
+        leads, target = where_it_leads(answer.head.field(b"location"), self.endpoint)
         if leads is not Leads.HERE or not target:
             return Outcome.UNCLEAR
         if form.failed.search(target):

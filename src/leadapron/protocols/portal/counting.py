@@ -9,10 +9,10 @@ import datetime as dt
 from dataclasses import dataclass, field
 
 from leadapron.model import Failed, Reason, Stage
-from leadapron.net.conversation import Conversation, Lost
+from leadapron.net.conversation import Conversation, Lost, Steps
 from leadapron.protocols.dicom.signs import Own
 from leadapron.protocols.dicomweb.counting import Api, Counting, WebCount
-from leadapron.protocols.http.exchange import Client, NoAnswer, Steps
+from leadapron.protocols.http.exchange import Client, NoAnswer
 from leadapron.protocols.http.web import WebJob
 from leadapron.protocols.portal.looking import Data, best_source
 from leadapron.protocols.portal.portals import portals

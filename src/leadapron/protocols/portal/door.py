@@ -21,10 +21,10 @@ from leadapron.model import (
 )
 from leadapron.net.conversation import Job, Limits
 from leadapron.protocols.attempts import Attempts
-from leadapron.protocols.base import Case, Identify, Terms
+from leadapron.protocols.base import Case, Identify
 from leadapron.protocols.dicom.signs import Own
 from leadapron.protocols.dicomweb.counting import WebCount
-from leadapron.protocols.http.web import Front, WebDoor, reached
+from leadapron.protocols.http.web import Front, WebDoor, reached, read_behind
 from leadapron.protocols.portal.blank import BlankForm, Outcome, PortalBlank
 from leadapron.protocols.portal.counting import ViewerCounting
 from leadapron.protocols.portal.looking import Data, PortalLooking, PortalPage, PortalPages, Shows
@@ -89,13 +89,8 @@ def _count(case: Case, page: PortalPage) -> ViewerCounting:
         answers=terms.answers,
         today=terms.today,
         key=terms.key,
-        own=_own(terms),
+        own=Own.of(terms.own_roots, terms.own_issuers),
     )
-
-
-def _own(terms: Terms) -> Own:
-    roots = tuple(f"{root}.".encode() for root in terms.own_roots)
-    return Own(roots=roots, issuers=frozenset(issuer.encode() for issuer in terms.own_issuers))
 
 
 def _blank(case: Case, page: PortalPage) -> BlankForm:
@@ -121,7 +116,7 @@ def _observe(case: Case, attempts: Attempts, page: PortalPage) -> Observation:
     if isinstance(tried, Completed) and tried.result.outcome in (Outcome.ACCEPTED, Outcome.REFUSED):
         facts["blank_login_accepted"] = tried.result.outcome is Outcome.ACCEPTED
     unknowns += _not_tried(tried)
-    access = Access(reach=Verdict.PROVEN, talk=Verdict.PROVEN, list=listed, read=_READ.get(listed, Verdict.UNKNOWN))
+    access = Access(reach=Verdict.PROVEN, talk=Verdict.PROVEN, list=listed, read=read_behind(listed))
     return reached(
         case,
         NAME,
@@ -132,14 +127,6 @@ def _observe(case: Case, attempts: Attempts, page: PortalPage) -> Observation:
         product=Product(name=portals()[page.path].product, confidence="source"),
         unknowns=tuple(unknowns),
     )
-
-
-_READ = {
-    Verdict.PROVEN: Verdict.OFFERED,
-    Verdict.REFUSED: Verdict.REFUSED,
-    Verdict.NOT_ASKED: Verdict.NOT_ASKED,
-}
-"""No image is retrieved. Who may list the studies is offered them on the same page."""
 
 
 def _not_tried(tried: Attempt[PortalBlank] | None) -> list[Failed]:

@@ -6,11 +6,12 @@ import enum
 from dataclasses import dataclass
 
 from leadapron.model import Completed, Failed, Reason, Stage
-from leadapron.net.conversation import Conversation, Lost
+from leadapron.net.conversation import Conversation, Lost, Steps
+from leadapron.protocols.attempts import ended_by_us
 from leadapron.protocols.dicomweb.counting import JSON
 from leadapron.protocols.dicomweb.documents import is_dicom_json
-from leadapron.protocols.http.exchange import Answer, Client, NoAnswer, Steps
-from leadapron.protocols.http.front import where_it_leads
+from leadapron.protocols.http.exchange import Answer, Client, NoAnswer
+from leadapron.protocols.http.front import REDIRECTS, where_it_leads
 from leadapron.protocols.http.web import LOCKED, Leads, WebJob
 from leadapron.protocols.portal.portals import Portal, portals
 from leadapron.protocols.portal.sources import MAX_CONFIG, Sources, is_looked_at, sources
@@ -20,7 +21,6 @@ MAX_HOPS = 2
 MAX_PAGE = 1 << 20
 """Bytes of a page."""
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OK, _NO_CONTENT = 200, 204
 
 
@@ -97,8 +97,9 @@ class PortalLooking(WebJob):
             if page is not None:
                 pages.append(page)
         why = None if reason is None else Failed(stage=Stage.LIST, reason=reason)
-        ours = reason in (Reason.STOPPED, Reason.OUT_OF_SCOPE)
-        found = PortalPages(pages=tuple(pages), requests=client.requests, why=why, ended=why if ours else None)
+        found = PortalPages(
+            pages=tuple(pages), requests=client.requests, why=why, ended=ended_by_us(Stage.LIST, reason)
+        )
         return Completed(result=found)
 
     def _look(self, client: Client, portal: Portal) -> Steps[PortalPage | None]:
@@ -124,12 +125,11 @@ class PortalLooking(WebJob):
 def page_of(client: Client, portal: Portal, job: WebJob) -> Steps[Answer]:
     """The page, behind redirects on the same server. Raises NoAnswer, Lost."""
     target = portal.path.encode()
-    hosts = frozenset({str(job.endpoint.address), job.endpoint.name} - {""})
     for hop in range(MAX_HOPS + 1):
         answer = yield from client.get(target, max_body=MAX_PAGE)
-        if answer.status not in _REDIRECTS or hop == MAX_HOPS:
+        if answer.status not in REDIRECTS or hop == MAX_HOPS:
             return answer
-        leads, following = where_it_leads(answer.head.field(b"location"), job.endpoint.port, hosts)
+        leads, following = where_it_leads(answer.head.field(b"location"), job.endpoint)
         if leads is not Leads.HERE or not following or _signs_on(portal, answer):
             return answer
         target = following
@@ -143,7 +143,7 @@ def _signs_on(portal: Portal, answer: Answer) -> bool:
 def read(portal: Portal, answer: Answer) -> PortalPage | None:
     """What an answer shows; None where it is not this product's."""
     status = answer.status
-    if status in _REDIRECTS:
+    if status in REDIRECTS:
         return PortalPage(path=portal.path, shows=Shows.LOGIN, status=status) if _signs_on(portal, answer) else None
     if not (status == _OK or status in LOCKED) or portal.mark.search(answer.body) is None:
         return None

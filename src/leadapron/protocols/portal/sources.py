@@ -32,11 +32,10 @@ class Sources(NamedTuple):
 
 def sources(config: bytes, page: str, endpoint: Endpoint) -> Sources:
     """The roots of QIDO-RS in a configuration that lies beside `page`. Never raises."""
-    hosts = frozenset({str(endpoint.address), endpoint.name} - {""})
     here: dict[str, None] = {}
     elsewhere = 0
     for found in _ROOT.finditer(_COMMENT.sub(b"", config[:MAX_CONFIG])):
-        path = _here(found[2].decode("ascii"), page, endpoint.port, hosts)
+        path = _here(found[2].decode("ascii"), page, endpoint)
         if path is None:
             elsewhere += 1
         else:
@@ -44,13 +43,13 @@ def sources(config: bytes, page: str, endpoint: Endpoint) -> Sources:
     return Sources(tuple(here)[:MAX_ROOTS], elsewhere)
 
 
-def _here(root: str, page: str, port: int, hosts: frozenset[str]) -> str | None:
+def _here(root: str, page: str, endpoint: Endpoint) -> str | None:
     """Its path on this server; None where it is on another, and for one that is more than a plain path."""
     try:
         joined = urljoin(page, root)
     except ValueError:
         return None
-    leads, target = where_it_leads(joined.encode(), port, hosts)
+    leads, target = where_it_leads(joined.encode(), endpoint)
     path = target.rstrip(b"/")
     return path.decode() if leads is Leads.HERE and target and _PLAIN.fullmatch(path) else None
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from leadapron.model import Completed, Depth, Endpoint, Failed, Stage
-from leadapron.net.conversation import Conversation, LastWords, Limits, Lost, Redial
+from leadapron.net.conversation import Conversation, LastWords, Limits, Lost, Redial, Steps
 from leadapron.protocols.base import Terms
 from leadapron.protocols.files.names import shown_name
 from leadapron.protocols.files.result import Found
-from leadapron.protocols.files.tree import Steps
 from leadapron.protocols.files.walk import Walk
 from leadapron.protocols.rsync import wire
 from leadapron.protocols.rsync.session import Session

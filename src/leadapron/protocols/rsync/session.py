@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from leadapron.errors import WireError
 from leadapron.model import Reason
-from leadapron.net.conversation import Lost
-from leadapron.protocols.files.tree import Steps
+from leadapron.net.conversation import Lost, Steps
 from leadapron.protocols.rsync import wire
 from leadapron.protocols.rsync.wire import Answer, Greeting, Lines
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from leadapron.errors import WireError
 from leadapron.model import Reason
-from leadapron.net.conversation import Lost
-from leadapron.protocols.files.tree import Entry, Kind, Listed, Path, Piece, Steps, Take, Tree, Wanted
+from leadapron.net.conversation import Lost, Steps
+from leadapron.protocols.files.tree import Entry, Kind, Listed, Path, Piece, Take, Tree, Wanted
 from leadapron.protocols.rsync.flist import Channel, FileList
 from leadapron.protocols.rsync.session import Session
 from leadapron.protocols.rsync.wire import LOWEST_PROTOCOL, OUR_PROTOCOL, list_request

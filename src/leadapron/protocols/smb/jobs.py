@@ -14,14 +14,14 @@ from typing import Any, ClassVar
 
 from leadapron.errors import WireError
 from leadapron.model import Attempt, Completed, Depth, Endpoint, Failed, Reason, Stage
-from leadapron.net.conversation import Conversation, Limits, Lost
+from leadapron.net.conversation import Conversation, Limits, Lost, Steps
 from leadapron.protocols.base import Terms
 from leadapron.protocols.files.names import shown_name
 from leadapron.protocols.files.result import Found
-from leadapron.protocols.files.walk import Walk
+from leadapron.protocols.files.walk import Walk, depth_of
 from leadapron.protocols.smb import listing
 from leadapron.protocols.smb.results import MAX_SHARES, LoggedIn, Share, Smb1, Spoken
-from leadapron.protocols.smb.session import Login, Over, Refused, Session, Steps
+from leadapron.protocols.smb.session import Login, Over, Refused, Session
 from leadapron.protocols.smb.statuses import reason_of
 from leadapron.protocols.smb.tree import SmbTree, name_of
 from leadapron.protocols.smb.wire import file, negotiate, share, srvsvc
@@ -217,9 +217,12 @@ class WalkShare:
     endpoint: Endpoint
     shown: str
     terms: Terms = field(repr=False)
-    depth: ClassVar[Depth] = Depth.COUNT
     delay: ClassVar[float] = 0.0
     in_clear: ClassVar[bool] = True
+
+    @property
+    def depth(self) -> Depth:
+        return depth_of(self.terms, in_clear=self.in_clear)
 
     @property
     def name(self) -> str:

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from leadapron.errors import WireError
 from leadapron.model import Reason
-from leadapron.protocols.smb.session import Over, Refused, Session, Steps
+from leadapron.net.conversation import Steps
+from leadapron.protocols.smb.session import Over, Refused, Session
 from leadapron.protocols.smb.statuses import reason_of
 from leadapron.protocols.smb.wire import file, rpc, srvsvc
 from leadapron.protocols.smb.wire.header import Command, Status

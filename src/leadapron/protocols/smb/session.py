@@ -8,18 +8,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator, Sequence
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from leadapron.errors import WireError
 from leadapron.model import Reason
-from leadapron.net.conversation import LastWords, Lost, Question
+from leadapron.net.conversation import LastWords, Lost, Question, Steps
 from leadapron.protocols.smb.statuses import reason_of
 from leadapron.protocols.smb.wire import file, header, negotiate, setup, share
 from leadapron.protocols.smb.wire.frame import Frames, framed
 from leadapron.protocols.smb.wire.header import Command, Request, Response, Status
-
-T = TypeVar("T")
-Steps = Generator[bytes, bytes, T]
 
 WANTED_CREDITS = 128
 """How many we ask to hold: requests that may be on their way at once."""

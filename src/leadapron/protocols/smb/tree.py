@@ -7,7 +7,8 @@ from functools import partial
 
 from leadapron.errors import WireError
 from leadapron.model import Reason
-from leadapron.protocols.files.tree import Entry, Kind, Listed, Path, Piece, Steps, Take, Tree, Wanted, is_a_name
+from leadapron.net.conversation import Steps
+from leadapron.protocols.files.tree import Entry, Kind, Listed, Path, Piece, Take, Tree, Wanted, is_a_name
 from leadapron.protocols.smb.session import Over, Session, Step
 from leadapron.protocols.smb.statuses import reason_of
 from leadapron.protocols.smb.wire import file

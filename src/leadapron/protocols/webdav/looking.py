@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from leadapron.model import Completed, Failed, Reason, Stage
-from leadapron.net.conversation import Conversation, Lost
-from leadapron.protocols.http.exchange import Client, NoAnswer, Steps
+from leadapron.net.conversation import Conversation, Lost, Steps
+from leadapron.protocols.attempts import ended_by_us
+from leadapron.protocols.http.exchange import Client, NoAnswer
 from leadapron.protocols.http.web import LOCKED, WebJob
 from leadapron.protocols.webdav.places import Where, places
 
@@ -71,5 +72,4 @@ def _look_at(client: Client, where: Where) -> Steps[list[DavPlace]]:
 
 def _result(found: list[DavPlace], requests: int, reason: Reason | None) -> DavPlaces:
     why = None if reason is None else Failed(stage=Stage.LIST, reason=reason)
-    is_ours = reason in (Reason.STOPPED, Reason.OUT_OF_SCOPE)
-    return DavPlaces(places=tuple(found), requests=requests, why=why, ended=why if is_ours else None)
+    return DavPlaces(places=tuple(found), requests=requests, why=why, ended=ended_by_us(Stage.LIST, reason))

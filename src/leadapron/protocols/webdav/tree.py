@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from leadapron.errors import WireError
 from leadapron.model import Reason
-from leadapron.protocols.files.tree import Entry, Listed, Path, Steps, Take
+from leadapron.net.conversation import Steps
+from leadapron.protocols.files.tree import Entry, Listed, Path, Take
 from leadapron.protocols.http.exchange import Answer, NoAnswer
-from leadapron.protocols.listing.remote import MAX_TARGET, RemoteTree, of_no_answer, of_status
+from leadapron.protocols.listing.remote import MAX_TARGET, Reading, RemoteTree, of_no_answer, of_status
 from leadapron.protocols.webdav.multistatus import PROPFIND, Multistatus
 
 MULTI_STATUS = 207
@@ -28,7 +28,7 @@ class DavTree(RemoteTree):
         if len(target) > MAX_TARGET:
             return Listed(Reason.LIMIT)
         views = None if folder else Views(take)
-        reading = Reading(Multistatus(self._base(folder), self._hosts), take if views is None else views.take)
+        reading = DavReading(Multistatus(self._base(folder), self._hosts), take if views is None else views.take)
         try:
             answer = yield from self._client.ask(b"PROPFIND", target, FIELDS, body=PROPFIND, take=reading.add)
         except NoAnswer as none:
@@ -61,31 +61,17 @@ class Views:
         return all(self._take(entry) for entry in held if not (is_orthanc and entry.name in OTHER_VIEWS))
 
 
-class Reading:
-    """From the body of one answer to the entries of one folder."""
-
+class DavReading(Reading):
     def __init__(self, multistatus: Multistatus, take: Take) -> None:
+        super().__init__(multistatus, take)
         self.multistatus = multistatus
-        self._take = take
-        self._why: Reason | None = None
-
-    def add(self, data: bytes) -> bool:
-        """Whether more is wanted."""
-        try:
-            entries = self.multistatus.feed(data)
-        except WireError as error:
-            self._why = Reason.LIMIT if error.limit else Reason.PROTOCOL
-            return False
-        if not all(self._take(entry) for entry in entries):
-            self._why = Reason.STOPPED
-        return self._why is None
 
     def ended(self, answer: Answer) -> Listed:
         if answer.status != MULTI_STATUS:
             return Listed(of_status(answer.status))
-        if self._why is not None:
-            return Listed(self._why)
+        if self.why is not None:
+            return Listed(self.why)
         if answer.why is not None and self.multistatus.is_begun:
             return Listed(Reason.LIMIT if answer.why is Reason.LIMIT else Reason.TRUNCATED)
         entries, why = self.multistatus.finish()
-        return Listed(why if all(self._take(entry) for entry in entries) else Reason.STOPPED)
+        return Listed(why if self.gives(entries) else Reason.STOPPED)
