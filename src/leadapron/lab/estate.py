@@ -251,12 +251,7 @@ def truth(estate: list[Host], ports: Mapping[str, int]) -> list[dict[str, Any]]:
     ]
 
 
-def scope(ports: Mapping[str, list[int]], today: str, until: str, seed: int = 0) -> str:
-    """The scope file of the demo, of the estate with this seed. `ports` by door."""
-    partners, researchers = ([f"{NETWORK[number]}" for number in numbers] for numbers in (PARTNERS, RESEARCHERS))
-    named_ports = "\n".join(f"{door} = {numbers}" for door, numbers in ports.items() if door != BUCKETS)
-    (bucket_port,) = ports[BUCKETS]
-    return f"""\
+_HEAD = """\
 # The scope of `leadapron demo`: made-up servers on this machine's loopback.
 version = 1
 id = "demo"
@@ -269,85 +264,62 @@ calling_aet = "LEADAPRON"
 [vantage]
 kind = "internet"
 name = "loopback"
-
-[[grant]]
-id = "demo-estate"
-owner = "Example Hospital"
-basis = "owner"
-granted_by = "you, by starting the demo"
-reference = "DEMO"
-valid_from = {today}
-valid_until = {until}
-country = "DE"
-depth = "census"
-cleartext_census = true
-networks = ["{NETWORK}"]
-exclude = ["{NETWORK[63]}"]
-called_aets = ["{TITLE}"]
-calling_aets = ["{PEER}"]
-
-[[grant]]
-id = "demo-partner"
-owner = "Example Hospital"
-party = "Teleradiology North"
-basis = "partner"
-granted_by = "Teleradiology North, by contract"
-reference = "DEMO-2"
-valid_from = {today}
-valid_until = {until}
-country = "AT"
-depth = "census"
-cleartext_census = true
-networks = {json.dumps(partners)}
-
-[[grant]]
-id = "demo-research"
-owner = "Example University"
-basis = "partner"
-granted_by = "Example University"
-reference = "DEMO-3"
-valid_from = {today}
-valid_until = {until}
-country = "CH"
-depth = "census"
-cleartext_census = true
-networks = {json.dumps(researchers)}
-
-[[grant]]
-id = "demo-share"
-owner = "Example Hospital"
-basis = "owner"
-granted_by = "you, by starting the demo"
-reference = "DEMO-4"
-valid_from = {today}
-valid_until = {until}
-country = "DE"
-depth = "census"
-cleartext_census = true
-blank_login = true
-networks = ["{NETWORK[24]}"]
-
-[[grant]]
-id = "demo-bucket"
-owner = "Example Hospital"
-basis = "owner"
-granted_by = "you, by starting the demo"
-reference = "DEMO-5"
-valid_from = {today}
-valid_until = {until}
-country = "DE"
-depth = "census"
-cleartext_census = true
-buckets = ["s3://{BUCKET}@http://{NETWORK[25]}:{bucket_port}"]
-
-# By what the hospital's own images are known, wherever they lie.
-[[mine]]
-uid_roots = ["2.25.{seed + 1}"]
-
-[ports]
-{named_ports}
-
+"""
+_PACE = """\
 [pace]
 connections_per_second = 2000
 per_network = 2000
 """
+_OURS = {"owner": "Example Hospital", "basis": "owner", "granted_by": "you, by starting the demo", "country": "DE"}
+
+
+def scope(ports: Mapping[str, list[int]], today: str, until: str, seed: int = 0) -> str:
+    """The scope file of the demo, of the estate with this seed. `ports` by door."""
+    grants = (_grant(number, values, today, until) for number, values in enumerate(_grants(ports), 1))
+    named_ports = [f"{door} = {numbers}" for door, numbers in ports.items() if door != BUCKETS]
+    mine = [
+        "# By what the hospital's own images are known, wherever they lie.",
+        "[[mine]]",
+        f'uid_roots = ["2.25.{seed + 1}"]',
+    ]
+    parts = [_HEAD, *grants, "\n".join([*mine, ""]), "\n".join(["[ports]", *named_ports, ""]), _PACE]
+    return "\n".join(parts)
+
+
+def _grants(ports: Mapping[str, list[int]]) -> Iterator[dict[str, Any]]:
+    """What each grant says beside what all of them do."""
+    (bucket_port,) = ports[BUCKETS]
+    partners, researchers = ([f"{NETWORK[number]}" for number in numbers] for numbers in (PARTNERS, RESEARCHERS))
+    yield {
+        "id": "demo-estate",
+        **_OURS,
+        "networks": [f"{NETWORK}"],
+        "exclude": [f"{NETWORK[63]}"],
+        "called_aets": [TITLE],
+        "calling_aets": [PEER],
+    }
+    yield {
+        "id": "demo-partner",
+        "owner": "Example Hospital",
+        "party": "Teleradiology North",
+        "basis": "partner",
+        "granted_by": "Teleradiology North, by contract",
+        "country": "AT",
+        "networks": partners,
+    }
+    yield {
+        "id": "demo-research",
+        "owner": "Example University",
+        "basis": "partner",
+        "granted_by": "Example University",
+        "country": "CH",
+        "networks": researchers,
+    }
+    yield {"id": "demo-share", **_OURS, "blank_login": True, "networks": [f"{NETWORK[24]}"]}
+    yield {"id": "demo-bucket", **_OURS, "buckets": [f"s3://{BUCKET}@http://{NETWORK[25]}:{bucket_port}"]}
+
+
+def _grant(number: int, values: Mapping[str, Any], today: str, until: str) -> str:
+    common = {"reference": f"DEMO-{number}" if number > 1 else "DEMO", "depth": "census", "cleartext_census": True}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in {**values, **common}.items()]
+    return "\n".join(["[[grant]]", *lines, f"valid_from = {today}", f"valid_until = {until}", ""])

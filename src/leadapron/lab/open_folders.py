@@ -19,11 +19,15 @@ EXPORTED = 12
 
 
 def open_folders(seed: int) -> Iterator[Host]:
-    """What is open over other doors: an archive over the web, a folder with copies of it, a login, a share."""
+    """What is open over other doors."""
+    yield from _on_the_web(seed)
+    yield from _of_files(seed)
+
+
+def _on_the_web(seed: int) -> Iterator[Host]:
+    """An archive over DICOMweb, a folder with copies of it, a login."""
     web = made_up(seed + 11, 148, largest=6, persona=Persona.PATIENTS)
     exported = Archive(studies=web.studies[:EXPORTED])
-    nas = made_up(seed + 12, 9, largest=6, persona=Persona.PATIENTS)
-    counts = exact(web)
     yield Host(
         number=21,
         what="archive over DICOMweb",
@@ -31,7 +35,7 @@ def open_folders(seed: int) -> Iterator[Host]:
         truth=Truth(
             resource="/dicom-web",
             access={"reach": "proven", "talk": "proven", "list": "proven", "read": "offered"},
-            counts=counts,
+            counts=exact(web),
             genuineness="patients",
             elsewhere=EXPORTED,
             census=census_of(web),
@@ -53,6 +57,11 @@ def open_folders(seed: int) -> Iterator[Host]:
         truth=Truth(resource="", access={"reach": "proven", "talk": "proven", "list": "refused", "read": "refused"}),
         door="http",
     )
+
+
+def _of_files(seed: int) -> Iterator[Host]:
+    """A share, and a bucket with a backup of a part of it."""
+    nas = made_up(seed + 12, 9, largest=6, persona=Persona.PATIENTS)
     yield Host(
         number=24,
         what="share that lets anonymous in",
