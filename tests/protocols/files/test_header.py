@@ -64,6 +64,8 @@ def test_every_truncation_gives_less_and_says_how_much_is_needed(syntax: str) ->
         assert found.present <= whole.present | {0x00080018}
         if found.ending is Ending.CUT:
             assert found.needs > length
+        for part, full in zip(found.identity, whole.identity, strict=True):
+            assert part in (b"", full)  # never the beginning of a UID
         if (quick := header.identify(data[:length])) is not None:
             assert quick == whole.identity
 
@@ -84,6 +86,21 @@ def test_pixel_data_is_never_looked_at() -> None:
     hidden = data[:place] + b"\x20\0\x0c\0" + data[place + 4 :]  # the study is not there, but in the pixels it is
     assert header.identify(hidden) is None
     assert header.read(hidden).identity.study == b""
+
+
+def test_the_fast_way_is_not_sure_of_a_length_that_lies_or_of_what_may_be_pixels() -> None:
+    data = dicom(7, 3)
+    assert header.identify(data) is not None
+    for element in (b"\x02\0\x02\0UI", b"\x02\0\x03\0UI", b"\x02\0\x10\0UI", b"\x20\0\x0d\0UI", b"\x20\0\x0e\0UI"):
+        place = data.index(element) + 6
+        lying = data[:place] + bytes([data[place] - 2]) + data[place + 1 :]
+        assert header.identify(lying) is None
+    place = data.index(b"\x20\0\x0d\0UI")
+    assert header.identify(data[:place] + b"\xe0\x7f\0\0UL\x04\0abcd" + data[place:]) is None
+    other = data.index(b"\x08\0\x18\0UI") + 10
+    assert (
+        header.identify(data[:other] + b"9" + data[other + 1 :]) is None
+    )  # another instance than the meta information's
 
 
 def test_nested_uids_are_not_those_of_the_file() -> None:
