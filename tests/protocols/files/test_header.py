@@ -70,6 +70,22 @@ def test_every_truncation_gives_less_and_says_how_much_is_needed(syntax: str) ->
             assert quick == whole.identity
 
 
+@pytest.mark.parametrize("syntax", SYNTAXES)
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_a_header_in_pieces_says_what_a_whole_one_says(syntax: str, size: int) -> None:
+    nested = Dataset()
+    nested.PatientComments = "x" * 300
+    data = dicom(7, 3, syntax=syntax, PersonIdentificationCodeSequence=[nested, nested])
+    reader = header.Reader()
+    for length in range(140, len(data), size):
+        reader.read(data[:length])
+    assert repr_of(reader.read(data, whole=True)) == repr_of(header.read(data, whole=True))
+
+
+def repr_of(found: header.Header) -> tuple[object, ...]:
+    return (found.ending, found.identity, found.present, found.private, found.private_groups, found.values, found.needs)
+
+
 def test_a_value_that_ends_behind_the_bytes_is_asked_for() -> None:
     data = dicom(7, 3, PatientComments="x" * 10_000)
     found = header.read(data[:4096])
@@ -209,6 +225,23 @@ def test_any_bytes_give_a_header_or_the_one_error(body: bytes, before: bytes, wh
     assert found.present <= set(wanted().values())
     assert (found.needs > len(before + body)) == (found.ending is Ending.CUT)
     assert not (whole and found.ending is Ending.CUT and before != meta(header.DEFLATED))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.one_of(_FRAGMENTS, st.binary(max_size=20)), max_size=30).map(b"".join),
+    st.sampled_from([meta(), meta(header.IMPLICIT), meta(header.BIG)]),
+    st.lists(st.integers(0, 400), max_size=6),
+)
+def test_pieces_change_nothing(body: bytes, before: bytes, cuts: list[int]) -> None:
+    data = before + body + b"\0" * 8
+    reader = header.Reader()
+    for cut in sorted(cuts):
+        found = reader.read(data[: len(before) + 8 + cut])
+        if found.ending is not Ending.CUT:
+            break
+    else:
+        assert repr_of(reader.read(data, whole=True)) == repr_of(header.read(data, whole=True))
 
 
 @settings(max_examples=150, deadline=None)

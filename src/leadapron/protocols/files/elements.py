@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import functools
 import struct
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -128,22 +128,31 @@ _Head = tuple[int, int, Coding | None]
 The delimiter of an item is one without, of undefined length."""
 
 
+Walk = Generator[tuple[int, Ending], bytes, None]
+
+
 def walk(  # noqa: C901 - the inner loop: a call for each element would double its cost
     data: bytes, place: int, coding: Coding, seen: Seen, kept: frozenset[int]
-) -> tuple[int, Ending]:
-    """Every element from `place` on, and where and how it ended. Each step goes on by 8 bytes, or closes what was opened."""
+) -> Walk:
+    """Every element from `place` on; yields where and how it ended. Where it was CUT, it goes on with what is sent: `data`
+    with more bytes behind it. Each step goes on by 8 bytes, or closes what was opened."""
     around: list[tuple[int, int, int, Coding]] = []
     """of each item around this one, from without: its end, and its sequence's end, tag and coding"""
     end = sequence_end = UNDEFINED  # of this item, and of the sequence it is in; UNDEFINED: at the delimiter
     of, present, size, last = 0, seen.present, len(data), len(data) - 8
+    loaded: Coding | None = None
+    needs: int | None
     while True:
-        unpack, plain, first, shift = coding.head.unpack_from, coding.plain, coding.item[0], coding.shift
-        implicit, odd, private = not coding.explicit, coding.odd, coding.private
-        names, keep, either = _telling(kept, big=coding.big)
-        stop = min(end, size)
+        if coding is not loaded:
+            unpack, plain, first, shift = coding.head.unpack_from, coding.plain, coding.item[0], coding.shift
+            implicit, odd, private = not coding.explicit, coding.odd, coding.private
+            names, keep, either = _telling(kept, big=coding.big)
+            loaded = coding
+        stop, needs = min(end, size), None
         while place < stop:  # the elements of this item, up to a sequence in it
             if place > last:
-                return place + 8, Ending.CUT
+                needs = place + 8
+                break
             raw, vr, length = unpack(data, place)
             start = place + 8
             after = start + length
@@ -154,27 +163,29 @@ def walk(  # noqa: C901 - the inner loop: a call for each element would double i
             ):
                 head = _head(data, place, raw, end, coding, is_top=not around)
                 if isinstance(head, Ending):
-                    return (place + 12 if head is Ending.CUT else place), head
+                    if head is Ending.CUT:
+                        needs = place + 12
+                        break
+                    yield place, head
+                    return
                 start, length, inside = head
                 if inside is not None:
                     around.append((end, sequence_end, of, coding))
-                    sequence_end, of, coding = (
-                        start + length if length != UNDEFINED else UNDEFINED,
-                        coding.tag(raw),
-                        inside,
-                    )
-                    place = start
+                    sequence_end, of = start + length if length != UNDEFINED else UNDEFINED, coding.tag(raw)
+                    coding, place = inside, start
                     break
                 if length == UNDEFINED:  # the delimiter of this item
                     place = start
                     break
                 after = start + length
                 if after > end:
-                    return place, Ending.BROKEN
+                    yield place, Ending.BROKEN
+                    return
                 if after > size:
                     if raw in names and data[start:].strip(BLANK):
                         present.add(names[raw])
-                    return after, Ending.CUT
+                    needs = after
+                    break
             if length:
                 if raw in either:
                     if raw in names and (data[start] > _SPACE or data[start:after].strip(BLANK)):
@@ -186,34 +197,44 @@ def walk(  # noqa: C901 - the inner loop: a call for each element would double i
                     seen.groups.add(raw >> shift & 0xFFFF)
             place = after
         else:
-            if not around or end > size:
-                return place, Ending.CUT
+            needs = place if not around or end > size else None
+        if needs is not None:
+            data = yield needs, Ending.CUT
+            size, last = len(data), len(data) - 8
+            continue
         if len(around) > MAX_NESTING:
-            return place, Ending.LIMIT
+            yield place, Ending.LIMIT
+            return
         # The next item of the sequence, or the element behind it.
+        while last < place < sequence_end:
+            data = yield place + 8, Ending.CUT
+            size, last = len(data), len(data) - 8
         if place < sequence_end:
-            if place > last:
-                return place + 8, Ending.CUT
             raw, length = coding.tags.unpack_from(data, place)
             tag = coding.tag(raw)
             place += 8
             if tag == _ITEM:
                 end = UNDEFINED if length == UNDEFINED else place + length
                 if UNDEFINED != end > sequence_end:
-                    return place, Ending.BROKEN
+                    yield place, Ending.BROKEN
+                    return
                 if length:
                     _count(of, seen)
                 continue
             if tag != _SEQUENCE_END or sequence_end != UNDEFINED:
-                return place, Ending.BROKEN
+                yield place, Ending.BROKEN
+                return
         end, sequence_end, of, coding = around.pop()
 
 
 def _head(data: bytes, place: int, raw: int, end: int, coding: Coding, *, is_top: bool) -> _Head | Ending:
     """An element with a long VR or none, a sequence, or a delimiter."""
     tag = coding.tag(raw)
-    if is_top and tag >= _PIXELS:
-        return Ending.BROKEN if tag >> 16 == 0xFFFE else Ending.WHOLE
+    if tag >= _PIXELS:
+        if is_top:
+            return Ending.BROKEN if tag >> 16 == 0xFFFE else Ending.WHOLE
+        if tag == _ITEM_END and end == UNDEFINED:
+            return place + 8, UNDEFINED, None
     vr, start = b"", place + 8
     if coding.explicit and tag >> 16 != 0xFFFE:
         vr = data[place + 4 : place + 6]
@@ -225,12 +246,11 @@ def _head(data: bytes, place: int, raw: int, end: int, coding: Coding, *, is_top
             return Ending.CUT
         start = place + 12
     length = coding.long.unpack_from(data, start - 4)[0]
-    if tag == _ITEM_END and not is_top and end == UNDEFINED:
-        return start, UNDEFINED, None
-    if length != UNDEFINED and vr != b"SQ" and not _holds_items(data, start, length, vr, coding):
-        return start, length, None
-    if vr not in (b"", b"SQ", b"UN"):
-        return Ending.BROKEN
+    if vr != b"SQ":
+        if length != UNDEFINED and not _holds_items(data, start, length, vr, coding):
+            return start, length, None
+        if vr not in (b"", b"UN"):
+            return Ending.BROKEN
     if length != UNDEFINED and start + length > end:
         return Ending.BROKEN
     # What is UN is implicit VR little endian inside (PS3.5 section 6.2.2, note 2).

@@ -139,20 +139,79 @@ def _fits(element: bytes, at: int = 2) -> bool:
 
 def read(data: bytes, *, whole: bool = False) -> Header:
     """`data`: the file from its first byte on; `whole`: to its last. Raises WireError for what is no DICOM file."""
-    seen = Seen()
-    start, is_marked = (132, True) if data[128:132] == b"DICM" else (0, False)
-    if len(data) < start + 8:
-        raise WireError("no DICOM file")
-    place, ending, titles = _meta(data, start, seen)
-    if not is_marked and place == start and not _may_begin(data, start):
-        raise WireError("no DICOM file")
-    if ending is None:
-        place, ending, needs = _data_set(data, place, seen, whole=whole)
-    else:
-        needs = place
-    if not is_marked and not {SOP_CLASS, SOP_INSTANCE, STUDY, MEDIA_CLASS} & seen.values.keys():
-        raise WireError("no DICOM file")
-    return _header(seen, ending, needs if ending is Ending.CUT else 0, titles=titles)
+    return Reader().read(data, whole=whole)
+
+
+class Reader:
+    """Of one file, which may come in pieces: what was walked is not walked again."""
+
+    __slots__ = ("_seen", "_titles", "_walk")
+
+    def __init__(self) -> None:
+        self._seen, self._titles = Seen(), False
+        self._walk: elements.Walk | None = None
+        """of a data set that was cut, and goes on"""
+
+    def read(self, data: bytes, *, whole: bool = False) -> Header:
+        """`data`: the file from its first byte on, each time with more behind; `whole`: to its last. Raises WireError for
+        what is no DICOM file."""
+        if self._walk is not None:
+            stopped = self._walk.send(data)
+            if stopped[1] is not Ending.CUT:
+                self._walk = None
+            ending, needs = _ended(stopped, len(data), whole=whole)
+        else:
+            ending, needs = self._begin(data, whole=whole)
+        return _header(self._seen, ending, needs, titles=self._titles)
+
+    def _begin(self, data: bytes, *, whole: bool) -> tuple[Ending, int]:
+        """How it ended, and how many bytes of the file lead further."""
+        seen = self._seen = Seen()
+        start, is_marked = (132, True) if data[128:132] == b"DICM" else (0, False)
+        if len(data) < start + 8:
+            raise WireError("no DICOM file")
+        place, stopped, self._titles = _meta(data, start, seen)
+        if not is_marked and place == start and not _may_begin(data, start):
+            raise WireError("no DICOM file")
+        if stopped is not None:
+            ending, needs = _ended((place, stopped), len(data), whole=whole)
+        elif seen.values.get(SYNTAX, b"").strip(BLANK) in DEFLATED_ALSO:
+            ending, needs = _inflated(data, place, seen, whole=whole)
+        else:
+            ending, needs = self._data_set(data, place, whole=whole)
+        if not is_marked and not {SOP_CLASS, SOP_INSTANCE, STUDY, MEDIA_CLASS} & seen.values.keys():
+            raise WireError("no DICOM file")
+        return ending, needs
+
+    def _data_set(self, data: bytes, place: int, *, whole: bool) -> tuple[Ending, int]:
+        coding = _coding(data, place, self._seen.values.get(SYNTAX, b"").strip(BLANK))
+        walk = elements.walk(data, place, coding, self._seen, _KEPT)
+        stopped = next(walk)
+        if stopped[1] is Ending.CUT and len(data) - place >= 8:  # else nobody knows its coding yet
+            self._walk = walk
+        return _ended(stopped, len(data), whole=whole)
+
+
+def _ended(stopped: tuple[int, Ending], length: int, *, whole: bool) -> tuple[Ending, int]:
+    """The ending of a file of which so many bytes are known, and how many of it lead further where there may be more."""
+    place, ending = stopped
+    if ending is not Ending.CUT:
+        return ending, 0
+    if whole:
+        return (Ending.WHOLE if place == length else Ending.BROKEN), 0
+    return Ending.CUT, max(place, length + 1)
+
+
+def _inflated(data: bytes, place: int, seen: Seen, *, whole: bool) -> tuple[Ending, int]:
+    try:
+        inner = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[place:], MAX_INFLATED)
+    except zlib.error:
+        return Ending.BROKEN, 0
+    stopped = next(elements.walk(inner, 0, _coding(inner, 0, DEFLATED), seen, _KEPT))
+    if stopped[1] is Ending.CUT and len(inner) >= MAX_INFLATED:
+        return Ending.LIMIT, 0
+    ending, needs = _ended(stopped, len(inner), whole=whole)
+    return ending, len(data) + FIRST if needs else 0  # nobody knows how many bytes the next element takes
 
 
 def _header(seen: Seen, ending: Ending, needs: int, *, titles: bool) -> Header:
@@ -220,33 +279,9 @@ def _meta(data: bytes, place: int, seen: Seen) -> tuple[int, Ending | None, bool
     return place, None, titles
 
 
-def _data_set(data: bytes, place: int, seen: Seen, *, whole: bool) -> tuple[int, Ending, int]:
-    """The place where it ended, how, and how many bytes of the file lead further."""
-    length, needs = len(data), 0
-    syntax = seen.values.get(SYNTAX, b"").strip(BLANK)
-    if syntax in DEFLATED_ALSO:
-        try:
-            data, place = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[place:], MAX_INFLATED), 0
-        except zlib.error:
-            return place, Ending.BROKEN, 0
-        if len(data) >= MAX_INFLATED:
-            whole, needs = False, MOST + 1
-        else:
-            needs = length + FIRST  # nobody knows how many bytes the next element takes
-    if len(data) - place < 8:
-        is_end = whole and place == len(data)
-        return place, Ending.WHOLE if is_end else Ending.BROKEN if whole else Ending.CUT, needs or place + 8
-    place, ending = elements.walk(data, place, _coding(data, place, syntax), seen, _KEPT)
-    if ending is Ending.CUT and whole:
-        ending = Ending.WHOLE if place == len(data) else Ending.BROKEN
-    elif ending is Ending.CUT and len(data) >= MAX_INFLATED and needs:
-        ending = Ending.LIMIT
-    return place, ending, needs or max(place, length + 1)
-
-
 def _coding(data: bytes, place: int, syntax: bytes) -> Coding:
     """What the first element looks like decides, the transfer syntax where that does not tell: some say the wrong one."""
-    little, big = int.from_bytes(data[place : place + 2], "little"), data[place] << 8 | data[place + 1]
+    little, big = int.from_bytes(data[place : place + 2], "little"), int.from_bytes(data[place : place + 2], "big")
     is_big = little not in _FIRST_GROUPS and (big in _FIRST_GROUPS or syntax == BIG)
     if data[place + 4 : place + 6] in _VRS:
         return elements.BIG if is_big else elements.LITTLE
