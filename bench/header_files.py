@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pydicom
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 SAMPLES = (
     "CT_small",
@@ -55,7 +55,7 @@ def _headers() -> Iterator[bytes]:
             Path(spec.origin).parent / "data" / "test_files" / f"{name}.dcm", stop_before_pixels=True
         )
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = _INSTANCE
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = UID(_INSTANCE)
         dataset.StudyInstanceUID = _STUDY
         written = io.BytesIO()
         dataset.save_as(written, enforce_file_format=True)
