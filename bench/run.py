@@ -100,7 +100,7 @@ def table(rates: Rates, echo: Sample, many: Sample, walked: dict[str, Sample], p
             f" {many['peak_mib']:.0f} MiB."
         ),
         *(
-            f"- {of['done']:,.0f} files listed and every header read over {door.upper()}, of {server}: {of['seconds']:.1f} s;"
+            f"- {of['done']:,.0f} files listed and all headers read over {door.upper()}, of {server}: {of['seconds']:.1f} s;"
             f" the whole process never took more than {of['peak_mib']:.0f} MiB."
             for (door, of), server in zip(walked.items(), ("nginx", "Samba"), strict=True)
         ),
