@@ -415,7 +415,8 @@ class Vantage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """How gently a run asked: connections a second, overall and to one network; the rest is the budget of a service."""
+    """What a run looked for, and how gently it asked: connections a second, overall and to one network; the rest is the
+    budget of a service."""
 
     connections_per_second: float
     per_network: float
@@ -423,6 +424,10 @@ class Method:
     queries: int
     answers: int
     seconds: float
+    requests: int = 0
+    """for folders and pieces of files; 0: not known"""
+    doors: tuple[str, ...] = ()
+    """by name, without those that open over another; empty: not known"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

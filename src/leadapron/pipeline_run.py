@@ -36,7 +36,7 @@ from leadapron.pipeline_control import Control, Options, Progress
 from leadapron.pipeline_history import refusals
 from leadapron.pipeline_inventory import ABOUT_INVENTORIES
 from leadapron.pipeline_key import RunKey
-from leadapron.pipeline_terms import FULL_ANSWERS, FULL_SECONDS
+from leadapron.pipeline_terms import BUCKETS, FULL_ANSWERS, FULL_SECONDS
 from leadapron.scope.audit_log import AuditLog, in_use
 from leadapron.scope.decision import Denial
 from leadapron.scope.gate import Gate
@@ -214,6 +214,8 @@ def _method(scope: Scope, options: Options) -> Method:
         queries=budget.queries,
         answers=FULL_ANSWERS if options.full else budget.answers,
         seconds=FULL_SECONDS if options.full else budget.seconds,
+        requests=FULL_ANSWERS if options.full else budget.requests,
+        doors=(*scope.ports.by_door, *((BUCKETS,) if scope.buckets else ())),
     )
 
 

@@ -19,6 +19,7 @@ from leadapron.model import (
     Endpoint,
     Failed,
     FindingStatus,
+    Observation,
     Owner,
     Reason,
     RunStatus,
@@ -274,3 +275,42 @@ def test_the_order_of_what_is_given_makes_no_difference(shuffle: random.Random) 
 def test_an_empty_run_has_an_empty_view(viewed: Callable[..., View]) -> None:
     totals = viewed([]).totals
     assert (totals.services, totals.images, totals.countries) == (0, None, {})
+
+
+def of_door(protocol: str, port: int, resource: str, verdict: Verdict, images: int | None = None) -> Observation:
+    access = Access(reach=Verdict.PROVEN, talk=Verdict.PROVEN, list=verdict, read=verdict)
+    counts = Counts() if images is None else Counts(images=Count.exact(images))
+    item = seen("198.18.0.9", port, resource=resource, access=access, counts=counts)
+    return dataclasses.replace(item, service=dataclasses.replace(item.service, protocol=protocol))
+
+
+def test_a_login_with_a_share_behind_it_is_not_unsettled_for_itself() -> None:
+    ask, proven, refused = Verdict.NOT_ASKED, Verdict.PROVEN, Verdict.REFUSED
+    login = of_door("ftp", 21, "", ask)
+    for behind, is_front in (
+        ([of_door("ftp", 21, "/", proven, 7)], True),
+        ([of_door("ftp", 21, "/", refused)], True),
+        ([of_door("ftp", 21, "/", ask)], False),
+        ([of_door("nfs", 2049, "/export", refused)], False),
+        ([], False),
+    ):
+        view = build_view(RUN, [login, *behind], [], [])
+        assert (login not in [item.observation for item in view.unsettled]) is is_front
+        assert view.is_settled is is_front
+        listing = {verdict: count for verdict, count in view.totals.listing.items() if count}
+        if behind and behind[0].access.list is refused and is_front:
+            assert listing == {refused: 1}
+
+
+def test_doors_are_counted_by_their_servers() -> None:
+    observations = [
+        exposed("198.18.0.1", counts=Counts(images=Count.exact(5))),
+        closed("198.18.0.2", Verdict.REFUSED),
+        of_door("smb", 445, "public", Verdict.PROVEN, 7),
+        of_door("smb", 445, "scans", Verdict.PROVEN, 8),
+        of_door("nfs", 2049, "", Verdict.REFUSED),
+    ]
+    doors = build_view(RUN, observations, [], []).totals.doors
+    assert list(doors) == ["dicom", "smb", "nfs"]
+    found = {name: (part.servers, part.exposed_servers, part.images) for name, part in doors.items()}
+    assert found == {"dicom": (2, 1, Count.exact(5)), "smb": (1, 1, Count.exact(15)), "nfs": (1, 0, None)}

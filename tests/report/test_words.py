@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
-from report_estate import bound, exposed, make_view
+from report_estate import METHOD, bound, exposed, make_view
 
 from leadapron.model import (
     Count,
@@ -15,9 +16,10 @@ from leadapron.model import (
     RunStatus,
     Stage,
 )
-from leadapron.report import words
+from leadapron.report import method, words
 from leadapron.report.messages import Messages, messages
 from leadapron.report.view import UnknownView, View
+from leadapron.scope.doors import doors_of_their_own
 
 EN, IT = messages("en"), messages("it")
 ARCHIVE = Counts(studies=Count.exact(1), images=Count.exact(1))
@@ -112,8 +114,38 @@ def test_the_steps_of_products_are_said_in_the_language_and_once(t: Messages, kn
 
 
 def test_what_was_not_looked_at_names_the_ports(view: View) -> None:
-    assert "the other 65,531" in words.not_looked(EN, view.run)[0]
-    assert words.ports(EN, view.run.ports) == "4 of 65,535: 104, 2762, 4242, 11112"
+    assert "the other 65,531" in method.not_looked(EN, view.run)[0]
+    assert method.ports(EN, view.run.ports) == "4 of 65,535: 104, 2762, 4242, 11112"
+
+
+@pytest.mark.parametrize(
+    ("looked_for", "said", "left"),
+    [
+        ((), "—", "What an earlier version did not look for"),
+        (("dicom",), "DICOM", "What was not looked for: DICOMweb, Directory listing, FHIR, FTP"),
+        (
+            ("dicom", "http"),
+            "DICOM, DICOMweb, Directory listing, FHIR, HTTP, Viewers and portals, WebDAV",
+            ": FTP, HL7",
+        ),
+        (tuple(doors_of_their_own()), "", None),
+    ],
+)
+def test_what_was_not_looked_for_is_named(view: View, looked_for: tuple[str, ...], said: str, left: str | None) -> None:
+    how = dataclasses.replace(METHOD, doors=looked_for)
+    lines = method.not_looked(EN, dataclasses.replace(view.run, method=how))
+    assert method.looked_for(EN, how) == (said or method.looked_for(EN, how))
+    assert any(left in line for line in lines) if left else not any("looked for" in line for line in lines)
+    assert "SMB" in method.looked_for(EN, how) or left
+
+
+def test_doors_are_summed_up_where_there_are_several() -> None:
+    login = exposed("198.18.0.9", 21, resource="/")
+    share = dataclasses.replace(login, service=dataclasses.replace(login.service, protocol="ftp"))
+    assert words.by_door(EN, make_view([exposed("198.18.0.1")])) == ""
+    both = make_view([exposed("198.18.0.1"), share])
+    assert words.by_door(EN, both) == "By door: DICOM 1 of 1 open, FTP 1 of 1 open"
+    assert words.by_door(IT, both).startswith("Per via d'accesso: DICOM 1 su 1")
 
 
 def test_dates_are_utc_in_the_language(view: View) -> None:

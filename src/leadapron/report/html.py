@@ -17,7 +17,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from leadapron.model import Count, RunStatus, Severity, Verdict
-from leadapron.report import words
+from leadapron.report import method, words
 from leadapron.report.headline import sentence
 from leadapron.report.inert import plain
 from leadapron.report.messages import Messages, messages
@@ -46,10 +46,11 @@ def render_html(view: View, language: str = "en", tlp: str = DEFAULT_TLP) -> str
         levels=words.levels(LEVELS),
         sentence=sentence(view, t),
         status=words.status(t, view.run),
-        ports=words.ports(t, view.run.ports),
-        pace=words.pace(t, view.run.method),
-        sources=words.sources(t, view.run),
-        not_looked=words.not_looked(t, view.run),
+        ports=method.ports(t, view.run.ports),
+        looked_for=method.looked_for(t, view.run.method),
+        pace=method.pace(t, view.run.method),
+        sources=method.sources(t, view.run),
+        not_looked=method.not_looked(t, view.run),
     )
 
 
@@ -129,6 +130,7 @@ def _words(t: Messages) -> dict[str, Any]:
     )
     return {word.__name__: functools.partial(word, t) for word in said} | {
         "where": words.where,
+        "door": words.door,
         "genuine_images": words.genuine_images,
         "mappings": words.mappings,
     }

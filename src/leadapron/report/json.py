@@ -78,7 +78,7 @@ def _run(run: Run) -> dict[str, object]:
         "catalogue": run.catalogue,
         "data": _sorted(run.data),
         "ports": list(run.ports),
-        "method": None if run.method is None else dataclasses.asdict(run.method),
+        "method": None if run.method is None else dataclasses.asdict(run.method) | {"doors": list(run.method.doors)},
     }
 
 
@@ -112,6 +112,14 @@ def _totals(totals: Totals) -> dict[str, object]:
         "countries": {
             country: {"services": part.services, "images": count_document(part.images)}
             for country, part in totals.countries.items()
+        },
+        "doors": {
+            door: {
+                "servers": part.servers,
+                "exposed_servers": part.exposed_servers,
+                "images": count_document(part.images),
+            }
+            for door, part in totals.doors.items()
         },
     }
 

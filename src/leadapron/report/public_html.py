@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from leadapron.assess.catalogue import catalogue
 from leadapron.model import RunStatus
-from leadapron.report import words
+from leadapron.report import method, words
 from leadapron.report.html import render_page
 from leadapron.report.inert import plain
 from leadapron.report.messages import Messages, messages
@@ -191,7 +191,7 @@ def _rows(public: Public, t: Messages, day: str) -> Iterator[tuple[str, str]]:
     yield t("public.day"), day
     yield t("report.vantage"), t(f"vantage.{public.vantage.value}")
     yield t("report.run"), t(f"run_status.{public.status.value}")
-    yield t("report.ports"), words.ports(t, public.ports)
+    yield t("report.ports"), method.ports(t, public.ports)
     if public.country_source:
         yield t("report.source_country"), plain(public.country_source)
     yield t("public.small"), t("public.small_text")

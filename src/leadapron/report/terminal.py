@@ -51,6 +51,8 @@ def _parts(view: View, t: Messages, store: str, tlp: str) -> Iterator[Renderable
     if status := words.status(t, view.run):
         yield _text(status, "bold yellow")
     yield _text(_run_line(view, t), "dim")
+    if doors := words.by_door(t, view):
+        yield _text(doors, "dim")
     yield _text(t("show.tlp", tlp=tlp), "dim")
     if view.exposed:
         yield _section(t("show.exposed"), _exposed_table(view.exposed, t))
@@ -173,6 +175,8 @@ def lines(view: View, t: Messages, tlp: str) -> Iterator[str]:
     if status := words.status(t, view.run):
         yield status
     yield _run_line(view, t)
+    if doors := words.by_door(t, view):
+        yield doors
     yield t("show.tlp", tlp=tlp)
     yield from _lines(t("show.exposed"), (_exposed_row(item, t) for item in view.exposed))
     yield from _lines(t("show.findings"), (_finding_row(group, t) for group in view.controls))

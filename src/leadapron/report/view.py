@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,16 @@ class CountryTotals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DoorTotals:
+    """Of one protocol, by which some servers answered."""
+
+    servers: int
+    exposed_servers: int
+    images: Count | None
+    """of its exposed services, as reported"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
     """Counts are sums over exposed services, as reported: one archive behind two doors counts twice.
 
@@ -69,6 +79,8 @@ class Totals:
     unique: Unique | None = None
     genuine_images: Count | None = None
     countries: Mapping[str, CountryTotals]
+    doors: Mapping[str, DoorTotals]
+    """by protocol, those with most open servers first"""
     concentration: Concentration | None = None
     """of the images, as reported; a server that serves only a worklist, or tells no number, is no part of it"""
     findings: Mapping[Severity, int]
@@ -172,7 +184,12 @@ class View:
     @property
     def unsettled(self) -> tuple[ServiceView, ...]:
         """Neither exposed nor refused: asked without an answer that settles it, or not asked."""
-        return tuple(service for service in self._not_exposed if service.observation.access.list is not Verdict.REFUSED)
+        asked = _asked(item.observation for item in self.services)
+        return tuple(
+            item
+            for item in self._not_exposed
+            if item.observation.access.list is not Verdict.REFUSED and not _is_a_front(item.observation, asked)
+        )
 
     @property
     def certified(self) -> tuple[ServiceView, ...]:
@@ -289,6 +306,7 @@ def _totals(run: Run, observations: Sequence[Observation], active: Sequence[Find
         unique=run.unique,
         genuine_images=_genuine(exposed),
         countries=_countries(exposed),
+        doors=_doors(services),
         concentration=concentration(item.counts.images for item in exposed),
         findings={severity: sum(finding.severity is severity for finding in active) for severity in Severity},
     )
@@ -299,14 +317,32 @@ def _is_a_strangers(observation: Observation) -> bool:
 
 
 def _servers(observations: Iterable[Observation]) -> int:
-    return len({place(observation.service.endpoint)[:3] for observation in observations})
+    return len({_server(observation) for observation in observations})
 
 
-def _listing(services: Iterable[Observation]) -> dict[Verdict, int]:
+def _asked(observations: Iterable[Observation]) -> frozenset[object]:
+    """Servers of which something was asked whether it lists."""
+    return frozenset(_server(item) for item in observations if item.access.list is not Verdict.NOT_ASKED)
+
+
+def _is_a_front(observation: Observation, asked: Collection[object]) -> bool:
+    """Whether it is only the way to what was asked: a login, or a front page, with shares or paths behind it."""
+    is_asked = observation.access.list is not Verdict.NOT_ASKED
+    return not (is_asked or observation.service.resource) and _server(observation) in asked
+
+
+def _server(observation: Observation) -> tuple[int, int, int]:
+    return place(observation.service.endpoint)[:3]
+
+
+def _listing(services: Sequence[Observation]) -> dict[Verdict, int]:
     by_server: dict[object, set[Verdict]] = defaultdict(set)
+    asked = _asked(services)
     for item in services:
+        if _is_a_front(item, asked):
+            continue
         verdict = Verdict.PROVEN if item.exposed else item.access.list
-        by_server[place(item.service.endpoint)[:3]].add(verdict)
+        by_server[_server(item)].add(verdict)
     counted = Counter(map(_weakest, by_server.values()))
     return {verdict: counted[verdict] for verdict in (Verdict.REFUSED, Verdict.UNKNOWN, Verdict.NOT_ASKED)}
 
@@ -351,6 +387,21 @@ def _countries(exposed: Iterable[Observation]) -> dict[str, CountryTotals]:
         country: CountryTotals(services=len(items), images=_sum(items, "images"))
         for country, items in sorted(by_country.items())
     }
+
+
+def _doors(services: Iterable[Observation]) -> dict[str, DoorTotals]:
+    by_door: dict[str, list[Observation]] = defaultdict(list)
+    for observation in services:
+        by_door[observation.service.protocol].append(observation)
+    totals = {
+        door: DoorTotals(
+            servers=_servers(items),
+            exposed_servers=_servers(item for item in items if item.exposed),
+            images=_sum([item for item in items if item.exposed], "images"),
+        )
+        for door, items in by_door.items()
+    }
+    return dict(sorted(totals.items(), key=lambda one: (-one[1].exposed_servers, -one[1].servers, one[0])))
 
 
 def _services(observations: Iterable[Observation], active: Sequence[Finding]) -> tuple[ServiceView, ...]:

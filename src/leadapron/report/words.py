@@ -14,7 +14,6 @@ from leadapron.model import (
     Count,
     CountKind,
     Finding,
-    Method,
     Moved,
     Observation,
     Product,
@@ -41,8 +40,6 @@ _MAPPING_NAMES = {
     "nis2": "NIS2",
     "iso_27002": "ISO/IEC 27002:2022",
 }
-
-_SOURCES = {"country": "report.source_country", "city": "report.source_city", "asn": "report.source_asn"}
 
 
 def counted(t: Messages, name: str, count: Count | None) -> str:
@@ -131,7 +128,7 @@ def shared(t: Messages, observation: Observation) -> list[str]:
     facts, lines = observation.facts, list[str]()
     for name in ("studies_elsewhere", "own_studies", "sign.own"):
         if count := facts.get(name):
-            lines.append(t(f"shared.{name}", count=t.number(int(count))))
+            lines.append(t.plural(f"shared.{name}", int(count), count=t.number(int(count))))
     return lines
 
 
@@ -179,6 +176,21 @@ def title(t: Messages, observation: Observation) -> str:
     else:
         named = plain(observation.service.resource.removesuffix(CERTIFIED_BY)) or t("number.unknown")
     return t("report.title_certified", title=named) if observation.certified else named
+
+
+def door(protocol: str) -> str:
+    """As people write it."""
+    known = doors().get(protocol)
+    return plain(protocol) if known is None else known.title
+
+
+def by_door(t: Messages, view: View) -> str:
+    """`By door: DICOM 3 of 12 open, FTP 1 of 1 open`; "" where servers answered by one only."""
+    parts = [
+        t("show.door", door=door(name), open=t.number(part.exposed_servers), servers=t.number(part.servers))
+        for name, part in view.totals.doors.items()
+    ]
+    return t("show.doors", parts=", ".join(parts)) if len(parts) > 1 else ""
 
 
 def product(t: Messages, item: Product) -> str:
@@ -366,35 +378,3 @@ def status(t: Messages, run: Run) -> str:
         return text
     why = stored.why(t, run.why)
     return t("status.because", status=text, why=why if why.endswith("?") else f"{why}.")
-
-
-def pace(t: Messages, method: Method | None) -> list[str]:
-    """Sentences on pace and budget; none where they are not known."""
-    if method is None:
-        return []
-    return [t(f"method.{name}", value=t.number(getattr(method, name))) for name in method.__dataclass_fields__]
-
-
-def ports(t: Messages, tried: Sequence[int]) -> str:
-    """`4 of 65,535: 104, 2762, 4242, 11112`, shortened after 20."""
-    shown = ", ".join(map(str, tried[:20])) + (" …" if len(tried) > 20 else "")
-    if not tried:
-        return t("number.unknown")
-    return t("method.ports", tried=t.number(len(tried)), all=t.number(65_535), ports=shown)
-
-
-def sources(t: Messages, run: Run) -> list[tuple[str, str]]:
-    """What countries and the like are taken from, each with its date; none where that is not known."""
-    return [(t(_SOURCES[kind]), plain(source)) for kind, source in run.data.items() if kind in _SOURCES]
-
-
-def not_looked(t: Messages, run: Run) -> list[str]:
-    """What the report cannot speak about."""
-    tried = len(run.ports)
-    ports_line = (
-        t("report.not_looked_ports", tried=t.number(tried), rest=t.number(65_535 - tried))
-        if tried
-        else t("report.not_looked_ports_unknown")
-    )
-    rest = ("outside", "images", "passwords", "doors")
-    return [ports_line, *(t(f"report.not_looked_{name}") for name in rest)]

@@ -1,0 +1,65 @@
+"""What was looked for, how gently, and what the report cannot speak about, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from leadapron.model import Method, Run
+from leadapron.report.inert import plain
+from leadapron.report.messages import Messages
+from leadapron.scope.doors import Door, doors
+
+_PACE = ("connections_per_second", "per_network", "associations", "queries", "answers", "requests", "seconds")
+_SOURCES = {"country": "report.source_country", "city": "report.source_city", "asn": "report.source_asn"}
+
+
+def pace(t: Messages, method: Method | None) -> list[str]:
+    """Sentences on pace and budget; none where they are not known."""
+    known = [(name, getattr(method, name)) for name in _PACE] if method is not None else []
+    return [t(f"method.{name}", value=t.number(value)) for name, value in known if value]
+
+
+def ports(t: Messages, tried: Sequence[int]) -> str:
+    """`4 of 65,535: 104, 2762, 4242, 11112`, shortened after 20."""
+    shown = ", ".join(map(str, tried[:20])) + (" …" if len(tried) > 20 else "")
+    if not tried:
+        return t("number.unknown")
+    return t("method.ports", tried=t.number(len(tried)), all=t.number(65_535), ports=shown)
+
+
+def looked_for(t: Messages, method: Method | None) -> str:
+    """The doors, with those that open over them; a dash where they are not known."""
+    names = method.doors if method is not None else ()
+    return ", ".join(_titles(door for door in doors().values() if _is_among(door, names))) or t("number.unknown")
+
+
+def sources(t: Messages, run: Run) -> list[tuple[str, str]]:
+    """What countries and the like are taken from, each with its date; none where that is not known."""
+    return [(t(_SOURCES[kind]), plain(source)) for kind, source in run.data.items() if kind in _SOURCES]
+
+
+def not_looked(t: Messages, run: Run) -> list[str]:
+    """What the report cannot speak about."""
+    tried = len(run.ports)
+    ports_line = (
+        t("report.not_looked_ports", tried=t.number(tried), rest=t.number(65_535 - tried))
+        if tried
+        else t("report.not_looked_ports_unknown")
+    )
+    others = (t(f"report.not_looked_{name}") for name in ("outside", "images", "passwords"))
+    return [ports_line, *others, *_not_looked_for(t, run.method)]
+
+
+def _not_looked_for(t: Messages, method: Method | None) -> list[str]:
+    if method is None or not method.doors:
+        return [t("report.not_looked_doors_unknown")]
+    left = _titles(door for door in doors().values() if not _is_among(door, method.doors))
+    return [t("report.not_looked_doors", doors=", ".join(left))] if left else []
+
+
+def _is_among(door: Door, names: Collection[str]) -> bool:
+    return door.name in names or door.over in names
+
+
+def _titles(of: Iterable[Door]) -> list[str]:
+    return sorted((door.title for door in of), key=str.casefold)
