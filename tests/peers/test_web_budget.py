@@ -61,7 +61,9 @@ def test_a_web_server_without_imaging_gets_no_more_than_the_budget(
     asked = requests(log)
     assert report["services"] == []
     assert {each["reason"] for each in report["unknowns"]} == {"empty"}, "it was looked at to the end"
+    *asked, afterwards = asked
     assert len(asked) <= QUERIES, asked
+    assert afterwards.startswith("GET / "), "whether it still answers"
 
 
 def test_an_orthanc_with_all_its_doors(inside: Namespace, tmp_path: Path) -> None:

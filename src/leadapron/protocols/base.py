@@ -17,6 +17,7 @@ from typing import Protocol as Interface
 from leadapron.model import Attempt, Completed, Depth, Endpoint, Failed, Observation, Owner, Product
 from leadapron.net.conversation import Job
 from leadapron.protocols import payload
+from leadapron.protocols.health import silent_checks
 from leadapron.scope.buckets import Bucket
 
 Payload = Mapping[str, Any]
@@ -155,9 +156,9 @@ class Protocol(ABC):
         """The names of the attempts that an earlier budget cut, and the present terms would not. Pure."""
         return frozenset()
 
-    def no_longer_answers(self, case: Case) -> frozenset[str]:  # noqa: ARG002
+    def no_longer_answers(self, case: Case) -> frozenset[str]:
         """The names of the attempts that say: it spoke to us, was asked, and now does not answer any more. Pure."""
-        return frozenset()
+        return silent_checks(self.decoded(case.attempts))
 
     def shown(self, attempt: Attempt[Any]) -> bytes:
         """The studies that an attempt listed, as records of `leadapron.protocols.shown`; empty where it listed none."""

@@ -27,6 +27,7 @@ from leadapron.protocols.base import Case
 from leadapron.protocols.ftp.census import TREE
 from leadapron.protocols.ftp.probe import PROTOCOL
 from leadapron.protocols.ftp.session import BLANK, HELLO, Greeted, LoggedIn
+from leadapron.protocols.health import HEALTH, Answered
 
 HERE = Endpoint(address=ip_address("127.0.0.1"), port=21)
 IMPLICIT = Endpoint(address=ip_address("127.0.0.1"), port=990)
@@ -35,6 +36,7 @@ IN = Completed(result=LoggedIn(accepted=True, code=230, pasv_elsewhere=False))
 IN_PRIVATE = Completed(result=LoggedIn(accepted=True, code=230, inside_tls=True, tls_required=True, private=True))
 OUT = Completed(result=LoggedIn(accepted=False, code=530))
 LOST = Failed(stage=Stage.TALK, reason=Reason.RESET)
+THERE = Completed(result=Answered())
 
 
 def case(endpoint: Endpoint = HERE, attempts: dict[str, Attempt[Any]] | None = None, **of: Any) -> Case:
@@ -57,11 +59,13 @@ def test_the_plan() -> None:
     assert next_name({HELLO: GREETED}, blank_login=False) is None
     assert next_name({HELLO: GREETED}, depth=Depth.TALK) is None
     assert next_name({HELLO: GREETED}, associations=1) is None
-    assert next_name({HELLO: GREETED, BLANK: LOST}) is None
-    assert next_name({HELLO: GREETED, BLANK: OUT}) is None
+    assert next_name({HELLO: GREETED, BLANK: LOST}) == HEALTH
+    assert next_name({HELLO: GREETED, BLANK: LOST, HEALTH: THERE}) is None
+    assert next_name({HELLO: GREETED, BLANK: OUT}) == HEALTH
+    assert next_name({HELLO: GREETED, BLANK: OUT, HEALTH: THERE}) is None
     assert next_name({HELLO: GREETED, BLANK: IN}) == TREE
-    assert next_name({HELLO: GREETED, BLANK: IN}, associations=2) is None
-    assert next_name({HELLO: GREETED, BLANK: IN, TREE: LOST}) is None
+    assert next_name({HELLO: GREETED, BLANK: IN}, associations=2) == HEALTH
+    assert next_name({HELLO: GREETED, BLANK: IN, TREE: LOST}) == HEALTH
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,10 @@ from leadapron.protocols.base import Case, Hello, Identify, Payload, Protocol, T
 from leadapron.protocols.dicom import plan, verdicts
 from leadapron.protocols.dicom.found import Answer
 from leadapron.protocols.dicom.inquiry import InquiryResult
-from leadapron.protocols.dicom.known import ASK, HEALTH, titles_that_work
+from leadapron.protocols.dicom.known import ASK, titles_that_work
 from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiated, Negotiation, is_whole, read_answer, request
 from leadapron.protocols.dicom.wire.pdu import HEADER_LENGTH, MAX_ASSOCIATE_LENGTH, Abort
+from leadapron.protocols.health import HEALTH
 from leadapron.protocols.tls import offers
 from leadapron.protocols.tls import plan as tls
 from leadapron.protocols.tls.handshake import Handshake

@@ -83,6 +83,18 @@ class Greeting(WebJob):
         return replace(front, answers_anything=200 <= nothing.status < 300, refuses_anything=nothing.status in LOCKED)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance(WebJob):
+    """Whether anything is answered for the front page."""
+
+    def converse(self) -> Conversation[int]:
+        try:
+            answer = yield from self.client().get(b"/", max_body=1 << 12)
+        except (Lost, NoAnswer) as ended:
+            return Failed(stage=Stage.TALK, reason=ended.reason)
+        return Completed(result=answer.status)
+
+
 def where_it_leads(location: bytes, endpoint: Endpoint) -> tuple[Leads, bytes]:
     """Where a redirect of `endpoint` leads, and the target to ask for next; b"" where it is not followed. Only a path, and a
     URL at the very name or address and port, lead here.

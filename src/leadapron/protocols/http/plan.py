@@ -7,10 +7,11 @@ from typing import Any
 
 from leadapron.model import Access, Attempt, Completed, Depth, Failed, Observation, Reason, Stage, Verdict
 from leadapron.net.conversation import Job, Limits
-from leadapron.protocols.attempts import Attempts, last_hello
+from leadapron.protocols.attempts import HELLO, Attempts, last_hello
 from leadapron.protocols.base import Case, Identify
+from leadapron.protocols.health import looked_after, told
 from leadapron.protocols.http.blank import BLANK, Blank, may_be_tried
-from leadapron.protocols.http.front import Greeting, could_be_tls
+from leadapron.protocols.http.front import Glance, Greeting, could_be_tls
 from leadapron.protocols.http.web import Challenge, Front, Leads, look_of, reached, web_doors
 from leadapron.protocols.tls.layers import Plan
 
@@ -38,22 +39,30 @@ class HttpPlan(Plan):
         if not isinstance(hello, Completed):
             return None
         front: Front = hello.result
-        if may_be_tried(case, front) and BLANK not in attempts:
-            return Blank(name=BLANK, endpoint=case.endpoint, contact=case.terms.contact, requests=2)
-        if case.terms.depth < Depth.COUNT or len(attempts) >= case.terms.associations:
-            return None
-        return _next_of_doors(case, attempts, front, identify)
+        glance = Glance(name=HELLO, endpoint=case.endpoint, contact=case.terms.contact, requests=1)
+        return looked_after(_following(case, attempts, front, identify), attempts, glance)
 
     def conclude(self, case: Case, attempts: Attempts) -> tuple[Sequence[Observation], Failed | None]:
         hello = last_hello(attempts)
         if not isinstance(hello, Completed):
             return (), hello
-        front: Front = hello.result
-        found = [seen for door in web_doors().values() for seen in door.conclude(case, attempts, front)]
-        own = None if any(seen.service.resource == "" for seen in found) else _server(case, attempts, front)
-        found = found if own is None else [own, *found]
-        nothing = Failed(stage=Stage.TALK, reason=Reason.EMPTY, detail="a web server, and nothing of imaging on it")
-        return found, _cut_short(case, attempts, front) or (None if found else nothing)
+        return told(_concluded(case, attempts, hello.result), attempts)
+
+
+def _following(case: Case, attempts: Attempts, front: Front, identify: Identify) -> Job[Any] | None:
+    if may_be_tried(case, front) and BLANK not in attempts:
+        return Blank(name=BLANK, endpoint=case.endpoint, contact=case.terms.contact, requests=2)
+    if case.terms.depth < Depth.COUNT or len(attempts) >= case.terms.associations:
+        return None
+    return _next_of_doors(case, attempts, front, identify)
+
+
+def _concluded(case: Case, attempts: Attempts, front: Front) -> tuple[Sequence[Observation], Failed | None]:
+    found = [seen for door in web_doors().values() for seen in door.conclude(case, attempts, front)]
+    own = None if any(seen.service.resource == "" for seen in found) else _server(case, attempts, front)
+    found = found if own is None else [own, *found]
+    nothing = Failed(stage=Stage.TALK, reason=Reason.EMPTY, detail="a web server, and nothing of imaging on it")
+    return found, _cut_short(case, attempts, front) or (None if found else nothing)
 
 
 def _next_of_doors(case: Case, attempts: Attempts, front: Front, identify: Identify) -> Job[Any] | None:
