@@ -9,7 +9,8 @@ Pure functions of the attempts at one endpoint, within one layer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +29,7 @@ SILENCE = frozenset({Reason.TIMEOUT, Reason.RESET, Reason.REFUSED, Reason.UNREAC
 """Why an attempt failed behind which the service may be down. One that says it is full (LIMIT) is not."""
 
 _SHORT = Limits(connect_timeout=5.0, idle_timeout=8.0, deadline=8.0)
+_LOOK = re.compile(rf"(m?tls/|){HEALTH}(?:\.([0-9]+))?")
 _SHALLOW = frozenset({HELLO, HEALTH, "smb1"})
 """Kinds of attempts after which nobody need ask how the server is."""
 
@@ -93,6 +95,12 @@ def silent_checks(attempts: Attempts) -> frozenset[str]:
     if len(last) < CHECKS or any(map(is_there, last)):
         return frozenset()
     return frozenset((name_of(HEALTH, len(checks)),))
+
+
+def last_looks(attempts: Mapping[str, object]) -> frozenset[str]:
+    """The name of the last look in each layer, of all attempts at an endpoint: what is asked again makes it stale."""
+    looks = sorted((found for name in attempts if (found := _LOOK.fullmatch(name))), key=lambda each: int(each[2] or 1))
+    return frozenset({look[1]: look[0] for look in looks}.values())
 
 
 def is_there(check: Attempt[Any]) -> bool:

@@ -271,4 +271,6 @@ def test_a_tree_that_the_budget_cut_is_asked_again() -> None:
     store = MadeUpStore({f"{number}".encode(): MAGIC for number in range(50)})
     audit = Audit(terms(requests=10))
     audit.run(store)
-    assert PROTOCOL.cut_by_budget(audit.case) == {"tree:s3://scans"}
+    assert PROTOCOL.cut_by_budget(audit.case) == frozenset(), "by the very budget that is"
+    lifted = replace(audit.case, terms=replace(audit.case.terms, answers=5_000_000))
+    assert PROTOCOL.cut_by_budget(lifted) == {"tree:s3://scans", "health"}

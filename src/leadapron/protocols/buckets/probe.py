@@ -86,16 +86,6 @@ class Buckets(Protocol):
         found = [_observe(case, each, attempts, _product(each, hello.result), facts, shown) for each in named]
         return told((found, None), attempts)
 
-    def cut_by_budget(self, case: Case) -> frozenset[str]:
-        budget = Failed(stage=Stage.COUNT, reason=Reason.BUDGET)
-        return frozenset(
-            name
-            for name, attempt in self.decoded(case.attempts).items()
-            if isinstance(attempt, Completed)
-            and isinstance(attempt.result, Found)
-            and budget in attempt.result.unknowns
-        )
-
 
 # -- what is asked -----------------------------------------------------------------------------------------------------
 
