@@ -19,6 +19,8 @@ ROOT = "/"
 """What the anonymous login opens: a service of its own beside that of the endpoint."""
 
 _OF_THE_LOGIN = frozenset({"blank_login_accepted", "login_code"})
+_OF_THE_ROOT = frozenset({"clear"})
+"""Of what is listed and read; the server itself hands out nothing."""
 
 Attempts = Mapping[str, Attempt[Any]]
 Facts = Mapping[str, int | bool]
@@ -54,7 +56,8 @@ class Ftp(Protocol):
         if isinstance(hello, Failed):
             return (), hello
         facts = _facts(case, hello.result, attempts.get(BLANK))
-        endpoint = _endpoint(case, hello.result, facts)
+        own = {name: fact for name, fact in facts.items() if name not in _OF_THE_ROOT}
+        endpoint = _endpoint(case, hello.result, own)
         root = _root(case, hello.result, attempts, facts)
         return told(((endpoint,) if root is None else (endpoint, root), None), attempts)
 
@@ -90,7 +93,7 @@ def _facts(case: Case, greeted: Greeted, blank: Attempt[LoggedIn] | None) -> Fac
         known = blank.result
         facts |= {"blank_login_accepted": known.accepted, "login_code": known.code}
         if known.accepted:
-            facts |= {"tls_required": known.tls_required, "data_in_tls": known.private}
+            facts |= {"tls_required": known.tls_required, "data_in_tls": known.private, "clear": not known.private}
         if known.pasv_elsewhere is not None:
             facts["pasv_elsewhere"] = known.pasv_elsewhere
     return facts

@@ -163,7 +163,7 @@ def _export(case: Case, attempts: Attempts, export: Export, found: Exports) -> O
 def _walked(case: Case, resource: str, attempt: Attempt[Any], facts: Mapping[str, int | bool]) -> Observation:
     service = Service(endpoint=case.endpoint, protocol=PROTOCOL, resource=resource)
     if isinstance(attempt, Completed) and isinstance(attempt.result, Found):
-        return files.observe(attempt.result, service, case.terms, facts={**facts, "mounted": True})
+        return files.observe(attempt.result, service, case.terms, facts={**facts, "mounted": True, "clear": True})
     is_refused = isinstance(attempt, Completed) and isinstance(attempt.result, Refused)
     verdict = Verdict.REFUSED if is_refused else Verdict.UNKNOWN
     return Observation(

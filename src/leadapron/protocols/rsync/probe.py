@@ -118,7 +118,8 @@ def _module(case: Case, shown: str, attempts: Attempts, facts: Facts) -> Observa
         return _observation(case, shown, Verdict.UNKNOWN, facts, (attempt,))
     if isinstance(attempt.result, Found):
         service = Service(endpoint=case.endpoint, protocol=Rsync.name, resource=shown)
-        return observe(attempt.result, service, case.terms, facts=facts, product=_PRODUCT)
+        in_clear = {**facts, "clear": True}
+        return observe(attempt.result, service, case.terms, facts=in_clear, product=_PRODUCT)
     answer: Answer = attempt.result.answer
     if answer is Answer.NO_MODULE:
         return None
