@@ -23,8 +23,10 @@ from leadapron.model import (
     Stage,
     Verdict,
 )
+from leadapron.net.conversation import OpenSide, Question
 from leadapron.protocols.base import Case
 from leadapron.protocols.ftp.census import TREE
+from leadapron.protocols.ftp.control import Control
 from leadapron.protocols.ftp.probe import PROTOCOL
 from leadapron.protocols.ftp.session import BLANK, HELLO, Greeted, LoggedIn
 from leadapron.protocols.health import HEALTH, Answered
@@ -164,3 +166,12 @@ def test_without_a_greeting_there_is_nothing() -> None:
 def test_whose_jobs_are_whose() -> None:
     assert PROTOCOL.service_of(TREE) == ("ftp", "/")
     assert PROTOCOL.service_of(HELLO) == PROTOCOL.service_of(BLANK) == ("ftp", "")
+
+
+def test_what_makes_the_server_work_is_a_question() -> None:
+    """Between two of them we wait where it slows down; what only opens a connection is none."""
+    steps = Control(HERE).transfer(b"RETR a\r\n", lambda _: True)
+    assert not isinstance(next(steps), Question)
+    assert isinstance(steps.send(b"229 Extended (|||5000|)\r\n"), OpenSide)
+    asking = steps.send(b"")
+    assert (bytes(asking), isinstance(asking, Question)) == (b"RETR a\r\n", True)

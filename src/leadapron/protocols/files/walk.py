@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from leadapron.model import Count, CountKind, CountSource, Depth, Failed, Reason, Stage
+from leadapron.net.backoff import AtOnce
 from leadapron.net.conversation import Steps
 from leadapron.protocols.base import Terms
 from leadapron.protocols.dicom.signs import Own
@@ -86,6 +87,7 @@ class Walk:
         self._taken: dict[Key, list[int]] = {}
         """of each stratum: files that said what they are, and those that are DICOM"""
         self._requests = self._bytes = 0
+        self._at_once = AtOnce(BATCH)
         self._sampled = 0
         """files of the sample that were asked for"""
         self._started = math.inf
@@ -170,12 +172,14 @@ class Walk:
     def _read(self, drawn: list[Stratified]) -> Steps[None]:
         length = header.FIRST if self._may_census else preamble.LENGTH
         while drawn:
-            size = min(BATCH, self._terms.requests - self._requests)
+            size = min(self._at_once.size, self._terms.requests - self._requests)
             if size <= 0 or self._bytes >= MOST_BYTES or self._clock() - self._started >= self._terms.seconds:
                 return
             batch, drawn = drawn[:size], drawn[size:]
             self._sampled += len(batch)
+            begun = self._clock()
             pieces = yield from self._ask([Wanted(one.path, 0, length) for _, one in batch])
+            self._at_once.answered(len(batch), self._clock() - begun)
             if self._may_census:
                 yield from self._read_heads(batch, pieces)
             else:
