@@ -33,6 +33,7 @@ LOOKS: dict[str, Attempt[Any]] = {
     "portal.look": Completed(result=PortalPages()),
     "webdav.look": Completed(result=DavPlaces()),
 }
+SPENT: dict[str, Attempt[Any]] = {"dicomweb.look": Completed(result=Archives(requests=1))}
 
 
 @pytest.mark.parametrize(
@@ -42,8 +43,11 @@ LOOKS: dict[str, Attempt[Any]] = {
         ({**LOOKS, "fhir.look": Completed(result=FhirPlaces(why=RESET))}, Reason.RESET),
         ({**LOOKS, "portal.look": Completed(result=PortalPages(why=RESET))}, Reason.RESET),
         ({**LOOKS, "portal.look": RESET}, Reason.RESET),
-        ({name: look for name, look in LOOKS.items() if name != "fhir.look"}, Reason.BUDGET),
-        ({}, Reason.BUDGET),
+        ({name: look for name, look in LOOKS.items() if name != "fhir.look"}, Reason.STOPPED),
+        ({"portal.look": Completed(result=PortalPages(why=RESET))}, Reason.RESET),
+        ({**SPENT, "portal.look": Completed(result=PortalPages(requests=39))}, Reason.BUDGET),
+        ({**SPENT, "portal.look": Completed(result=PortalPages(requests=38))}, Reason.STOPPED),
+        ({}, Reason.STOPPED),
     ],
 )
 def test_a_look_that_was_cut_short_is_not_nothing(looks: dict[str, Attempt[object]], reason: Reason) -> None:

@@ -12,7 +12,7 @@ from leadapron.protocols.base import Case, Identify
 from leadapron.protocols.health import looked_after, told
 from leadapron.protocols.http.blank import BLANK, Blank, may_be_tried
 from leadapron.protocols.http.front import Glance, Greeting, could_be_tls
-from leadapron.protocols.http.web import Challenge, Front, Leads, look_of, reached, web_doors
+from leadapron.protocols.http.web import Challenge, Front, Leads, left_to_look, look_of, reached, web_doors
 from leadapron.protocols.tls.layers import Plan
 
 PROTOCOL = "http"
@@ -74,17 +74,18 @@ def _next_of_doors(case: Case, attempts: Attempts, front: Front, identify: Ident
 
 
 def _cut_short(case: Case, attempts: Attempts, front: Front) -> Failed | None:
-    """Why a door did not look to the end: then there may be more than was found."""
+    """Why a door did not look to the end, or not at all: then there may be more than was found."""
     if case.terms.depth < Depth.COUNT:
         return None
-    for door in web_doors().values():
-        look = attempts.get(look_of(door.name))
-        if look is None and door.has_to_look(front):
-            return Failed(stage=Stage.LIST, reason=Reason.BUDGET, detail="not every door was looked for")
-        why = look if isinstance(look, Failed | None) else look.result.why
-        if why is not None:
-            return why
-    return None
+    looks = {name: attempts.get(look_of(name)) for name, door in web_doors().items() if door.has_to_look(front)}
+    ends = (each if isinstance(each, Failed | None) else each.result.why for each in looks.values())
+    if (why := next((end for end in ends if end is not None), None)) is not None:
+        return why
+    if all(looks.values()):
+        return None
+    is_spent = left_to_look(case, attempts) is None or len(attempts) >= case.terms.associations
+    reason = Reason.BUDGET if is_spent else Reason.STOPPED
+    return Failed(stage=Stage.LIST, reason=reason, detail="not every door was looked for")
 
 
 def _server(case: Case, attempts: Attempts, front: Front) -> Observation | None:
