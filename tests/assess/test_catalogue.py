@@ -37,7 +37,7 @@ def test_the_catalogue_has_the_controls_of_the_first_form() -> None:
         "LA-19",
     ]
     of_dicom += ["LA-20", "LA-21", "LA-22", "LA-36"]
-    of_all_doors = ["LA-02", "LA-03", "LA-18", "LA-23", "LA-30", "LA-41", "LA-42"]
+    of_all_doors = ["LA-02", "LA-03", "LA-18", "LA-23", "LA-30", "LA-41", "LA-42", "LA-43"]
     assert list(catalogue()) == sorted([*of_dicom, *of_all_doors])
 
 

@@ -169,6 +169,7 @@ CLOSES = {
     "LA-36": {"the version is not affected"},
     "LA-02": {"a route refuses"},
     "LA-18": {"the web port refuses", "a page is asked for inside TLS"},
+    "LA-43": {"the web port refuses", "a page is asked for inside TLS", "a route refuses"},
     "LA-23": {"the web port refuses", "a blank login is refused by a page"},
 }
 CLOSES["LA-36"].add("its version is not affected")

@@ -101,7 +101,8 @@ def test_an_open_server(inside: Namespace, folder: Path, tmp_path: Path) -> None
         audit = Audit(inside, port)
     assert audit.names[:3] == ["hello", "smb1", "blank"]
     assert "tree:public" in audit.names
-    assert len(audit.names) == 5
+    assert len(audit.names) == 6
+    assert audit.names[-1] == "health"
     facts = audit.of().facts
     assert (
         facts.items()
@@ -168,7 +169,7 @@ def test_a_locked_server(inside: Namespace, folder: Path, tmp_path: Path) -> Non
     (port,) = free_ports(1)
     with smbd(inside, tmp_path, port, shares(folder), map_to_guest="Never", restrict_anonymous="2"):
         audit = Audit(inside, port)
-    assert audit.names == ["hello", "smb1", "blank"]
+    assert audit.names == ["hello", "smb1", "blank", "health"]
     assert audit.of().access.list is Verdict.REFUSED
     assert audit.of().facts["blank_login_accepted"] is False
     assert audit.of().unknowns == ()

@@ -138,6 +138,7 @@ pid {place}/nginx.pid;
 error_log {place}/error.log info;
 events {{ worker_connections 512; }}
 http {{
+  log_format line "$request_method $request_uri $status";
   access_log off;
   client_max_body_size 0;
   default_type application/octet-stream;
@@ -189,6 +190,14 @@ def nginx_listing(
     directives = f"root {tree}; autoindex on; autoindex_format {form.value};"
     with _nginx(inside, folder, directives, locked=locked) as here:
         yield here
+
+
+@contextlib.contextmanager
+def nginx_logged(inside: Namespace, folder: Path, directives: str) -> Iterator[tuple[Endpoint, Path]]:
+    """Whatever `directives` say, and the file in which each request has a line: `GET / 200`."""
+    log = folder / "requests.log"
+    with _nginx(inside, folder, f"access_log {log} line; {directives}", locked=False) as here:
+        yield here, log
 
 
 @contextlib.contextmanager

@@ -24,3 +24,21 @@ class Backoff:
         is_slow = seconds > max(FLOOR, SLOWER * self._quickest)
         self._quickest = min(self._quickest, seconds)
         self.pause = min(seconds, LONGEST) if is_slow else 0.0
+
+
+class AtOnce:
+    """How many questions go out at once, of one kind, to one server: half as many as before where they took twice as long as
+    the quickest time for as many or more; twice as many again where they did not."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._quickest: dict[int, float] = {}
+        """seconds, by how many there were"""
+        self.size = most
+
+    def answered(self, count: int, seconds: float) -> None:
+        """So many were answered within so many seconds."""
+        before = min((each for number, each in self._quickest.items() if number >= count), default=float("inf"))
+        is_slow = seconds > max(FLOOR, SLOWER * before)
+        self._quickest[count] = min(seconds, self._quickest.get(count, seconds))
+        self.size = max(1, self.size // 2) if is_slow else min(self._most, 2 * self.size)

@@ -11,12 +11,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, runtime_checkable
 from typing import Protocol as Interface
 
 from leadapron.model import Attempt, Completed, Depth, Endpoint, Failed, Observation, Owner, Product
 from leadapron.net.conversation import Job
 from leadapron.protocols import payload
+from leadapron.protocols.health import last_looks, silent_checks
 from leadapron.scope.buckets import Bucket
 
 Payload = Mapping[str, Any]
@@ -117,6 +118,15 @@ class Case:
     attempts: Mapping[str, Payload]
 
 
+@runtime_checkable
+class Budgeted(Interface):
+    """A result of what counts or walks. It knows under which budget it came about."""
+
+    def was_cut(self, terms: Terms) -> bool:
+        """By a budget of answers, requests or seconds, and those of `terms` go further."""
+        ...
+
+
 class Protocol(ABC):
     """One door, or several that open over one (HTTP). `name` is that of its folder."""
 
@@ -151,13 +161,21 @@ class Protocol(ABC):
         """Whether a peer that did not answer the hello speaks another way, e.g. TLS. Pure."""
         return False
 
-    def cut_by_budget(self, case: Case) -> frozenset[str]:  # noqa: ARG002
-        """The names of the attempts that an earlier budget cut, and the present terms would not. Pure."""
-        return frozenset()
+    def cut_by_budget(self, case: Case) -> frozenset[str]:
+        """The names of the attempts that an earlier budget cut, and the present terms would not, by what their results say
+        (`Budgeted`); and the look after the server that came behind them. Pure."""
+        cut = frozenset(
+            name
+            for name, attempt in self.decoded(case.attempts).items()
+            if isinstance(attempt, Completed)
+            and isinstance(attempt.result, Budgeted)
+            and attempt.result.was_cut(case.terms)
+        )
+        return cut | last_looks(case.attempts) if cut else cut
 
-    def no_longer_answers(self, case: Case) -> frozenset[str]:  # noqa: ARG002
+    def no_longer_answers(self, case: Case) -> frozenset[str]:
         """The names of the attempts that say: it spoke to us, was asked, and now does not answer any more. Pure."""
-        return frozenset()
+        return silent_checks(self.decoded(case.attempts))
 
     def shown(self, attempt: Attempt[Any]) -> bytes:
         """The studies that an attempt listed, as records of `leadapron.protocols.shown`; empty where it listed none."""

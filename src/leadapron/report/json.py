@@ -21,6 +21,7 @@ _SAID = frozenset(
         "twins",
         "implementations",
         "answers_differ",
+        "answers_afterwards",
         "associations",
         "queries",
     }

@@ -73,7 +73,7 @@ def test_an_open_bucket_is_listed_and_read() -> None:
     audit = Audit(terms())
     (seen,), why = audit.run(store)
     assert why is None
-    assert list(audit.attempts) == ["hello", "list:s3://scans", "tree:s3://scans"]
+    assert list(audit.attempts) == ["hello", "list:s3://scans", "tree:s3://scans", "health"]
     assert verdicts(seen) == (
         Verdict.PROVEN, Verdict.PROVEN, Verdict.PROVEN, Verdict.PROVEN, Verdict.NOT_ASKED)  # fmt: skip
     assert seen.counts.images is not None
@@ -103,7 +103,11 @@ def test_nothing_that_a_peer_named_is_in_a_result() -> None:
 
 @pytest.mark.parametrize(
     ("depth", "jobs"),
-    [(Depth.CONNECT, []), (Depth.TALK, ["hello"]), (Depth.COUNT, ["hello", "list:s3://scans", "tree:s3://scans"])],
+    [
+        (Depth.CONNECT, []),
+        (Depth.TALK, ["hello"]),
+        (Depth.COUNT, ["hello", "list:s3://scans", "tree:s3://scans", "health"]),
+    ],
 )
 def test_each_depth_ends_where_it_should(depth: Depth, jobs: list[str]) -> None:
     audit = Audit(terms(named(depth=depth)))
@@ -124,7 +128,7 @@ def test_buckets_at_one_place_each_go_as_deep_as_their_own_grant() -> None:
     )
     store = MadeUpStore(OBJECTS)
     found, _ = audit.run(store)
-    assert list(audit.attempts) == ["hello", "list:s3://scans", "tree:s3://scans"]
+    assert list(audit.attempts) == ["hello", "list:s3://scans", "tree:s3://scans", "health"]
     assert [(seen.service.resource, seen.owner.grant) for seen in found] == [("gs://shy", "other"), ("s3://scans", "b")]
     assert [seen.access.list for seen in found] == [Verdict.NOT_ASKED, Verdict.PROVEN]
     assert not any(b"never" in target for _, target in store.asked)
@@ -175,7 +179,7 @@ def test_a_redirect_is_not_followed() -> None:
         return response(307, b"", b"Location: http://10.0.0.6:9000/scans?list-type=2"), True
 
     Audit(terms()).run(elsewhere)
-    assert len(asked) == 2
+    assert len(asked) == 3, "a HEAD, a listing, and a HEAD to see whether it still answers"
     assert all(b" /scans" in line for line in asked)
 
 
@@ -191,9 +195,12 @@ def test_a_list_that_is_open_and_then_breaks_is_open() -> None:
     def breaking(sent: bytes) -> tuple[bytes, bool]:
         return (b"", False) if len(store.asked) >= 2 else store(sent)
 
-    (seen,), _ = Audit(terms()).run(breaking)
+    audit = Audit(terms())
+    (seen,), _ = audit.run(breaking)
     assert seen.access.list is Verdict.PROVEN
-    assert seen.unknowns == (Failed(stage=Stage.COUNT, reason=Reason.RESET),)
+    reset = [Failed(stage=stage, reason=Reason.RESET) for stage in (Stage.COUNT, Stage.TALK)]
+    assert list(seen.unknowns) == reset, "the walk, and the store that does not answer afterwards"
+    assert PROTOCOL.no_longer_answers(audit.case) == {"health.2"}
 
 
 @pytest.mark.parametrize(
@@ -264,4 +271,6 @@ def test_a_tree_that_the_budget_cut_is_asked_again() -> None:
     store = MadeUpStore({f"{number}".encode(): MAGIC for number in range(50)})
     audit = Audit(terms(requests=10))
     audit.run(store)
-    assert PROTOCOL.cut_by_budget(audit.case) == {"tree:s3://scans"}
+    assert PROTOCOL.cut_by_budget(audit.case) == frozenset(), "by the very budget that is"
+    lifted = replace(audit.case, terms=replace(audit.case.terms, answers=5_000_000))
+    assert PROTOCOL.cut_by_budget(lifted) == {"tree:s3://scans", "health"}

@@ -183,7 +183,14 @@ def test_pieces_come_in_their_order_with_a_reason_where_there_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "why"), [(500, Reason.PROTOCOL), (429, Reason.LIMIT), (503, Reason.LIMIT), (409, Reason.PROTOCOL)]
+    ("status", "why"),
+    [
+        (500, Reason.PROTOCOL),
+        (409, Reason.PROTOCOL),
+        *((status, Reason.LIMIT) for status in (413, 414, 429, 503)),
+        *((status, Reason.AUTH) for status in (401, 403, 407, 511)),
+        *((status, Reason.EMPTY) for status in (404, 410)),
+    ],
 )
 def test_a_status_that_is_no_piece_says_why(status: int, why: Reason) -> None:
     assert run(tree().read([Wanted((b"x",), 0, 4)]), lambda _: (response(status), True)) == [why]

@@ -119,7 +119,8 @@ def test_what_is_inside_and_no_dicom_is_asked_nothing_more() -> None:
     attempts = asked(FREE, {"tls/hello": web})
 
     assert kinds(attempts) == ["hello", "offer", "tls:handshake", "tls/hello"]
-    assert DICOM.conclude(case(attempts)) == ((), web)
+    found, why = DICOM.conclude(case(attempts))
+    assert (list(found), why) == ([], web)
 
 
 def test_who_demands_a_certificate_is_not_asked_without() -> None:

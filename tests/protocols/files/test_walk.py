@@ -311,3 +311,32 @@ def test_a_long_header_is_read_on_and_asked_for_once(kind: type[MemoryTree], is_
     assert (found.proven, found.headers, found.images and found.images.value) == (2, 2, 2)
     assert found.odd_headers == (0 if is_known else 1)
     assert len([one for one in tree.reads if one.start]) == 1
+
+
+# -- how gently ---------------------------------------------------------------------------------------------------------
+
+
+class Tiring(MemoryTree):
+    """Each file takes 0.01 s, from some file on `slower` times as long; then it is well again."""
+
+    def __init__(self, root: Folder, slower: float) -> None:
+        super().__init__(root)
+        self.slower, self.now = slower, 0.0
+        self.asked: list[int] = []
+
+    def read(self, wanted: Sequence[Wanted]) -> Steps[Sequence[Piece]]:
+        is_tired = 2 <= len(self.asked) < 6
+        self.now += len(wanted) * 0.01 * (self.slower if is_tired else 1.0)
+        self.asked.append(len(wanted))
+        return (yield from super().read(wanted))
+
+
+@pytest.mark.parametrize(
+    ("slower", "steps"), [(1.9, [128] * 9), (5.0, [128, 128, 64, 32, 64, 32, 64, 128, 128])], ids=["steady", "tired"]
+)
+def test_from_a_server_that_slows_down_less_is_asked_at_once(slower: float, steps: list[int]) -> None:
+    tree = Tiring({f"{number}.dcm".encode(): dicom(1, number) for number in range(1300)}, slower)
+    walking = Walk(tree, replace(TERMS, depth=Depth.COUNT), in_clear=False, clock=lambda: tree.now)
+    drive(walking.run())
+    assert tree.asked[1 : 1 + len(steps)] == steps, "behind the few that are read first"
+    assert sum(tree.asked[1:]) == 1300

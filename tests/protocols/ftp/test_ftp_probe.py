@@ -23,10 +23,13 @@ from leadapron.model import (
     Stage,
     Verdict,
 )
+from leadapron.net.conversation import OpenSide, Question
 from leadapron.protocols.base import Case
 from leadapron.protocols.ftp.census import TREE
+from leadapron.protocols.ftp.control import Control
 from leadapron.protocols.ftp.probe import PROTOCOL
 from leadapron.protocols.ftp.session import BLANK, HELLO, Greeted, LoggedIn
+from leadapron.protocols.health import HEALTH, Answered
 
 HERE = Endpoint(address=ip_address("127.0.0.1"), port=21)
 IMPLICIT = Endpoint(address=ip_address("127.0.0.1"), port=990)
@@ -35,6 +38,7 @@ IN = Completed(result=LoggedIn(accepted=True, code=230, pasv_elsewhere=False))
 IN_PRIVATE = Completed(result=LoggedIn(accepted=True, code=230, inside_tls=True, tls_required=True, private=True))
 OUT = Completed(result=LoggedIn(accepted=False, code=530))
 LOST = Failed(stage=Stage.TALK, reason=Reason.RESET)
+THERE = Completed(result=Answered())
 
 
 def case(endpoint: Endpoint = HERE, attempts: dict[str, Attempt[Any]] | None = None, **of: Any) -> Case:
@@ -57,11 +61,13 @@ def test_the_plan() -> None:
     assert next_name({HELLO: GREETED}, blank_login=False) is None
     assert next_name({HELLO: GREETED}, depth=Depth.TALK) is None
     assert next_name({HELLO: GREETED}, associations=1) is None
-    assert next_name({HELLO: GREETED, BLANK: LOST}) is None
-    assert next_name({HELLO: GREETED, BLANK: OUT}) is None
+    assert next_name({HELLO: GREETED, BLANK: LOST}) == HEALTH
+    assert next_name({HELLO: GREETED, BLANK: LOST, HEALTH: THERE}) is None
+    assert next_name({HELLO: GREETED, BLANK: OUT}) == HEALTH
+    assert next_name({HELLO: GREETED, BLANK: OUT, HEALTH: THERE}) is None
     assert next_name({HELLO: GREETED, BLANK: IN}) == TREE
-    assert next_name({HELLO: GREETED, BLANK: IN}, associations=2) is None
-    assert next_name({HELLO: GREETED, BLANK: IN, TREE: LOST}) is None
+    assert next_name({HELLO: GREETED, BLANK: IN}, associations=2) == HEALTH
+    assert next_name({HELLO: GREETED, BLANK: IN, TREE: LOST}) == HEALTH
 
 
 @pytest.mark.parametrize(
@@ -160,3 +166,12 @@ def test_without_a_greeting_there_is_nothing() -> None:
 def test_whose_jobs_are_whose() -> None:
     assert PROTOCOL.service_of(TREE) == ("ftp", "/")
     assert PROTOCOL.service_of(HELLO) == PROTOCOL.service_of(BLANK) == ("ftp", "")
+
+
+def test_what_makes_the_server_work_is_a_question() -> None:
+    """Between two of them we wait where it slows down; what only opens a connection is none."""
+    steps = Control(HERE).transfer(b"RETR a\r\n", lambda _: True)
+    assert not isinstance(next(steps), Question)
+    assert isinstance(steps.send(b"229 Extended (|||5000|)\r\n"), OpenSide)
+    asking = steps.send(b"")
+    assert (bytes(asking), isinstance(asking, Question)) == (b"RETR a\r\n", True)

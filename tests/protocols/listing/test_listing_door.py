@@ -191,7 +191,7 @@ def test_folders_have_reasons() -> None:
         '[[folder]]\npath = "a"\nwhy = "x"',
         '[[folder]]\npath = "/../"\nwhy = "x"' * 2,
         '[[folder]]\npath = "/a/"\nwhy = "x"\n' * 2,
-        "".join(f'[[folder]]\npath = "/{number}/"\nwhy = "x"\n' for number in range(13)),
+        "".join(f'[[folder]]\npath = "/{number}/"\nwhy = "x"\n' for number in range(12)),
     ):
         with pytest.raises(ValueError):
             parse_folders(broken)

@@ -60,7 +60,7 @@ class Server:
 def observed(server: Server, case: Case = CASE, *, piece: int = 1 << 16) -> list[Observation]:
     """Every job of the door, its results stored and read again in between."""
     attempts: dict[str, Any] = {}
-    front = Front(status=200)
+    front = front_of(server)
     while (job := DOOR.next_job(case, attempts, front, Identify())) is not None:
         attempt, _ = converse(job.converse(), server, piece=piece)
         stored = payload.encode(attempt, HTTP.results)
@@ -68,6 +68,13 @@ def observed(server: Server, case: Case = CASE, *, piece: int = 1 << 16) -> list
         attempts[job.name] = payload.decode(stored, HTTP.results)
         assert len(attempts) < 12
     return list(DOOR.conclude(case, attempts, front))
+
+
+def front_of(server: Server) -> Front:
+    """What the door sees in the front page, which another job asked for."""
+    found = server.routes.get("/", (404, b"", ()))
+    status, body, _ = found if isinstance(found, tuple) else found(b"")
+    return Front(status=status, seen=DOOR.look(Page(status=status, body=body)))
 
 
 def ok(body: str | bytes, *fields: bytes) -> Answered:

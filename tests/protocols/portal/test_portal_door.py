@@ -58,6 +58,10 @@ def why(seen: Observation) -> list[tuple[Stage, Reason]]:
 # -- the table ---------------------------------------------------------------------------------------------------------
 
 
+BEHIND_THE_FRONT = [path for path in portals() if path != "/"]
+"""What is asked for where the front page is no portal."""
+
+
 def test_every_portal_is_of_a_product_that_has_a_name_in_the_catalogue() -> None:
     names = {mark.name for mark in page_marks()} | {each.name for each in fingerprints()}
     assert {portal.product for portal in portals().values()} <= names
@@ -70,7 +74,7 @@ def test_every_portal_says_where_it_is_known_from() -> None:
 def test_a_look_asks_for_every_page_once_and_posts_nothing() -> None:
     server = Server({})
     assert observed(server) == []
-    assert server.asked == list(portals())
+    assert server.asked == BEHIND_THE_FRONT
     assert not any(b"Cookie:" in request or b"Authorization:" in request for request in server.requests)
 
 
@@ -141,7 +145,14 @@ def test_a_redirect_on_the_same_server_is_followed_and_no_further_than_two() -> 
     )
     (seen,) = observed(server)
     assert (seen.service.resource, seen.access.list) == ("/app/template/Index.vm", REFUSED)
-    assert server.asked.count("/studyList") == 3
+    assert server.asked.count("/studyList") == 2, "what a redirect leads to is asked for once"
+
+
+def test_a_page_to_which_every_other_leads_is_asked_for_once() -> None:
+    server = Server({**dict.fromkeys(BEHIND_THE_FRONT, to("/login")), "/login": ok(OVIYAM_LOGIN)})
+    assert [seen.service.resource for seen in observed(server)] == ["/oviyam2/"]
+    assert server.asked.count("/login") == 1
+    assert len(server.asked) == len(BEHIND_THE_FRONT) + 1
 
 
 def test_a_portal_that_ends_every_connection_is_read_the_same() -> None:
@@ -192,7 +203,7 @@ def test_what_the_door_of_dicomweb_counts_is_not_counted_twice() -> None:
 def test_a_source_that_is_elsewhere_is_never_asked(root: str) -> None:
     server = Server({"/viewer/": ok(OHIF), "/viewer/app-config.js": ok(ohif_config(root))})
     (seen,) = observed(server)
-    assert server.asked == [*list(portals())[:7], "/viewer/app-config.js", *list(portals())[7:]]
+    assert server.asked == [*BEHIND_THE_FRONT[:6], "/viewer/app-config.js", *BEHIND_THE_FRONT[6:]]
     assert (seen.access.list, seen.facts["portal.sources_elsewhere"]) == (NOT_ASKED, 1)
 
 

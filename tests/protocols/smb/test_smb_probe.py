@@ -114,7 +114,7 @@ def test_without_leave_nobody_logs_in() -> None:
 @pytest.mark.parametrize("piece", [3, 1 << 18])
 def test_an_open_share_is_walked(piece: int) -> None:
     audit = Audit(server(), terms(), piece=piece)
-    assert audit.names == ["hello", "smb1", "blank", "tree:public"]
+    assert audit.names == ["hello", "smb1", "blank", "tree:public", "health"]
     share = audit.of("public")
     assert (share.access.list, share.access.read) == (Verdict.PROVEN, Verdict.PROVEN)
     assert share.exposed
@@ -137,7 +137,7 @@ def test_an_open_share_is_walked(piece: int) -> None:
 def test_the_budget_of_connections_leaves_an_unknown() -> None:
     named = [("public", 0), ("private", 0), ("dicom", 0)]
     audit = Audit(server(named=named), terms(associations=4))
-    assert audit.names == ["hello", "smb1", "blank", "tree:public"]
+    assert audit.names == ["hello", "smb1", "blank", "tree:public", "health"]
     assert audit.of("private").access.list is Verdict.UNKNOWN
     assert audit.of("private").unknowns == (Failed(stage=Stage.LIST, reason=Reason.BUDGET),)
     short = Audit(server(), terms(associations=2))
@@ -164,7 +164,7 @@ def test_how_a_server_is_named_to_itself() -> None:
 def test_a_share_that_does_not_let_us_in_costs_no_connection() -> None:
     over: dict[Command, Answer] = {Command.TREE_CONNECT: by_share(private=Said(ACCESS_DENIED))}
     audit = Audit(server(over, named=[("public", 0), ("private", 0)]), terms())
-    assert audit.names == ["hello", "smb1", "blank", "tree:public"]
+    assert audit.names == ["hello", "smb1", "blank", "tree:public", "health"]
     assert audit.of("private").access.list is Verdict.REFUSED
     assert audit.of("private").access.write is Verdict.REFUSED
     assert audit.of("private").unknowns == ()
@@ -194,7 +194,7 @@ def test_writing_is_offered_by_the_maximal_access_and_never_tried(access: int, w
 
 def test_a_refused_login() -> None:
     audit = Audit(server({Command.SESSION_SETUP: lambda _: setup(0xC000006D)}), terms())
-    assert audit.names == ["hello", "smb1", "blank"]
+    assert audit.names == ["hello", "smb1", "blank", "health"]
     found = audit.of()
     assert found.access.list is Verdict.REFUSED
     assert found.facts["blank_login_accepted"] is False

@@ -15,7 +15,7 @@ import pytest
 from leadapron.identify.match import IDENTIFY
 from leadapron.model import Count, Depth, Endpoint, Failed, Observation, Owner, Reason, Stage, Verdict
 from leadapron.protocols import payload
-from leadapron.protocols.base import Case, Terms
+from leadapron.protocols.base import Case, Page, Terms
 from leadapron.protocols.files.tree import Entry, Kind, Listed, Path
 from leadapron.protocols.http.exchange import Client
 from leadapron.protocols.http.web import Front
@@ -67,16 +67,16 @@ def case(terms: Terms = TERMS) -> Case:
     return Case(endpoint=HERE, terms=terms, attempts={})
 
 
-def drive(terms: Terms, serve: Serve) -> tuple[dict[str, Any], list[Observation], list[bytes]]:
+def drive(terms: Terms, serve: Serve, front: Front = FRONT) -> tuple[dict[str, Any], list[Observation], list[bytes]]:
     """All jobs, one after the other, each attempt stored and loaded again as a run does."""
     attempts: dict[str, Any] = {}
     targets: list[bytes] = []
-    while (job := DOOR.next_job(case(terms), attempts, FRONT, IDENTIFY)) is not None:
+    while (job := DOOR.next_job(case(terms), attempts, front, IDENTIFY)) is not None:
         assert job.name not in attempts
         attempt, asked = streamed(pickle.loads(pickle.dumps(job)).converse(), serve)
         attempts[job.name] = payload.decode(payload.encode(attempt, DOOR.results), DOOR.results)
         targets += asked
-    return attempts, list(DOOR.conclude(case(terms), attempts, FRONT)), targets
+    return attempts, list(DOOR.conclude(case(terms), attempts, front)), targets
 
 
 def test_an_open_root_is_walked_and_nothing_else_is_looked_for() -> None:
@@ -151,8 +151,10 @@ def test_an_answer_to_propfind_that_is_none_is_unknown() -> None:
 
 def test_the_folders_of_users_are_not_walked() -> None:
     path = next(place.path for place in places() if not place.walk)
-    attempts, (seen,), _ = drive(TERMS, archive(DAV, path))
+    front = Front(status=200, seen=DOOR.look(Page(status=200, body=b"<title>Login - Nextcloud</title>")))
+    attempts, (seen,), _ = drive(TERMS, archive(DAV, path), front)
     assert list(attempts) == [LOOK]
+    assert drive(TERMS, archive(DAV, path))[1] == [], "it is asked only where the front page says so"
     assert (seen.access.talk, seen.access.list) == (Verdict.PROVEN, Verdict.NOT_ASKED)
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from urllib.parse import quote, quote_from_bytes
 
 from leadapron.protocols.http.exchange import Answer
+from leadapron.protocols.http.web import BUSY, LOCKED
 from leadapron.protocols.http.wire import Fields
 from leadapron.scope.buckets import Bucket
 
@@ -90,7 +91,9 @@ def by_status(status: int) -> Said:
     """What a status says that means the same in every store."""
     if 300 <= status < 400:
         return Said.ELSEWHERE
-    return {200: Said.OPEN, 401: Said.CLOSED, 403: Said.CLOSED, 429: Said.BUSY, 503: Said.BUSY}.get(status, Said.OTHER)
+    if status in LOCKED:
+        return Said.CLOSED
+    return Said.BUSY if status in BUSY else Said.OPEN if status == 200 else Said.OTHER
 
 
 def path_of(key: bytes, *, slashes: bool = True) -> bytes:

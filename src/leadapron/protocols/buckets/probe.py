@@ -33,6 +33,7 @@ from leadapron.protocols.buckets.tree import WHY_NOT
 from leadapron.protocols.files.result import Found
 from leadapron.protocols.files.verdicts import observe
 from leadapron.protocols.files.walk import depth_of
+from leadapron.protocols.health import Answered, looked_after, told
 from leadapron.protocols.tls import plan as tls
 from leadapron.protocols.tls.handshake import Handshake, Handshaking
 from leadapron.protocols.tls.secured import Secured
@@ -57,6 +58,7 @@ class Buckets(Protocol):
         "first_page": FirstPage,
         "bucket_found": Found,
         "tls_handshake": Handshake,
+        "answered": Answered,
     }
 
     def next_job(self, case: Case, identify: Identify) -> Job[Any] | None:
@@ -70,11 +72,9 @@ class Buckets(Protocol):
             return None
         if _is_tls(named) and tls.HANDSHAKE not in attempts:
             return Handshaking(name=tls.HANDSHAKE, endpoint=_at(case, named[0]), now=case.terms.now)
-        for each in named:
-            job = _next_about(case, each, attempts)
-            if job is not None:
-                return _inside(each, job)
-        return None
+        jobs = (_inside(each, job) for each in named if (job := _next_about(case, each, attempts)) is not None)
+        about = {name: attempt for name, attempt in attempts.items() if name != tls.HANDSHAKE}
+        return looked_after(next(jobs, None), about, _inside(named[0], _knock(case, named[0], identify)))
 
     def conclude(self, case: Case) -> tuple[Sequence[Observation], Failed | None]:
         attempts = self.decoded(case.attempts)
@@ -84,17 +84,7 @@ class Buckets(Protocol):
         named = list(_named(case))
         facts, shown = _of_tls(named, attempts)
         found = [_observe(case, each, attempts, _product(each, hello.result), facts, shown) for each in named]
-        return found, None
-
-    def cut_by_budget(self, case: Case) -> frozenset[str]:
-        budget = Failed(stage=Stage.COUNT, reason=Reason.BUDGET)
-        return frozenset(
-            name
-            for name, attempt in self.decoded(case.attempts).items()
-            if isinstance(attempt, Completed)
-            and isinstance(attempt.result, Found)
-            and budget in attempt.result.unknowns
-        )
+        return told((found, None), attempts)
 
 
 # -- what is asked -----------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from leadapron.protocols.buckets.s3 import S3
 from leadapron.protocols.buckets.web import FolderTree, Web
 from leadapron.protocols.files.tree import Entry, Kind, Listed, Path, Piece, Take, Tree, Wanted, is_a_name
 from leadapron.protocols.http.exchange import Client, NoAnswer, Range
+from leadapron.protocols.listing.remote import piece_of
 from leadapron.scope.buckets import Bucket, Store
 
 DIALECTS: Mapping[Store, Dialect] = {Store.S3: S3(), Store.AZURE: Azure(), Store.GOOGLE: Google(), Store.WEB: Web()}
@@ -29,7 +30,6 @@ WHY_NOT: Mapping[Said, Reason] = {
     Said.BUSY: Reason.LIMIT,
     Said.OTHER: Reason.PROTOCOL,
 }
-_STATUS = {401: Reason.AUTH, 403: Reason.AUTH, 404: Reason.EMPTY, 413: Reason.LIMIT, 429: Reason.LIMIT}
 _CAPS = frozenset({Reason.BUDGET, Reason.LIMIT})
 
 
@@ -96,7 +96,7 @@ class BucketTree(Tree):
             for each in wanted
         ]
         pieces = yield from self._client.ranges(ranges)
-        return [_piece(piece) for piece in pieces]
+        return [piece_of(piece) for piece in pieces]
 
 
 def _entry(key: Key, prefix: bytes) -> Entry | None:
@@ -112,11 +112,3 @@ def _entry(key: Key, prefix: bytes) -> Entry | None:
 def _listed_as(reason: Reason) -> Reason:
     """A budget of ours is a bound of ours."""
     return Reason.LIMIT if reason in _CAPS else reason
-
-
-def _piece(piece: bytes | int | Reason) -> Piece:
-    if isinstance(piece, bytes):
-        return piece
-    if isinstance(piece, Reason):
-        return Reason.LIMIT if piece in _CAPS else Reason.PROTOCOL
-    return _STATUS.get(piece, Reason.LIMIT if piece == 503 else Reason.PROTOCOL)

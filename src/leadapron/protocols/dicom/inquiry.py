@@ -22,6 +22,7 @@ from leadapron import settings
 from leadapron.errors import WireError
 from leadapron.model import Completed, Depth, Endpoint, Failed, Reason, Stage
 from leadapron.net.conversation import Conversation, Limits, Lost, Steps
+from leadapron.protocols.base import Terms
 from leadapron.protocols.dicom.back_ends import implementation
 from leadapron.protocols.dicom.census import QUERIES as CENSUS_QUERIES
 from leadapron.protocols.dicom.census import SAMPLE, Censused, Taking
@@ -66,6 +67,18 @@ class InquiryResult:
     ended: Failed | None = None
     shown: bytes = field(default=b"", repr=False, metadata={APART: True})
     """the studies that were listed (`leadapron.protocols.shown`)"""
+
+    def was_cut(self, terms: Terms) -> bool:
+        """Where its queries are used up, a budget of answers or seconds that is lifted lets nothing more through."""
+        if self.queries >= terms.queries:
+            return False
+        return any(
+            part.answer is Answer.PROVEN
+            and part.why in (Reason.BUDGET, Reason.TIMEOUT)
+            and part.most_answers < terms.answers
+            for part in (self.model, self.worklist)
+            if part is not None
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

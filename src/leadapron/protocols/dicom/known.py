@@ -15,15 +15,11 @@ from leadapron.protocols.dicom.counting import Model
 from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.inquiry import InquiryResult
 from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiated, Outcome
+from leadapron.protocols.health import CHECKS, HEALTH, SILENCE, is_there
 
 Title = str
 
-TITLE, ASK, LOOK, HEALTH, IDENTITY = "title", "ask", "look", "health", "identity"
-
-CHECKS = 2
-"""Times that a service is looked for before it counts as one that stopped answering."""
-SILENCE = frozenset({Reason.TIMEOUT, Reason.RESET, Reason.REFUSED, Reason.UNREACHABLE})
-"""Why an attempt failed behind which the service may be down."""
+TITLE, ASK, LOOK, IDENTITY = "title", "ask", "look", "identity"
 
 _USER, _ACSE, _PRESENTATION = 1, 2, 3
 """Sources of a rejection (PS3.8 Table 9-21)."""
@@ -245,10 +241,6 @@ def _is_refused(known: Known, part: str) -> bool:
         return not settled.is_turned_down or sum(found.is_turned_down for found in answers) > 1
     aborts = [found for found in answers if found.answer is Answer.ABORTED]
     return 1 < len(aborts) == len(answers) and any(ask.echo_status == 0 for ask in known.asks)
-
-
-def is_there(check: Attempt[Negotiated]) -> bool:
-    return isinstance(check, Completed) or check.reason not in SILENCE
 
 
 def titles_that_work(attempts: Attempts, hello: Negotiated, titles: tuple[Title, ...]) -> Iterator[Known]:

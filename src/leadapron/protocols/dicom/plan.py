@@ -25,26 +25,22 @@ from leadapron.protocols.dicom.found import Answer, Found
 from leadapron.protocols.dicom.inquiry import Inquiry
 from leadapron.protocols.dicom.known import (
     ASK,
-    CHECKS,
-    HEALTH,
     IDENTITY,
     LOOK,
     TITLE,
     Known,
     Title,
     are_titles_tried,
-    is_there,
     is_transient,
     model_of,
     titles_that_work,
 )
 from leadapron.protocols.dicom.negotiation import ANY_TITLE, BLANK, Negotiated, Negotiation
 from leadapron.protocols.dicom.signs import Own
+from leadapron.protocols.health import CHECKS, DELAY, HEALTH, is_there
 
 RETRIES = 2
-"""After a rejection for now."""
-DELAY = 5.0
-"""Seconds before the first retry, and between two looks for a service; the second retry waits twice as long."""
+"""After a rejection for now, the first after `DELAY` seconds, the second after twice as many."""
 LOOKS = 3
 """Associations that only negotiate, to find out what back ends grant that only answered questions."""
 MAX_ASKS = 6

@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from leadapron.model import Attempt, Completed, Endpoint, Failed, Observation, Reason, Stage
+from leadapron.model import Completed, Endpoint, Failed, Observation, Reason, Stage
 from leadapron.net.conversation import Job
 from leadapron.protocols.attempts import Attempts, last_hello, name_of
-from leadapron.protocols.base import Case, Hello, Identify, Payload, Protocol, Terms
+from leadapron.protocols.base import Case, Hello, Identify, Payload, Protocol
 from leadapron.protocols.dicom import plan, verdicts
-from leadapron.protocols.dicom.found import Answer
 from leadapron.protocols.dicom.inquiry import InquiryResult
-from leadapron.protocols.dicom.known import ASK, HEALTH, titles_that_work
+from leadapron.protocols.dicom.known import ASK, titles_that_work
 from leadapron.protocols.dicom.negotiation import ANY_TITLE, Negotiated, Negotiation, is_whole, read_answer, request
 from leadapron.protocols.dicom.wire.pdu import HEADER_LENGTH, MAX_ASSOCIATE_LENGTH, Abort
+from leadapron.protocols.health import HEALTH
 from leadapron.protocols.tls import offers
 from leadapron.protocols.tls import plan as tls
 from leadapron.protocols.tls.handshake import Handshake
-from leadapron.protocols.tls.layers import Layer, Layers, Plan, layers, resource_suffix
+from leadapron.protocols.tls.layers import Layer, Layers, Plan, layers, plain_name, resource_suffix
 
 _ITEMS = 74
 """Where the items of an A-ASSOCIATE PDU begin, behind the titles (PS3.8 Table 9-11)."""
@@ -87,9 +87,8 @@ class Dicom(Protocol):
         return tls.is_spoken(self.decoded(case.attempts))
 
     def cut_by_budget(self, case: Case) -> frozenset[str]:
-        return frozenset[str]().union(
-            *(each.names(_cut_by_budget(each)) for each in layers(case, self.decoded(case.attempts)))
-        )
+        """Of the questions: what is asked under the title of somebody else is cut on purpose."""
+        return frozenset(name for name in super().cut_by_budget(case) if plain_name(name).startswith(ASK))
 
     def no_longer_answers(self, case: Case) -> frozenset[str]:
         return frozenset[str]().union(
@@ -106,11 +105,6 @@ class Dicom(Protocol):
 PROTOCOL = Dicom()
 
 
-def _cut_by_budget(of: Layer) -> frozenset[str]:
-    attempts = {name: attempt for name, attempt in of.attempts.items() if name.startswith(ASK)}
-    return frozenset(name for name, attempt in attempts.items() if _was_cut(attempt, of.case.terms))
-
-
 def _no_longer_answers(of: Layer) -> frozenset[str]:
     hello = last_hello(of.attempts)
     if not isinstance(hello, Completed):
@@ -121,17 +115,4 @@ def _no_longer_answers(of: Layer) -> frozenset[str]:
         for each in known
         if each.is_silent
         for number in range(1, len(each.health) + 1)
-    )
-
-
-def _was_cut(attempt: Attempt[InquiryResult], terms: Terms) -> bool:
-    """Whether a count was cut by the budget of answers, or of seconds, that is higher now."""
-    if isinstance(attempt, Failed) or attempt.result.queries >= terms.queries:
-        return False
-    found = (part for part in (attempt.result.model, attempt.result.worklist) if part is not None)
-    return any(
-        part.answer is Answer.PROVEN
-        and part.why in (Reason.BUDGET, Reason.TIMEOUT)
-        and part.most_answers < terms.answers
-        for part in found
     )

@@ -27,12 +27,12 @@ from leadapron.protocols.dicom.known import (
     Known,
     enforcement,
     is_refusal,
-    is_there,
     parts_of,
     titles_that_work,
     unsettled_titles,
 )
 from leadapron.protocols.dicom.negotiation import CONTEXTS, Negotiated, Outcome
+from leadapron.protocols.health import AFTERWARDS, is_there
 
 PROTOCOL = "dicom"
 
@@ -237,7 +237,7 @@ def _facts(known: Known, terms: Terms, enforced: Mapping[str, bool], association
     if known.contradicts_itself:
         facts["answers_differ"] = True
     if known.health:
-        facts["answers_afterwards"] = any(map(is_there, known.health))
+        facts[AFTERWARDS] = any(map(is_there, known.health))
     facts |= {f"sign.{name}": count for name, count in known.signs.items()}
     return facts | _facts_of_answers(known.settled("model"), known.settled("worklist"))
 

@@ -17,6 +17,7 @@ from leadapron.errors import WireError
 from leadapron.model import Attempt, Completed, Count, CountSource, Failed, Reason, Stage
 from leadapron.net.conversation import Conversation, Lost, Steps
 from leadapron.protocols.attempts import ended_by_us
+from leadapron.protocols.base import Terms
 from leadapron.protocols.dicom.found import Reply, may_be_a_cap
 from leadapron.protocols.dicom.signs import Own
 from leadapron.protocols.dicom.splitting import Splitting
@@ -65,10 +66,15 @@ class WebCount:
     """on the page that had most of them"""
     own_studies: int | None = None
     requests: int = 0
+    budget: int = 0
+    """the answers that it might have had"""
     why: Reason | None = None
     ended: Failed | None = None
     """we ended it"""
     shown: bytes = field(default=b"", repr=False, metadata={APART: True})
+
+    def was_cut(self, terms: Terms) -> bool:
+        return self.why in (Reason.BUDGET, Reason.TIMEOUT) and self.budget < terms.answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +233,7 @@ class _Counter:
             bad_rows=self._bad,
             own_studies=self._own if self._job.own.roots else None,
             requests=self._client.requests,
+            budget=self._job.answers,
             why=why,
             ended=ended_by_us(Stage.COUNT, lost),
             shown=self._shown(),

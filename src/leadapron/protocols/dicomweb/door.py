@@ -29,10 +29,10 @@ from leadapron.protocols.dicom.signs import Own
 from leadapron.protocols.dicomweb.census import Sampling, WebCensus
 from leadapron.protocols.dicomweb.counting import Api, Counting, WebCount
 from leadapron.protocols.dicomweb.finding import Archives, Looking, Place
-from leadapron.protocols.http.web import Front, WebDoor, list_verdict, reached, read_behind
+from leadapron.protocols.http.web import Front, WebDoor, left_to_look, list_verdict, look_of, reached, read_behind
 
 NAME = "dicomweb"
-LOOK, COUNT, CENSUS = f"{NAME}.look", f"{NAME}.count", f"{NAME}.census"
+LOOK, COUNT, CENSUS = look_of(NAME), f"{NAME}.count", f"{NAME}.census"
 ORTHANC = "Orthanc"
 LOOKS = 32
 """Requests of one look at most."""
@@ -40,12 +40,13 @@ LOOKS = 32
 
 class DicomWeb(WebDoor):
     name = NAME
+    rank = 1
     results: ClassVar[Mapping[str, type[Any]]] = {"archives": Archives, "web_count": WebCount, "web_census": WebCensus}
 
     def next_job(self, case: Case, attempts: Attempts, front: Front, identify: Identify) -> Job[Any] | None:  # noqa: ARG002
         found = attempts.get(LOOK)
         if found is None:
-            return _look(case, front)
+            return _look(case, attempts, front)
         if not isinstance(found, Completed):
             return None
         for place in found.result.places:
@@ -70,15 +71,18 @@ class DicomWeb(WebDoor):
         return observed
 
 
-def _look(case: Case, front: Front) -> Looking:
+def _look(case: Case, attempts: Attempts, front: Front) -> Looking | None:
+    left = left_to_look(case, attempts)
+    if left is None:
+        return None
     return Looking(
         name=LOOK,
         endpoint=case.endpoint,
         depth=Depth.COUNT,
         contact=case.terms.contact,
-        requests=min(LOOKS, case.terms.queries),
-        limits=Limits(deadline=case.terms.seconds, idle_timeout=20.0),
-        is_all_locked=front.is_locked,
+        requests=min(LOOKS, left.requests),
+        limits=Limits(deadline=left.seconds, idle_timeout=20.0),
+        is_all_locked=front.is_locked or front.refuses_anything,
         answers_anything=front.answers_anything,
     )
 

@@ -65,7 +65,8 @@ class Archives:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looking(WebJob):
-    """The job. `is_all_locked`: the front page is, so that a refusal does not tell a route from any other path."""
+    """The job. `is_all_locked`: the front page is, or a path that cannot be there, so that a refusal does not tell a route
+    from any other path."""
 
     is_all_locked: bool
     answers_anything: bool

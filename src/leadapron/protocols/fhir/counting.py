@@ -30,8 +30,6 @@ BASES: Mapping[str, str] = {
     "/fhir/R4": "servers with a base a release",
     "/baseR4": "the public HAPI server",
     "/hapi-fhir-jpaserver/fhir": "HAPI's example WAR",
-    "/fhir-server/api/v4": "IBM FHIR Server",
-    "/oracle-fhir-server/fhir": "Oracle Healthcare Data Repository",
 }
 """Where a FHIR service is looked for, and whose it is. The root first: servers that have nothing else
 (fhirsnake) fail at other paths, and reset the connection."""

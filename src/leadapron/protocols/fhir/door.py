@@ -33,20 +33,21 @@ from leadapron.protocols.fhir.counting import (
     FhirTotal,
     Said,
 )
-from leadapron.protocols.http.web import Front, WebDoor, reached, read_behind
+from leadapron.protocols.http.web import Front, WebDoor, left_to_look, look_of, reached, read_behind
 
 NAME = "fhir"
-LOOK, COUNT = f"{NAME}.look", f"{NAME}.count"
+LOOK, COUNT = look_of(NAME), f"{NAME}.count"
 
 
 class Fhir(WebDoor):
     name = NAME
+    rank = 5
     results: ClassVar[Mapping[str, type[Any]]] = {"fhir_places": FhirPlaces, "fhir_count": FhirCount}
 
     def next_job(self, case: Case, attempts: Attempts, front: Front, identify: Identify) -> Job[Any] | None:  # noqa: ARG002
         found = attempts.get(LOOK)
         if found is None:
-            return _look(case)
+            return _look(case, attempts)
         if not isinstance(found, Completed):
             return None
         open_places = [place for place in found.result.places if not place.is_locked]
@@ -63,14 +64,17 @@ def _name(place: FhirPlace) -> str:
     return f"{COUNT}:{place.resource}"
 
 
-def _look(case: Case) -> FhirLooking:
+def _look(case: Case, attempts: Attempts) -> FhirLooking | None:
+    left = left_to_look(case, attempts)
+    if left is None:
+        return None
     return FhirLooking(
         name=LOOK,
         endpoint=case.endpoint,
         depth=Depth.COUNT,
         contact=case.terms.contact,
-        requests=min(len(BASES), case.terms.queries),
-        limits=Limits(deadline=case.terms.seconds, idle_timeout=20.0),
+        requests=min(len(BASES), left.requests),
+        limits=Limits(deadline=left.seconds, idle_timeout=20.0),
     )
 
 

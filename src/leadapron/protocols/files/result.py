@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from leadapron.model import Count, Failed, Reason
+from leadapron.protocols.base import Terms
 from leadapron.protocols.payload import APART
 
 
@@ -93,5 +94,12 @@ class Found:
     """why counts are not exact"""
     ended: Failed | None = None
     """what ended the walk before its end"""
+    budget: int = 0
+    """the answers that it might have had"""
+    is_cut: bool = False
+    """by that budget, or by those of requests and seconds beside it"""
     shown: bytes = field(default=b"", repr=False, metadata={APART: True})
     """the studies (`leadapron.protocols.shown`)"""
+
+    def was_cut(self, terms: Terms) -> bool:
+        return self.is_cut and self.budget < terms.answers

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from leadapron.model import Count, CountKind, CountSource, Depth, Failed, Reason, Stage
+from leadapron.net.backoff import AtOnce
 from leadapron.net.conversation import Steps
 from leadapron.protocols.base import Terms
 from leadapron.protocols.dicom.signs import Own
@@ -86,11 +87,12 @@ class Walk:
         self._taken: dict[Key, list[int]] = {}
         """of each stratum: files that said what they are, and those that are DICOM"""
         self._requests = self._bytes = 0
+        self._at_once = AtOnce(BATCH)
+        self._sampled = 0
+        """files of the sample that were asked for"""
         self._started = math.inf
         self._stage = Stage.LIST
         self._is_done = False
-        self._is_spent = False
-        """reading ended with the budget"""
         self._in_folder = False
 
     # -- the walk ------------------------------------------------------------------------------------------------------
@@ -170,12 +172,14 @@ class Walk:
     def _read(self, drawn: list[Stratified]) -> Steps[None]:
         length = header.FIRST if self._may_census else preamble.LENGTH
         while drawn:
-            size = min(BATCH, self._terms.requests - self._requests)
+            size = min(self._at_once.size, self._terms.requests - self._requests)
             if size <= 0 or self._bytes >= MOST_BYTES or self._clock() - self._started >= self._terms.seconds:
-                self._is_spent = True
                 return
             batch, drawn = drawn[:size], drawn[size:]
+            self._sampled += len(batch)
+            begun = self._clock()
             pieces = yield from self._ask([Wanted(one.path, 0, length) for _, one in batch])
+            self._at_once.answered(len(batch), self._clock() - begun)
             if self._may_census:
                 yield from self._read_heads(batch, pieces)
             else:
@@ -273,8 +277,19 @@ class Walk:
             why_read=self._why_not_read(lost),
             unknowns=tuple(self._unknowns(lost, images)),
             ended=None if lost is None else Failed(stage=self._stage, reason=lost),
+            budget=self._terms.answers,
+            is_cut=self._is_cut(lost),
             shown=reading.shown(whole=self._is_exact(images)),
         )
+
+    def _is_cut(self, lost: Reason | None) -> bool:
+        """Whether a larger budget would show more."""
+        if lost is not None:
+            return lost is Reason.TIMEOUT
+        listing = self._listing
+        is_listed = not listing.queue and not listing.is_spent and listing.why is not Reason.BUDGET
+        can_be_read = self._bytes < MOST_BYTES and (self._reading.tally.read or self._early.tally.read)
+        return not is_listed or bool(can_be_read and self._sampled < listing.tally.candidates)
 
     @property
     def _is_whole(self) -> bool:

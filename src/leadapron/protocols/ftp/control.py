@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from leadapron.errors import WireError
 from leadapron.model import Endpoint, Reason
-from leadapron.net.conversation import CloseSide, Lost, OnSide, OpenSide, Redial, SideLost, Steps
+from leadapron.net.conversation import CloseSide, Lost, OnSide, OpenSide, Question, Redial, SideLost, Steps
 from leadapron.protocols.ftp import wire
 from leadapron.protocols.ftp.wire import Replies, Reply, command
 from leadapron.protocols.tls.session import CLOSE_NOTIFY, MAX_HANDSHAKE, Broken, Session, client_context
@@ -79,6 +79,7 @@ class Control:
         """Send, and wait for the next reply. Raises Lost: also where the server says that it closes the connection."""
         try:
             if (out := self._encoded(sending)) or isinstance(sending, Redial):
+                out = Question(out) if type(sending) is Question else out  # inside TLS it has lost its kind
                 self._replies.receive(self._decoded((yield out)))
             while (reply := self._replies.next()) is None:
                 self._replies.receive(self._decoded((yield self._encoded(b""))))
@@ -154,7 +155,7 @@ class Control:
             yield OpenSide.to(port)
         except SideLost as lost:
             raise Lost(lost.reason) from None
-        first = yield from self.any_reply(asking)
+        first = yield from self.any_reply(Question(asking))
         if not first.is_preliminary and not first.is_positive:
             yield CloseSide()
             return Transfer(reply=first, begun=False)

@@ -13,11 +13,14 @@ from leadapron.protocols.files.result import Found
 from leadapron.protocols.files.verdicts import observe
 from leadapron.protocols.ftp.census import TREE, Census
 from leadapron.protocols.ftp.session import BLANK, HELLO, IMPLICIT_PORT, Blank, Greeted, Hello, LoggedIn
+from leadapron.protocols.health import Answered, looked_after, told
 
 ROOT = "/"
 """What the anonymous login opens: a service of its own beside that of the endpoint."""
 
 _OF_THE_LOGIN = frozenset({"blank_login_accepted", "login_code"})
+_OF_THE_ROOT = frozenset({"clear"})
+"""Of what is listed and read; the server itself hands out nothing."""
 
 Attempts = Mapping[str, Attempt[Any]]
 Facts = Mapping[str, int | bool]
@@ -27,21 +30,22 @@ class Ftp(Protocol):
     """RFC 959, and inside TLS RFC 4217."""
 
     name: ClassVar[str] = "ftp"
-    results: ClassVar[Mapping[str, type[Any]]] = {"greeted": Greeted, "logged_in": LoggedIn, "found": Found}
+    results: ClassVar[Mapping[str, type[Any]]] = {
+        "greeted": Greeted,
+        "logged_in": LoggedIn,
+        "found": Found,
+        "answered": Answered,
+    }
 
     def next_job(self, case: Case, identify: Identify) -> Job[Any] | None:
-        attempts, terms = self.decoded(case.attempts), case.terms
+        attempts = self.decoded(case.attempts)
         hello = attempts.get(HELLO)
         if hello is None:
             return Hello(endpoint=case.endpoint, identify=identify)
-        if isinstance(hello, Failed) or not _may_log_in(case) or len(attempts) >= terms.associations:
+        if isinstance(hello, Failed):
             return None
-        blank = attempts.get(BLANK)
-        if blank is None:
-            return Blank(endpoint=case.endpoint, is_offered=bool(hello.result.tls_offered))
-        if isinstance(blank, Failed) or not blank.result.accepted or TREE in attempts:
-            return None
-        return Census(endpoint=case.endpoint, terms=terms, known=blank.result)
+        again = Hello(endpoint=case.endpoint, identify=identify)
+        return looked_after(_following(case, attempts, hello.result), attempts, again)
 
     def service_of(self, job: str) -> tuple[str, str]:
         return self.name, ROOT if job == TREE else ""
@@ -52,12 +56,25 @@ class Ftp(Protocol):
         if isinstance(hello, Failed):
             return (), hello
         facts = _facts(case, hello.result, attempts.get(BLANK))
-        endpoint = _endpoint(case, hello.result, facts)
+        own = {name: fact for name, fact in facts.items() if name not in _OF_THE_ROOT}
+        endpoint = _endpoint(case, hello.result, own)
         root = _root(case, hello.result, attempts, facts)
-        return (endpoint,) if root is None else (endpoint, root), None
+        return told(((endpoint,) if root is None else (endpoint, root), None), attempts)
 
 
 PROTOCOL = Ftp()
+
+
+def _following(case: Case, attempts: Attempts, greeted: Greeted) -> Job[Any] | None:
+    terms = case.terms
+    if not _may_log_in(case) or len(attempts) >= terms.associations:
+        return None
+    blank = attempts.get(BLANK)
+    if blank is None:
+        return Blank(endpoint=case.endpoint, is_offered=bool(greeted.tls_offered))
+    if isinstance(blank, Failed) or not blank.result.accepted or TREE in attempts:
+        return None
+    return Census(endpoint=case.endpoint, terms=terms, known=blank.result)
 
 
 def _may_log_in(case: Case) -> bool:
@@ -76,7 +93,7 @@ def _facts(case: Case, greeted: Greeted, blank: Attempt[LoggedIn] | None) -> Fac
         known = blank.result
         facts |= {"blank_login_accepted": known.accepted, "login_code": known.code}
         if known.accepted:
-            facts |= {"tls_required": known.tls_required, "data_in_tls": known.private}
+            facts |= {"tls_required": known.tls_required, "data_in_tls": known.private, "clear": not known.private}
         if known.pasv_elsewhere is not None:
             facts["pasv_elsewhere"] = known.pasv_elsewhere
     return facts

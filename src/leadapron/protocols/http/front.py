@@ -13,7 +13,7 @@ from leadapron.model import Attempt, Completed, Endpoint, Failed, Product, Stage
 from leadapron.net.conversation import Conversation, Lost, Steps
 from leadapron.protocols.base import Identify, Page
 from leadapron.protocols.http.exchange import Answer, Client, NoAnswer
-from leadapron.protocols.http.web import NOT_FOUND, Challenge, Front, Leads, WebJob, web_doors
+from leadapron.protocols.http.web import LOCKED, Challenge, Front, Leads, WebJob, web_doors
 
 MAX_HOPS = 3
 MAX_ICON = 64 << 10
@@ -37,11 +37,12 @@ class Greeting(WebJob):
     def converse(self) -> Conversation[Front]:
         client = self.client()
         try:
-            return Completed(result=(yield from self._look(client)))
+            front = yield from self._look(client)
         except Lost as lost:
             return Failed(stage=Stage.HANDSHAKE, reason=lost.reason)
         except NoAnswer as none:
             return Failed(stage=Stage.HANDSHAKE, reason=none.reason)
+        return Completed(result=replace(front, requests=client.requests))
 
     def _look(self, client: Client) -> Steps[Front]:
         answer, leads = yield from self._page(client)
@@ -79,7 +80,19 @@ class Greeting(WebJob):
             if icon.status == _OK and icon.why is None:
                 front = replace(front, product=self.identify.page(page._replace(icon=icon.body)))
         nothing = yield from client.get(NOWHERE, max_body=1 << 12)
-        return replace(front, answers_anything=nothing.status != NOT_FOUND and nothing.status < 300)
+        return replace(front, answers_anything=200 <= nothing.status < 300, refuses_anything=nothing.status in LOCKED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance(WebJob):
+    """Whether anything is answered for the front page."""
+
+    def converse(self) -> Conversation[int]:
+        try:
+            answer = yield from self.client().get(b"/", max_body=1 << 12)
+        except (Lost, NoAnswer) as ended:
+            return Failed(stage=Stage.TALK, reason=ended.reason)
+        return Completed(result=answer.status)
 
 
 def where_it_leads(location: bytes, endpoint: Endpoint) -> tuple[Leads, bytes]:

@@ -7,11 +7,12 @@ from typing import Any
 
 from leadapron.model import Access, Attempt, Completed, Depth, Failed, Observation, Reason, Stage, Verdict
 from leadapron.net.conversation import Job, Limits
-from leadapron.protocols.attempts import Attempts, last_hello
+from leadapron.protocols.attempts import HELLO, Attempts, last_hello
 from leadapron.protocols.base import Case, Identify
+from leadapron.protocols.health import looked_after, told
 from leadapron.protocols.http.blank import BLANK, Blank, may_be_tried
-from leadapron.protocols.http.front import Greeting, could_be_tls
-from leadapron.protocols.http.web import Challenge, Front, Leads, reached, web_doors
+from leadapron.protocols.http.front import Glance, Greeting, could_be_tls
+from leadapron.protocols.http.web import Challenge, Front, Leads, left_to_look, look_of, reached, web_doors
 from leadapron.protocols.tls.layers import Plan
 
 PROTOCOL = "http"
@@ -38,35 +39,53 @@ class HttpPlan(Plan):
         if not isinstance(hello, Completed):
             return None
         front: Front = hello.result
-        if may_be_tried(case, front) and BLANK not in attempts:
-            return Blank(name=BLANK, endpoint=case.endpoint, contact=case.terms.contact, requests=2)
-        if case.terms.depth < Depth.COUNT or len(attempts) >= case.terms.associations:
-            return None
-        for door in web_doors().values():
-            job = door.next_job(case, attempts, front, identify)
-            if job is not None:
-                return job
-        return None
+        glance = Glance(name=HELLO, endpoint=case.endpoint, contact=case.terms.contact, requests=1)
+        return looked_after(_following(case, attempts, front, identify), attempts, glance)
 
     def conclude(self, case: Case, attempts: Attempts) -> tuple[Sequence[Observation], Failed | None]:
         hello = last_hello(attempts)
         if not isinstance(hello, Completed):
             return (), hello
-        front: Front = hello.result
-        found = [seen for door in web_doors().values() for seen in door.conclude(case, attempts, front)]
-        if any(seen.service.resource == "" for seen in found):
-            return found, None
-        own = _server(case, attempts, front)
-        if own is not None:
-            return [own, *found], None
-        nothing = Failed(stage=Stage.TALK, reason=Reason.EMPTY, detail="a web server, and nothing of imaging on it")
-        return found, None if found else _cut_short(attempts) or nothing
+        return told(_concluded(case, attempts, hello.result), attempts)
 
 
-def _cut_short(attempts: Attempts) -> Failed | None:
-    """Why a look of a door did not come to its end: then there may be more than was found."""
-    whys = (each if isinstance(each, Failed) else getattr(each.result, "why", None) for each in attempts.values())
-    return next((why for why in whys if isinstance(why, Failed)), None)
+def _following(case: Case, attempts: Attempts, front: Front, identify: Identify) -> Job[Any] | None:
+    if may_be_tried(case, front) and BLANK not in attempts:
+        return Blank(name=BLANK, endpoint=case.endpoint, contact=case.terms.contact, requests=2)
+    if case.terms.depth < Depth.COUNT or len(attempts) >= case.terms.associations:
+        return None
+    return _next_of_doors(case, attempts, front, identify)
+
+
+def _concluded(case: Case, attempts: Attempts, front: Front) -> tuple[Sequence[Observation], Failed | None]:
+    found = [seen for door in web_doors().values() for seen in door.conclude(case, attempts, front)]
+    own = None if any(seen.service.resource == "" for seen in found) else _server(case, attempts, front)
+    found = found if own is None else [own, *found]
+    nothing = Failed(stage=Stage.TALK, reason=Reason.EMPTY, detail="a web server, and nothing of imaging on it")
+    return found, _cut_short(case, attempts, front) or (None if found else nothing)
+
+
+def _next_of_doors(case: Case, attempts: Attempts, front: Front, identify: Identify) -> Job[Any] | None:
+    """All look before one counts: what the server has is known before its connections are used up."""
+    doors = sorted(web_doors().values(), key=lambda door: door.rank)
+    jobs = [job for door in doors if (job := door.next_job(case, attempts, front, identify)) is not None]
+    looks = {look_of(door.name) for door in doors}
+    return next((job for job in jobs if job.name in looks), jobs[0] if jobs else None)
+
+
+def _cut_short(case: Case, attempts: Attempts, front: Front) -> Failed | None:
+    """Why a door did not look to the end, or not at all: then there may be more than was found."""
+    if case.terms.depth < Depth.COUNT:
+        return None
+    looks = {name: attempts.get(look_of(name)) for name, door in web_doors().items() if door.has_to_look(front)}
+    ends = (each if isinstance(each, Failed | None) else each.result.why for each in looks.values())
+    if (why := next((end for end in ends if end is not None), None)) is not None:
+        return why
+    if all(looks.values()):
+        return None
+    is_spent = left_to_look(case, attempts) is None or len(attempts) >= case.terms.associations
+    reason = Reason.BUDGET if is_spent else Reason.STOPPED
+    return Failed(stage=Stage.LIST, reason=reason, detail="not every door was looked for")
 
 
 def _server(case: Case, attempts: Attempts, front: Front) -> Observation | None:

@@ -8,19 +8,21 @@ from typing import Any
 from leadapron.model import Failed, Observation
 from leadapron.net.conversation import Job
 from leadapron.protocols.base import Case, Identify, Protocol
+from leadapron.protocols.health import Answered, silent_checks
 from leadapron.protocols.http.blank import BLANK, BlankTried
 from leadapron.protocols.http.plan import PROTOCOL as NAME
 from leadapron.protocols.http.plan import HttpPlan
 from leadapron.protocols.http.web import Front, web_doors
 from leadapron.protocols.tls import offers
 from leadapron.protocols.tls.handshake import Handshake
-from leadapron.protocols.tls.layers import Layers, plain_name, resource_suffix
+from leadapron.protocols.tls.layers import Layers, layers, plain_name, resource_suffix
 
 
 def _results() -> Mapping[str, type[Any]]:
     """Those of the doors under their own names."""
     return {
         "front": Front,
+        "answered": Answered,
         BLANK: BlankTried,
         "tls_chosen": offers.Negotiated,
         "tls_refused": offers.Refused,
@@ -40,6 +42,10 @@ class Http(Protocol):
 
     def next_job(self, case: Case, identify: Identify) -> Job[Any] | None:
         return self._layers.next_job(case, self.decoded(case.attempts), identify)
+
+    def no_longer_answers(self, case: Case) -> frozenset[str]:
+        spoken = layers(case, self.decoded(case.attempts))
+        return frozenset[str]().union(*(each.names(silent_checks(each.attempts)) for each in spoken))
 
     def service_of(self, job: str) -> tuple[str, str]:
         kind, _, resource = plain_name(job).partition(":")

@@ -8,11 +8,23 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-from leadapron.model import Access, Depth, Endpoint, Failed, Observation, Product, Reason, Service, Stage, Verdict
+from leadapron.model import (
+    Access,
+    Completed,
+    Depth,
+    Endpoint,
+    Failed,
+    Observation,
+    Product,
+    Reason,
+    Service,
+    Stage,
+    Verdict,
+)
 from leadapron.net.conversation import Job, Limits
-from leadapron.protocols.attempts import Attempts
+from leadapron.protocols.attempts import HELLO, Attempts
 from leadapron.protocols.base import Case, Identify, Page
 from leadapron.protocols.http.exchange import Client
 from leadapron.scope.doors import doors
@@ -24,6 +36,10 @@ LOCKED = frozenset({UNAUTHORISED, FORBIDDEN, 407, 511})
 
 BUSY = frozenset({413, 429, 503})
 """Statuses that say that less, or later, may be asked for (RFC 9110 sections 15.5.14 and 15.6.4, RFC 6585 section 4)."""
+
+
+_LEAST_SECONDS = 1.0
+"""For which a look is begun."""
 
 
 class Challenge(enum.StrEnum):
@@ -59,8 +75,11 @@ class Front:
     has_password_field: bool = False
     answers_anything: bool = False
     """a path that does not exist gets a page as well: what is found there is told by its content alone"""
+    refuses_anything: bool = False
+    """a path that does not exist is refused, as all may be: a refusal does not tell one path from another"""
     seen: Mapping[str, int | bool] = field(default_factory=dict)
     """what the doors saw in the page, `listing.format` and the like"""
+    requests: int = 0
 
     @property
     def is_locked(self) -> bool:
@@ -85,10 +104,12 @@ class WebJob:
 
 
 class WebDoor(ABC):
-    """One door over HTTP. Its attempts are named after it: `dicomweb:/dicom-web`, `dicomweb.count:/dicom-web`. What stands
-    behind the colon is the resource."""
+    """One door over HTTP. Its attempts are named after it: `dicomweb.look`, `dicomweb.count:/dicom-web`. What stands behind
+    the colon is the resource."""
 
     name: ClassVar[str]
+    rank: ClassVar[int]
+    """whose look comes first: the most telling for the fewest requests. They share one budget (`left_to_look`)"""
     results: ClassVar[Mapping[str, type[Any]]]
 
     def look(self, page: Page) -> Mapping[str, int | bool]:  # noqa: ARG002
@@ -96,13 +117,41 @@ class WebDoor(ABC):
         what a peer sent."""
         return {}
 
+    def has_to_look(self, front: Front) -> bool:  # noqa: ARG002
+        """Whether this door has something to look for behind a front page. Pure."""
+        return True
+
     @abstractmethod
     def next_job(self, case: Case, attempts: Attempts, front: Front, identify: Identify) -> Job[Any] | None:
-        """The next job, or None when there is nothing left to ask. Pure."""
+        """The next job, or None when there is nothing left to ask. Its look is called `look_of` it, and asked within
+        `left_to_look`. Pure."""
 
     @abstractmethod
     def conclude(self, case: Case, attempts: Attempts, front: Front) -> Sequence[Observation]:
         """The services that were seen. Pure."""
+
+
+class Left(NamedTuple):
+    """Of the budget for looking."""
+
+    requests: int
+    seconds: float
+
+
+def look_of(door: str) -> str:
+    """The name of the job that finds out where a door opens."""
+    return f"{door}.look"
+
+
+def left_to_look(case: Case, attempts: Attempts) -> Left | None:
+    """What the looks of all doors may still ask of an endpoint, whose front page and looks `attempts` are: `queries`, and
+    `seconds`. None: nothing. What counts and walks behind something that was found has budgets of its own."""
+    looks = [look_of(door) for door in web_doors()]
+    made = (attempts[name] for name in (HELLO, *looks) if name in attempts)
+    asked = sum(getattr(each.result, "requests", 0) for each in made if isinstance(each, Completed))
+    seconds = sum(float(case.attempts[name].get("seconds", 0.0)) for name in looks if name in case.attempts)
+    left = Left(requests=case.terms.queries - asked, seconds=case.terms.seconds - seconds)
+    return left if left.requests > 0 and left.seconds >= _LEAST_SECONDS else None
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from leadapron.protocols.base import Case, Identify, Page
 from leadapron.protocols.files.result import Found
 from leadapron.protocols.files.verdicts import observe
 from leadapron.protocols.http.exchange import Client
-from leadapron.protocols.http.web import FORBIDDEN, Front, WebDoor, reached
+from leadapron.protocols.http.web import FORBIDDEN, Front, WebDoor, left_to_look, look_of, reached
 from leadapron.protocols.listing.folders import ROOT, folders
 from leadapron.protocols.listing.formats import format_of
 from leadapron.protocols.listing.looking import Listings, Looking, Place
@@ -24,7 +24,7 @@ from leadapron.protocols.listing.tree import ListingTree
 from leadapron.protocols.listing.walking import Walking, walking
 
 NAME = "listing"
-LOOK, TREE = f"{NAME}.look", f"{NAME}.tree"
+LOOK, TREE = look_of(NAME), f"{NAME}.tree"
 FORMAT = f"{NAME}.format"
 
 
@@ -36,15 +36,22 @@ class ListingWalk(Walking):
 
 class ListingDoor(WebDoor):
     name = NAME
+    rank = 4
     results: ClassVar[Mapping[str, type[Any]]] = {"listings": Listings, "found": Found}
 
     def look(self, page: Page) -> Mapping[str, int | bool]:
         known = format_of(page.body) if page.status == 200 else None
         return {} if known is None else {FORMAT: int(known)}
 
+    def has_to_look(self, front: Front) -> bool:
+        """What is below a front page that is a listing is in its tree. A server that wants a name and a password for the
+        front page wants them for the rest; one that forbids it does not list it, which says nothing about its other
+        folders."""
+        return FORMAT not in front.seen and (not front.is_locked or front.status == FORBIDDEN)
+
     def next_job(self, case: Case, attempts: Attempts, front: Front, identify: Identify) -> Job[Any] | None:  # noqa: ARG002
-        if LOOK not in attempts and _may_lie_below(front):
-            return _look(case)
+        if LOOK not in attempts and self.has_to_look(front):
+            return _look(case, attempts)
         for resource in _formats(attempts, front):
             if f"{TREE}:{resource}" not in attempts:
                 return walking(ListingWalk, f"{TREE}:{resource}", case, resource)
@@ -57,20 +64,17 @@ class ListingDoor(WebDoor):
         ]
 
 
-def _may_lie_below(front: Front) -> bool:
-    """What is below a front page that is a listing is in its tree. A server that wants a name and a password for the front
-    page wants them for the rest; one that forbids it does not list it, which says nothing about its other folders."""
-    return FORMAT not in front.seen and (not front.is_locked or front.status == FORBIDDEN)
-
-
-def _look(case: Case) -> Looking:
+def _look(case: Case, attempts: Attempts) -> Looking | None:
+    left = left_to_look(case, attempts)
+    if left is None:
+        return None
     return Looking(
         name=LOOK,
         endpoint=case.endpoint,
         depth=Depth.COUNT,
         contact=case.terms.contact,
-        requests=min(len(folders()), case.terms.queries),
-        limits=Limits(deadline=case.terms.seconds, idle_timeout=20.0, max_received=8 << 20),
+        requests=min(len(folders()), left.requests),
+        limits=Limits(deadline=left.seconds, idle_timeout=20.0, max_received=8 << 20),
     )
 
 

@@ -8,7 +8,7 @@ import tomllib
 from importlib import resources
 
 ROOT = "/"
-MOST = 12
+MOST = 11
 _PATH = re.compile(r"/(?:[a-z0-9.-]{1,20}/){1,3}")
 
 

@@ -12,14 +12,15 @@ from leadapron.model import Endpoint, Reason
 from leadapron.net.conversation import Steps
 from leadapron.protocols.files.tree import Entry, Listed, Path, Piece, Take, Tree, Wanted
 from leadapron.protocols.http.exchange import Client, Range
+from leadapron.protocols.http.web import BUSY, LOCKED
 
 MAX_TARGET = 8000
 """Bytes (RFC 9110 section 4.1 asks for no more)."""
 
 _STATUSES: Mapping[int, Reason] = {
-    **dict.fromkeys((401, 403, 407, 511), Reason.AUTH),
+    **dict.fromkeys(LOCKED, Reason.AUTH),
     **dict.fromkeys((404, 410), Reason.EMPTY),
-    **dict.fromkeys((413, 414, 429, 503), Reason.LIMIT),
+    **dict.fromkeys((414, *BUSY), Reason.LIMIT),
 }
 _OURS: Mapping[Reason, Reason] = {Reason.BUDGET: Reason.LIMIT, Reason.LIMIT: Reason.LIMIT}
 
@@ -61,7 +62,7 @@ class RemoteTree(Tree):
         ]
         came = iter((yield from self._client.ranges(asked)))
         return [
-            Reason.LIMIT if len(target) > MAX_TARGET else b"" if each.length <= 0 else _piece(next(came))
+            Reason.LIMIT if len(target) > MAX_TARGET else b"" if each.length <= 0 else piece_of(next(came))
             for target, each in zip(targets, wanted, strict=True)
         ]
 
@@ -109,7 +110,8 @@ class Reading:
         return all(self._take(entry) for entry in entries)
 
 
-def _piece(came: bytes | int | Reason) -> Piece:
+def piece_of(came: bytes | int | Reason) -> Piece:
+    """What a tree makes of what came for a range, whatever the door."""
     if isinstance(came, Reason):
         return of_no_answer(came)
     return of_status(came) if isinstance(came, int) else came

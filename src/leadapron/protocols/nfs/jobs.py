@@ -138,7 +138,7 @@ class ListExports:
                 channel = yield from _open_beside(port)
             exports = yield from _ask_exports(channel)
         except _Fail as failed:
-            return replace(found, why=failed.failed)
+            return replace(found, missing=failed.failed)
         if exports is _UNLISTED:
             return replace(found, exports=(Export(shown=ROOT),), unlisted=True)
         return _told(found, exports)

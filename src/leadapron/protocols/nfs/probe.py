@@ -12,6 +12,7 @@ from leadapron.model import Completed, Depth, Failed, Observation
 from leadapron.net.conversation import Job
 from leadapron.protocols.base import Case, Identify, Protocol
 from leadapron.protocols.files.result import Found
+from leadapron.protocols.health import Answered, looked_after, told
 from leadapron.protocols.nfs import verdicts
 from leadapron.protocols.nfs.jobs import EXPORTS, HELLO, TREE, Hello, ListExports, walk_of
 from leadapron.protocols.nfs.result import WHOLE, Exports, Greeting, Refused, Spoken
@@ -21,7 +22,7 @@ class Nfs(Protocol):
     """NFS over TCP."""
 
     name = verdicts.PROTOCOL
-    results = {"greeting": Greeting, "exports": Exports, "refused": Refused, "found": Found}  # noqa: RUF012
+    results = {"greeting": Greeting, "exports": Exports, "refused": Refused, "found": Found, "answered": Answered}  # noqa: RUF012
 
     def next_job(self, case: Case, identify: Identify) -> Job[Any] | None:  # noqa: ARG002
         attempts = self.decoded(case.attempts)
@@ -30,15 +31,21 @@ class Nfs(Protocol):
             return Hello(endpoint=case.endpoint)
         if not isinstance(hello, Completed) or case.terms.depth < Depth.COUNT:
             return None
-        if Spoken.YES not in (hello.result.version_3, hello.result.version_4):
-            return None
-        listed = attempts.get(EXPORTS)
-        if listed is None:
-            return ListExports(endpoint=case.endpoint, greeting=hello.result)
-        return _next_walk(case, attempts, listed.result) if isinstance(listed, Completed) else None
+        again = Hello(endpoint=case.endpoint)
+        return looked_after(_following(case, attempts, hello.result), attempts, again)
 
     def conclude(self, case: Case) -> tuple[Sequence[Observation], Failed | None]:
-        return verdicts.conclude(case, self.decoded(case.attempts))
+        attempts = self.decoded(case.attempts)
+        return told(verdicts.conclude(case, attempts), attempts)
+
+
+def _following(case: Case, attempts: verdicts.Attempts, greeting: Greeting) -> Job[Any] | None:
+    if Spoken.YES not in (greeting.version_3, greeting.version_4):
+        return None
+    listed = attempts.get(EXPORTS)
+    if listed is None:
+        return ListExports(endpoint=case.endpoint, greeting=greeting)
+    return _next_walk(case, attempts, listed.result) if isinstance(listed, Completed) else None
 
 
 def _next_walk(case: Case, attempts: verdicts.Attempts, found: Exports) -> Job[Any] | None:

@@ -58,7 +58,8 @@ class Export:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exports:
-    """What the server says it exports, and to how many. `why`: why that is not known."""
+    """What the server says it exports, and to how many. `missing`: why that is not known, which says nothing
+    of the service of NFS itself: MOUNT and the portmapper have ports of their own."""
 
     exports: tuple[Export, ...] = ()
     everyone: int = 0
@@ -74,7 +75,7 @@ class Exports:
     """where MOUNT is spoken; 0: not known"""
     root: Root | None = None
     """of version 4; None: not asked, or no answer"""
-    why: Failed | None = None
+    missing: Failed | None = None
 
 
 class Refusal(enum.StrEnum):

@@ -103,8 +103,8 @@ def _list_of_exports(
 
 
 def _of_a_list(greeting: Greeting, found: Exports) -> tuple[Verdict, tuple[Failed, ...]]:
-    if found.why is not None:
-        return _unknown(found.why)
+    if found.missing is not None:
+        return _unknown(found.missing)
     if greeting.version_3 is not Spoken.YES:
         if found.root is Root.REFUSED:
             return Verdict.REFUSED, ()
@@ -143,7 +143,7 @@ def _facts_of(greeting: Greeting) -> dict[str, int | bool]:
 
 def _facts_of_exports(found: Exports) -> dict[str, int | bool]:
     facts: dict[str, int | bool] = {}
-    if found.why is None and found.mount_port and not found.unlisted:
+    if found.missing is None and found.mount_port and not found.unlisted:
         facts |= {"exports": found.total, "exports.everyone": found.everyone, "exports.alike": found.alike}
     if found.portmapper is not None:
         facts["portmapper"] = found.portmapper
@@ -163,7 +163,7 @@ def _export(case: Case, attempts: Attempts, export: Export, found: Exports) -> O
 def _walked(case: Case, resource: str, attempt: Attempt[Any], facts: Mapping[str, int | bool]) -> Observation:
     service = Service(endpoint=case.endpoint, protocol=PROTOCOL, resource=resource)
     if isinstance(attempt, Completed) and isinstance(attempt.result, Found):
-        return files.observe(attempt.result, service, case.terms, facts={**facts, "mounted": True})
+        return files.observe(attempt.result, service, case.terms, facts={**facts, "mounted": True, "clear": True})
     is_refused = isinstance(attempt, Completed) and isinstance(attempt.result, Refused)
     verdict = Verdict.REFUSED if is_refused else Verdict.UNKNOWN
     return Observation(

@@ -21,29 +21,36 @@ from leadapron.model import (
 )
 from leadapron.net.conversation import Job, Limits
 from leadapron.protocols.attempts import Attempts
-from leadapron.protocols.base import Case, Identify
+from leadapron.protocols.base import Case, Identify, Page
 from leadapron.protocols.dicom.signs import Own
 from leadapron.protocols.dicomweb.counting import WebCount
-from leadapron.protocols.http.web import Front, WebDoor, reached, read_behind
+from leadapron.protocols.http.web import Front, WebDoor, left_to_look, look_of, reached, read_behind
 from leadapron.protocols.portal.blank import BlankForm, Outcome, PortalBlank
 from leadapron.protocols.portal.counting import ViewerCounting
 from leadapron.protocols.portal.looking import Data, PortalLooking, PortalPage, PortalPages, Shows
 from leadapron.protocols.portal.portals import portals
 
 NAME = "portal"
-LOOK, COUNT, BLANK = f"{NAME}.look", f"{NAME}.count", f"{NAME}.blank"
+LOOK, COUNT, BLANK = look_of(NAME), f"{NAME}.count", f"{NAME}.blank"
+FRONT = f"{NAME}.front"
+ROOT = "/"
 LOOKS = 32
 """Requests of one look at most."""
 
 
 class PortalDoor(WebDoor):
     name = NAME
+    rank = 2
     results: ClassVar[Mapping[str, type[Any]]] = {"portal_pages": PortalPages, "portal_blank": PortalBlank}
+
+    def look(self, page: Page) -> Mapping[str, int | bool]:
+        """Whether the front page is one of ours: then it is asked for once more, to be read."""
+        return {FRONT: True} if portals()[ROOT].mark.search(page.body) else {}
 
     def next_job(self, case: Case, attempts: Attempts, front: Front, identify: Identify) -> Job[Any] | None:  # noqa: ARG002
         found = attempts.get(LOOK)
         if found is None:
-            return _look(case)
+            return _look(case, attempts, front)
         if not isinstance(found, Completed):
             return None
         for page in found.result.pages:
@@ -65,14 +72,18 @@ def _is_to_be_counted(page: PortalPage) -> bool:
     return page.data is Data.STUDIES and not page.is_looked_at
 
 
-def _look(case: Case) -> PortalLooking:
+def _look(case: Case, attempts: Attempts, front: Front) -> PortalLooking | None:
+    left = left_to_look(case, attempts)
+    if left is None:
+        return None
     return PortalLooking(
         name=LOOK,
         endpoint=case.endpoint,
         depth=Depth.COUNT,
         contact=case.terms.contact,
-        requests=min(LOOKS, case.terms.queries),
-        limits=Limits(deadline=case.terms.seconds, idle_timeout=20.0),
+        requests=min(LOOKS, left.requests),
+        limits=Limits(deadline=left.seconds, idle_timeout=20.0),
+        paths=tuple(path for path in portals() if path != ROOT or front.seen.get(FRONT)),
     )
 
 

@@ -20,6 +20,10 @@ MAX_HOPS = 2
 """Redirects on the same server that are followed for one page."""
 MAX_PAGE = 1 << 20
 """Bytes of a page."""
+MAX_BEHIND = 4
+"""Pages behind redirects that are held while a server is looked at."""
+
+Behind = dict[bytes, Answer]
 
 _OK, _NO_CONTENT = 200, 204
 
@@ -79,15 +83,18 @@ class PortalPages:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortalLooking(WebJob):
-    """The job."""
+    """The job: of the pages at `paths`, some of our table."""
+
+    paths: tuple[str, ...]
 
     def converse(self) -> Conversation[PortalPages]:
         client = self.client()
         pages: list[PortalPage] = []
         reason: Reason | None = None
-        for portal in portals().values():
+        behind: Behind = {}
+        for path in self.paths:
             try:
-                page = yield from self._look(client, portal)
+                page = yield from self._look(client, portals()[path], behind)
             except Lost as lost:
                 reason = lost.reason
                 break
@@ -102,9 +109,9 @@ class PortalLooking(WebJob):
         )
         return Completed(result=found)
 
-    def _look(self, client: Client, portal: Portal) -> Steps[PortalPage | None]:
+    def _look(self, client: Client, portal: Portal, behind: Behind) -> Steps[PortalPage | None]:
         """Raises NoAnswer, Lost."""
-        answer = yield from page_of(client, portal, self)
+        answer = yield from page_of(client, portal, self, behind)
         page = read(portal, answer)
         if page is None or not portal.config or page.shows is Shows.LOGIN:
             return page
@@ -122,11 +129,18 @@ class PortalLooking(WebJob):
         )
 
 
-def page_of(client: Client, portal: Portal, job: WebJob) -> Steps[Answer]:
-    """The page, behind redirects on the same server. Raises NoAnswer, Lost."""
+def page_of(client: Client, portal: Portal, job: WebJob, behind: Behind | None = None) -> Steps[Answer]:
+    """The page, behind redirects on the same server. Raises NoAnswer, Lost.
+
+    `behind`: what redirects led to before, which is not asked for again: many servers send who asks for anything to one
+    page.
+    """
+    behind = {} if behind is None else behind
     target = portal.path.encode()
     for hop in range(MAX_HOPS + 1):
-        answer = yield from client.get(target, max_body=MAX_PAGE)
+        answer = behind.get(target) or (yield from client.get(target, max_body=MAX_PAGE))
+        if hop and len(behind) < MAX_BEHIND:
+            behind[target] = answer
         if answer.status not in REDIRECTS or hop == MAX_HOPS:
             return answer
         leads, following = where_it_leads(answer.head.field(b"location"), job.endpoint)

@@ -22,6 +22,7 @@ from leadapron.net.conversation import Job
 from leadapron.protocols.base import Case, Identify, Protocol
 from leadapron.protocols.files.result import Found
 from leadapron.protocols.files.verdicts import observe
+from leadapron.protocols.health import Answered, looked_after, told
 from leadapron.protocols.rsync.jobs import HELLO, MODULES, TREE, Greeted, Hello, Listing, Module, Modules, Shut
 from leadapron.protocols.rsync.wire import Answer
 
@@ -51,23 +52,13 @@ class Rsync(Protocol):
         "modules": Modules,
         "shut": Shut,
         "found": Found,
+        "answered": Answered,
     }
 
     def next_job(self, case: Case, identify: Identify) -> Job[Any] | None:  # noqa: ARG002
-        attempts, terms = self.decoded(case.attempts), case.terms
-        hello = attempts.get(HELLO)
-        if hello is None:
-            return Hello(endpoint=case.endpoint)
-        if isinstance(hello, Failed) or terms.depth < Depth.COUNT or terms.associations < 2:
-            return None
-        modules = attempts.get(MODULES)
-        if modules is None:
-            return Listing(endpoint=case.endpoint)
-        if isinstance(modules, Failed) or _spent(attempts) + _CONNECTIONS > terms.associations:
-            return None
-        left = (shown for shown in modules.result.shown if TREE + shown not in attempts)
-        shown = next(left, None)
-        return None if shown is None else Module(endpoint=case.endpoint, shown=shown, terms=terms)
+        attempts = self.decoded(case.attempts)
+        hello = Hello(endpoint=case.endpoint)
+        return looked_after(_following(case, attempts), attempts, hello) if HELLO in attempts else hello
 
     def conclude(self, case: Case) -> tuple[Sequence[Observation], Failed | None]:
         attempts = self.decoded(case.attempts)
@@ -81,10 +72,24 @@ class Rsync(Protocol):
         seen = [_endpoint(case, modules, facts)]
         if isinstance(modules, Completed):
             seen += [each for shown in modules.result.shown if (each := _module(case, shown, attempts, facts))]
-        return seen, None
+        return told((seen, None), attempts)
 
 
 PROTOCOL = Rsync()
+
+
+def _following(case: Case, attempts: Attempts) -> Job[Any] | None:
+    """Behind the hello."""
+    terms = case.terms
+    if isinstance(attempts[HELLO], Failed) or terms.depth < Depth.COUNT or terms.associations < 2:
+        return None
+    modules = attempts.get(MODULES)
+    if modules is None:
+        return Listing(endpoint=case.endpoint)
+    if isinstance(modules, Failed) or _spent(attempts) + _CONNECTIONS > terms.associations:
+        return None
+    shown = next((shown for shown in modules.result.shown if TREE + shown not in attempts), None)
+    return None if shown is None else Module(endpoint=case.endpoint, shown=shown, terms=terms)
 
 
 def _spent(attempts: Attempts) -> int:
@@ -113,7 +118,8 @@ def _module(case: Case, shown: str, attempts: Attempts, facts: Facts) -> Observa
         return _observation(case, shown, Verdict.UNKNOWN, facts, (attempt,))
     if isinstance(attempt.result, Found):
         service = Service(endpoint=case.endpoint, protocol=Rsync.name, resource=shown)
-        return observe(attempt.result, service, case.terms, facts=facts, product=_PRODUCT)
+        in_clear = {**facts, "clear": True}
+        return observe(attempt.result, service, case.terms, facts=in_clear, product=_PRODUCT)
     answer: Answer = attempt.result.answer
     if answer is Answer.NO_MODULE:
         return None

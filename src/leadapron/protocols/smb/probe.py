@@ -9,6 +9,7 @@ from leadapron.model import Attempt, Completed, Failed, Observation, Reason, Sta
 from leadapron.net.conversation import Job
 from leadapron.protocols.base import Case, Identify, Protocol
 from leadapron.protocols.files.result import Found
+from leadapron.protocols.health import Answered, looked_after, told
 from leadapron.protocols.smb import verdicts
 from leadapron.protocols.smb.jobs import BLANK, HELLO, SMB1, TREE, GreetSmb1, Hello, LogIn, WalkShare
 from leadapron.protocols.smb.results import LoggedIn, Smb1, Spoken
@@ -26,28 +27,32 @@ class Smb(Protocol):
         "smb1": Smb1,
         "logged_in": LoggedIn,
         "found": Found,
+        "answered": Answered,
     }
 
     def next_job(self, case: Case, identify: Identify) -> Job[Any] | None:  # noqa: ARG002 - no banner is matched
         attempts = self.decoded(case.attempts)
-        if len(attempts) >= case.terms.associations:
-            return None
-        hello = attempts.get(HELLO)
-        if hello is None:
-            return Hello(endpoint=case.endpoint)
-        if SMB1 not in attempts and (isinstance(hello, Completed) or _may_be_smb1(hello)):
-            return GreetSmb1(endpoint=case.endpoint, speaks_smb2=isinstance(hello, Completed))
-        if isinstance(hello, Failed) or not verdicts.may_log_in(case):
-            return None
-        if BLANK not in attempts:
-            return LogIn(endpoint=case.endpoint)
-        return _next_share(case, attempts)
+        hello = Hello(endpoint=case.endpoint)
+        return looked_after(_following(case, attempts), attempts, hello) if HELLO in attempts else hello
 
     def conclude(self, case: Case) -> tuple[Sequence[Observation], Failed | None]:
-        return verdicts.conclude(case, self.decoded(case.attempts))
+        attempts = self.decoded(case.attempts)
+        return told(verdicts.conclude(case, attempts), attempts)
 
 
 PROTOCOL = Smb()
+
+
+def _following(case: Case, attempts: Mapping[str, Attempt[Any]]) -> Job[Any] | None:
+    """Behind the hello."""
+    hello = attempts[HELLO]
+    if len(attempts) >= case.terms.associations:
+        return None
+    if SMB1 not in attempts and (isinstance(hello, Completed) or _may_be_smb1(hello)):
+        return GreetSmb1(endpoint=case.endpoint, speaks_smb2=isinstance(hello, Completed))
+    if isinstance(hello, Failed) or not verdicts.may_log_in(case):
+        return None
+    return _next_share(case, attempts) if BLANK in attempts else LogIn(endpoint=case.endpoint)
 
 
 def _may_be_smb1(hello: Failed) -> bool:

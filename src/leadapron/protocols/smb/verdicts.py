@@ -131,6 +131,7 @@ def _share(case: Case, share: Share, attempt: Attempt[Any] | None, product: Prod
     facts: dict[str, int | bool] = {"share_encrypted": share.encrypts}
     if share.refused is None and isinstance(attempt, Completed):
         service = Service(endpoint=case.endpoint, protocol=PROTOCOL, resource=share.shown)
+        facts["clear"] = True  # a session without a name has no key to encrypt with
         seen: Observation = observe(attempt.result, service, case.terms, facts=facts, product=product)
         return replace(seen, access=replace(seen.access, write=write))
     if share.refused is not None:

@@ -186,18 +186,18 @@ class Layers:
         spki = tls.spki_sha256(attempts)
         if spki:
             shown["spki_sha256"] = spki
+        cut: Failed | None = None
         if _is_locked(stranger, certified, attempts):
             facts["tls.client_certificate_demanded"] = shown["client_certificate_demanded"] = True
-            found = [self._shut(case, Verdict.REFUSED), *self._certified(certified)]
+            certified_found, cut = self._certified(certified)
+            found = [self._shut(case, Verdict.REFUSED), *certified_found]
         elif _is_beyond_us(stranger):
             hello = last_hello(stranger.attempts)
             found = [self._shut(case, Verdict.UNKNOWN, hello if isinstance(hello, Failed) else None)]
         else:
-            observed, why = self._plan.conclude(stranger.case, stranger.attempts)
-            if why is not None:
-                return (), why
+            observed, cut = self._plan.conclude(stranger.case, stranger.attempts)
             found = list(observed)
-        return [replace(_with(seen, facts), tls=shown) for seen in found], None
+        return [replace(_with(seen, facts), tls=shown) for seen in found], cut
 
     def _shut(self, case: Case, verdict: Verdict, why: Failed | None = None) -> Observation:
         """What is seen of a service that is reached and that says nothing: the same verdict on all that lies behind."""
@@ -208,14 +208,19 @@ class Layers:
             unknowns=() if why is None else (why,),
         )
 
-    def _certified(self, inside: Layer) -> Iterator[Observation]:
-        """What the holder of the scope's certificate sees. Where he is not let in either, why."""
+    def _certified(self, inside: Layer) -> tuple[Sequence[Observation], Failed | None]:
+        """What the holder of the scope's certificate sees, and why there may be more. Where he is not let in either, why."""
         if not inside.is_begun():
-            return
+            return (), None
         observed, why = self._plan.conclude(inside.case, inside.attempts)
-        for seen in observed if why is None else [self._shut(inside.case, Verdict.UNKNOWN, why)]:
-            service = replace(seen.service, resource=seen.service.resource + CERTIFIED_BY)
-            yield replace(seen, service=service, certified=True)
+        if why is not None and not observed:
+            observed, why = [self._shut(inside.case, Verdict.UNKNOWN, why)], None
+        return [_as_certified(seen) for seen in observed], why
+
+
+def _as_certified(seen: Observation) -> Observation:
+    service = replace(seen.service, resource=seen.service.resource + CERTIFIED_BY)
+    return replace(seen, service=service, certified=True)
 
 
 def _secured(inside: Layer, job: Job[Any]) -> Secured:

@@ -12,18 +12,18 @@ from typing import Any, ClassVar
 from leadapron.model import Access, Attempt, Completed, Depth, Failed, Observation, Reason, Service, Stage, Verdict
 from leadapron.net.conversation import Job, Limits
 from leadapron.protocols.attempts import Attempts
-from leadapron.protocols.base import Case, Identify
+from leadapron.protocols.base import Case, Identify, Page
 from leadapron.protocols.files.result import Found
 from leadapron.protocols.files.verdicts import observe
 from leadapron.protocols.http.exchange import Client
-from leadapron.protocols.http.web import Front, WebDoor, reached
+from leadapron.protocols.http.web import Front, WebDoor, left_to_look, look_of, reached
 from leadapron.protocols.listing.walking import Walking, walking
 from leadapron.protocols.webdav.looking import DavPlace, DavPlaces, Looking
-from leadapron.protocols.webdav.places import places
+from leadapron.protocols.webdav.places import Where, places
 from leadapron.protocols.webdav.tree import DavTree
 
 NAME = "webdav"
-LOOK, TREE = f"{NAME}.look", f"{NAME}.tree"
+LOOK, TREE = look_of(NAME), f"{NAME}.tree"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +34,17 @@ class DavWalk(Walking):
 
 class DavDoor(WebDoor):
     name = NAME
+    rank = 3
     results: ClassVar[Mapping[str, type[Any]]] = {"dav_places": DavPlaces, "found": Found}
+
+    def look(self, page: Page) -> Mapping[str, int | bool]:
+        """Whether it names what some places are asked for by."""
+        shown = page.body.lower()
+        return {_told(where): True for where in places() if any(word in shown for word in where.front)}
 
     def next_job(self, case: Case, attempts: Attempts, front: Front, identify: Identify) -> Job[Any] | None:  # noqa: ARG002
         if LOOK not in attempts:
-            return _look(case)
+            return _look(case, attempts, front)
         for place in _places(attempts):
             name = f"{TREE}:{place.resource}"
             if place.walk and not place.is_locked and name not in attempts:
@@ -49,15 +55,23 @@ class DavDoor(WebDoor):
         return [_observe(case, place, attempts.get(f"{TREE}:{place.resource}"), front) for place in _places(attempts)]
 
 
-def _look(case: Case) -> Looking:
+def _look(case: Case, attempts: Attempts, front: Front) -> Looking | None:
+    left = left_to_look(case, attempts)
+    if left is None:
+        return None
     return Looking(
         name=LOOK,
         endpoint=case.endpoint,
         depth=Depth.COUNT,
         contact=case.terms.contact,
-        requests=min(len(places()), case.terms.queries),
-        limits=Limits(deadline=case.terms.seconds, idle_timeout=20.0, max_received=1 << 20),
+        requests=left.requests,
+        limits=Limits(deadline=left.seconds, idle_timeout=20.0, max_received=1 << 20),
+        wheres=tuple(where for where in places() if not where.front or front.seen.get(_told(where))),
     )
+
+
+def _told(where: Where) -> str:
+    return f"{NAME}.front:{where.path}"
 
 
 def _places(attempts: Attempts) -> Sequence[DavPlace]:

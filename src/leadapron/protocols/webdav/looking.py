@@ -9,7 +9,7 @@ from leadapron.net.conversation import Conversation, Lost, Steps
 from leadapron.protocols.attempts import ended_by_us
 from leadapron.protocols.http.exchange import Client, NoAnswer
 from leadapron.protocols.http.web import LOCKED, WebJob
-from leadapron.protocols.webdav.places import Where, places
+from leadapron.protocols.webdav.places import Where
 
 WRITING = frozenset({b"put", b"delete", b"mkcol", b"move"})
 
@@ -43,13 +43,15 @@ class DavPlaces:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looking(WebJob):
-    """The job."""
+    """The job: one OPTIONS for each of `wheres`."""
+
+    wheres: tuple[Where, ...]
 
     def converse(self) -> Conversation[DavPlaces]:
         client, found = self.client(), list[DavPlace]()
         reason: Reason | None = None
         try:
-            for where in places():
+            for where in self.wheres:
                 found += yield from _look_at(client, where)
                 if found and where.path == "/":
                     break
