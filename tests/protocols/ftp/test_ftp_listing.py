@@ -47,6 +47,8 @@ def test_lines_of_list_without_an_entry(line: bytes, meant: bool) -> None:
     [
         (b"type=file;size=12;modify=20261127100000;perm=r; a.dcm", Entry(b"a.dcm", FILE, 12)),
         (b"Type=file;Size=12;Perm=adfrw; a b", Entry(b"a b", FILE, 12, world_writable=True)),
+        (b"type=file;size=12;perm=adfr; a.dcm", Entry(b"a.dcm", FILE, 12)),  # as ProFTPD says of a read-only one
+        (b"type=file;size=12;perm=adfrw; a.dcm", Entry(b"a.dcm", FILE, 12, world_writable=True)),
         (b"type=dir;perm=el; d", Entry(b"d", FOLDER)),
         (b"type=dir;perm=elcm; d", Entry(b"d", FOLDER, world_writable=True)),
         (b"type=dir;perm=flp; d", Entry(b"d", FOLDER)),

@@ -1,0 +1,68 @@
+"""The table "Tried on" of each door's page, from its cells: `python tests/peers/matrix/pages.py` writes them anew."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).resolve()
+sys.path[:0] = [str(HERE.parents[2]), str(HERE.parents[1])]  # as pytest has them
+
+from leadapron.model import CountKind  # noqa: E402
+from matrix import EXCUSED, Row, matrix  # noqa: E402
+from matrix.cells import Cell, Number  # noqa: E402
+
+DOCS = HERE.parents[3] / "docs"
+BEGIN, END = "<!-- matrix -->", "<!-- /matrix -->"
+HEAD = ("server", "state", "service", "talk", "list", "read", "write", "studies", "images", "unknown", "controls")
+NONE = "–"
+
+
+def table(door: str, row: Row) -> str:
+    """Of a door, with what it is not tried on."""
+    lines = ["| " + " | ".join(HEAD) + " |", "|---" * len(HEAD) + "|"]
+    for each in (*row.peers, *row.hostile):
+        for number, cell in enumerate(each.cells):
+            lines.append("| " + " | ".join([each.server if number == 0 else "", *_columns(door, cell)]) + " |")
+    excuses = [f"No {state} one: {why}" for (name, state), why in EXCUSED.items() if name == door]
+    return "\n".join([*lines, *("\n" + each for each in excuses)])
+
+
+def _columns(door: str, cell: Cell) -> Iterator[str]:
+    yield cell.state or ""
+    yield _service(door, cell)
+    for verdict in (cell.talk, cell.list, cell.read, cell.write):
+        yield NONE if cell.resource is None else verdict.replace("_", " ")
+    yield _number(cell.studies)
+    yield _number(cell.images)
+    yield ", ".join(sorted(f"{stage}: {reason.replace('_', ' ')}" for stage, reason in cell.why)) or NONE
+    yield ", ".join(sorted(cell.controls)) or NONE
+
+
+def _service(door: str, cell: Cell) -> str:
+    if cell.resource is None:
+        return "none"
+    name = f"`{cell.resource}`" if cell.resource else "the server"
+    return name if cell.protocol in ("", door) else f"{name} ({cell.protocol})"
+
+
+def _number(number: Number | None) -> str:
+    if number is None:
+        return NONE
+    return f"at least {number.value}" if number.kind is CountKind.BOUND else str(number.value)
+
+
+def page(door: str, row: Row) -> str:
+    """The whole page of a door, as it should be. Raises ValueError where it has no place for the table."""
+    text = (DOCS / f"{door}.md").read_text()
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"docs/{door}.md: no lines {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{table(door, row)}\n\n{END}{after}"
+
+
+if __name__ == "__main__":
+    for door, row in matrix().items():
+        (DOCS / f"{door}.md").write_text(page(door, row))
