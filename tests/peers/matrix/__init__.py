@@ -1,8 +1,8 @@
 """The matrix of doors: what each is tried on, open, locked and hostile, with the truth of what is to be seen there.
 
-One module a door, of its name; `PEERS` are its real servers, `HOSTILE` those that mean harm. The truth is written by hand, from
-what the server was given and from the door's page. `tests/peers/test_matrix.py` audits all of them and compares; `pages.py`
-writes the table of each door's page.
+One module a door, of its name; `PEERS` are its real servers, `HOSTILE` those that mean harm. The truth is written by hand:
+from what the server was given, and from the door's page. `tests/peers/test_matrix.py` audits all of them and compares;
+`pages.py` writes the table of each door's page.
 """
 
 from __future__ import annotations

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from file_doors import made_up_folder, proftpd, pyftpdlib, require_proftpd, vsftpd
+from file_doors import proftpd, pyftpdlib, require_proftpd, vsftpd
 from real_servers import Namespace, as_file, instance
 
-from leadapron.model import Endpoint, Reason, Stage
+from leadapron.model import Reason, Stage
 from matrix.cells import (
     OFFERED,
     PROVEN,
@@ -28,18 +26,8 @@ from matrix.cells import (
     hostile,
     no_service,
 )
+from matrix.starting import serving
 from protocols.ftp.ftp_peer import FtpPeer, endless, sending, silent
-
-
-def serving(server: Callable[[Namespace, Path, Path], AbstractContextManager[int]]) -> Start:
-    """Of a server of (namespace, its own folder, the folder that it serves), which is made anew."""
-
-    @contextlib.contextmanager
-    def start(inside: Namespace, folder: Path) -> Iterator[Endpoint]:
-        with server(inside, folder, made_up_folder(folder)) as port:
-            yield Endpoint(address=ip_address("127.0.0.1"), port=port)
-
-    return start
 
 
 def proftpd_for(anyone: bool) -> Start:

@@ -17,11 +17,15 @@ DOCS = HERE.parents[3] / "docs"
 BEGIN, END = "<!-- matrix -->", "<!-- /matrix -->"
 HEAD = ("server", "state", "service", "talk", "list", "read", "write", "studies", "images", "unknown", "controls")
 NONE = "–"
+INTRODUCTION = """\
+Real servers, and servers of the tests that mean harm. Each row is a service at one of them, as an audit to the depth `census` with
+`blank_login` and `cleartext_census` says; `tests/peers/test_matrix.py` holds it to what the server was given.
+"""
 
 
 def table(door: str, row: Row) -> str:
     """Of a door, with what it is not tried on."""
-    lines = ["| " + " | ".join(HEAD) + " |", "|---" * len(HEAD) + "|"]
+    lines = [INTRODUCTION, "| " + " | ".join(HEAD) + " |", "|---" * len(HEAD) + "|"]
     for each in (*row.peers, *row.hostile):
         for number, cell in enumerate(each.cells):
             lines.append("| " + " | ".join([each.server if number == 0 else "", *_columns(door, cell)]) + " |")

@@ -1,0 +1,66 @@
+"""How servers of the tests are started for a cell, and how functions become servers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from ipaddress import ip_address
+from pathlib import Path
+
+from file_doors import made_up_folder
+from real_servers import Namespace
+
+from leadapron.model import Endpoint
+from listening import Serve
+from matrix.cells import Start
+
+
+def at(port: int) -> Endpoint:
+    return Endpoint(address=ip_address("127.0.0.1"), port=port)
+
+
+def serving(server: Callable[[Namespace, Path, Path], AbstractContextManager[int]]) -> Start:
+    """Of a server of (namespace, its own folder, the folder that it serves): that of `made_up_folder`, made anew."""
+
+    @contextlib.contextmanager
+    def start(inside: Namespace, folder: Path) -> Iterator[Endpoint]:
+        with server(inside, folder, made_up_folder(folder)) as port:
+            yield at(port)
+
+    return start
+
+
+def answering(make: Callable[[], Callable[[bytes], bytes]]) -> Callable[[], Serve]:
+    """A server for each connection that answers bytes with bytes."""
+
+    def serving_all() -> Serve:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            answer = make()
+            while data := await reader.read(1 << 16):
+                writer.write(answer(data))
+                await writer.drain()
+
+        return serve
+
+    return serving_all
+
+
+def hanging_up() -> Serve:
+    """It hears one request, and closes."""
+
+    async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read(1 << 16)
+
+    return serve
+
+
+def silent() -> Serve:
+    """It takes what comes, and says nothing."""
+
+    async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1 << 16):
+            pass
+
+    return serve
