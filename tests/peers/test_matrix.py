@@ -24,7 +24,7 @@ SECONDS, MEBIBYTES = 60.0, 400.0
 """Of an audit of all hostile servers of a door."""
 
 
-@pytest.mark.parametrize("door", sorted(matrix()))
+@pytest.mark.parametrize("door", sorted(door for door, row in matrix().items() if row.peers))
 def test_what_real_servers_hold_is_what_is_seen(door: str, tmp_path: Path) -> None:
     require("ip", "ss")
     peers = matrix()[door].peers

@@ -15,8 +15,18 @@ from dataclasses import dataclass
 from leadapron.scope.doors import doors
 from matrix.cells import Hostile, Peer, State
 
-EXCUSED: Mapping[tuple[str, State], str] = {}
+EXCUSED: Mapping[tuple[str, State], str] = {
+    ("hl7", State.LOCKED): "MLLP knows no login, and whoever may not talk is not answered.",
+    (
+        "iscsi",
+        State.LOCKED,
+    ): "a lock is one of targets, and they are not asked for; tgt lets anyone ask which there are.",
+}
 """Cells that a door does not have, and why."""
+MADE_UP: Mapping[str, str] = {
+    "hl7": "no server can be installed that says anything to a block without content",
+}
+"""Doors whose open and locked servers are ours, and why."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,6 +50,8 @@ class Cell:
     """One service at the endpoint of a server, as it is. `state` None: it stands beside the one that the server is for."""
 
     state: State | None = None
+    what: str = ""
+    """what matters of the server here, beside its name"""
     protocol: str = ""
     """that of the door, unless told"""
     resource: str | None = ""

@@ -18,8 +18,8 @@ BEGIN, END = "<!-- matrix -->", "<!-- /matrix -->"
 HEAD = ("server", "state", "service", "talk", "list", "read", "write", "studies", "images", "unknown", "controls")
 NONE = "–"
 INTRODUCTION = """\
-Real servers, and servers of the tests that mean harm. Each row is a service at one of them, as an audit to the depth `census` with
-`blank_login` and `cleartext_census` says; `tests/peers/test_matrix.py` holds it to what the server was given.
+Real servers, and servers of the tests that mean harm. Each row is a service at one of them, as an audit to the depth
+`census` with `blank_login` and `cleartext_census` says; `tests/peers/test_matrix.py` holds it to what the server was given.
 """
 
 
@@ -28,7 +28,9 @@ def table(door: str, row: Row) -> str:
     lines = [INTRODUCTION, "| " + " | ".join(HEAD) + " |", "|---" * len(HEAD) + "|"]
     for each in (*row.peers, *row.hostile):
         for number, cell in enumerate(each.cells):
-            lines.append("| " + " | ".join([each.server if number == 0 else "", *_columns(door, cell)]) + " |")
+            name = each.server if number == 0 or cell.what else ""
+            of = ", ".join(filter(None, (name, cell.what)))
+            lines.append("| " + " | ".join([of, *_columns(door, cell)]) + " |")
     excuses = [f"No {state} one: {why}" for (name, state), why in EXCUSED.items() if name == door]
     return "\n".join([*lines, *("\n" + each for each in excuses)])
 

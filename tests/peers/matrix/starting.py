@@ -47,13 +47,20 @@ def answering(make: Callable[[], Callable[[bytes], bytes]]) -> Callable[[], Serv
     return serving_all
 
 
-def hanging_up() -> Serve:
-    """It hears one request, and closes."""
+def says_and_closes(data: bytes) -> Serve:
+    """It hears one request, and says this."""
 
-    async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1 << 16)
+        writer.write(data)
+        await writer.drain()
 
     return serve
+
+
+def hanging_up() -> Serve:
+    """It hears one request, and closes."""
+    return says_and_closes(b"")
 
 
 def silent() -> Serve:

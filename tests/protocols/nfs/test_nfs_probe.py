@@ -253,7 +253,7 @@ def test_what_is_no_rpc_is_no_server(answer: bytes) -> None:
     except StopIteration as stop:
         attempt = stop.value
     assert isinstance(attempt, Failed)
-    assert attempt.stage is Stage.HANDSHAKE
+    assert (attempt.stage, attempt.reason) == (Stage.HANDSHAKE, Reason.PROTOCOL)
 
 
 def test_rpc_that_is_not_nfs_is_no_server() -> None:

@@ -77,7 +77,7 @@ class Hello:
         except Lost as lost:
             return _greeted(greeting, lost.reason)
         except WireError as error:
-            return _greeted(greeting, why_of(error), error.rule)
+            return _greeted(greeting, Reason.PROTOCOL, error.rule)  # also of a length: no answer to NULL is long
         return _greeted(greeting, Reason.PROTOCOL)
 
 
