@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from ipaddress import ip_address
 from pathlib import Path
@@ -71,3 +71,35 @@ def silent() -> Serve:
             pass
 
     return serve
+
+
+Web = Callable[[bytes, bytes], Iterable[bytes]]
+"""Method and target of a request, to the pieces of its answer; one without an end goes on while somebody reads."""
+
+
+def web(make: Callable[[], Web]) -> Callable[[], Serve]:
+    """A server of HTTP/1.1, for requests without a body."""
+
+    def serving_all() -> Serve:
+        answer = make()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                method, target, _ = head.split(b"\r\n", 1)[0].split(b" ")
+                for piece in answer(method, target):
+                    writer.write(piece)
+                    await writer.drain()
+
+        return serve
+
+    return serving_all
+
+
+def response(body: bytes, status: int = 200, *fields: bytes) -> bytes:
+    return b"\r\n".join([b"HTTP/1.1 %d x" % status, b"Content-Length: %d" % len(body), *fields, b"", body])
+
+
+def without_end(first: bytes, pieces: Iterable[bytes], *fields: bytes, status: int = 200) -> Iterator[bytes]:
+    """An answer that ends with the connection, and does not."""
+    yield b"\r\n".join([b"HTTP/1.1 %d x" % status, *fields, b"", first])
+    yield from pieces
