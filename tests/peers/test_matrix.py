@@ -52,7 +52,16 @@ def test_whoever_means_harm_is_a_result_in_bounded_time_and_memory(door: str, tm
     port, ready = free_ports(2)
     endpoints = [Endpoint(address=ip_address(serve.address_of(number)), port=port) for number in range(len(hostile))]
     named = [name.format(here=here) for each, here in zip(hostile, endpoints, strict=True) for name in each.named]
-    command = ("env", f"PYTHONPATH={os.pathsep.join(sys.path)}", sys.executable, serve.__file__, door, port, ready)
+    command = (
+        "env",
+        f"PYTHONPATH={os.pathsep.join(sys.path)}",
+        sys.executable,
+        "-m",
+        "matrix.serve",
+        door,
+        port,
+        ready,
+    )
     with namespace() as inside, inside.serving(ready, *command, log=tmp_path / "hostile.log"):
         audited = audit(inside, tmp_path / "audit", door, endpoints, named, BUDGET)
     differences = [

@@ -7,6 +7,6 @@ from matrix.pages import DOCS, page
 
 @pytest.mark.parametrize("door", sorted(matrix()))
 def test_the_page_of_a_door_has_its_table(door: str) -> None:
-    """`python tests/peers/matrix/pages.py` writes it anew."""
+    """`make pages` writes it anew."""
     assert "## Tried on\n" in page(door, matrix()[door])
     assert (DOCS / f"{door}.md").read_text() == page(door, matrix()[door])

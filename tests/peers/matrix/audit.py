@@ -22,6 +22,8 @@ from matrix.cells import Cell
 from scope_file import write_scope
 
 Reasons = frozenset[tuple[Stage, Reason]]
+OF_VERSIONS = frozenset({"LA-36"})
+"""Controls about the version that is installed, which is nothing that a server was given."""
 COUNTED = ("studies", "images")
 VERDICTS = ("talk", "list", "read", "write")
 
@@ -131,7 +133,7 @@ def _read(folder: Path, report: Mapping[str, Any], seconds: float, mebibytes: fl
     for service in report["services"]:
         at = service["endpoint"]
         place = (at["address"], at["port"], service["protocol"], service["resource"])
-        shown = Shown(service=service, why=by_place[place], controls=frozenset(controls.pop(place, ())))
+        shown = Shown(service=service, why=by_place[place], controls=frozenset(controls.pop(place, ())) - OF_VERSIONS)
         services[place[:2]][place[2:]] = shown
     assert not controls, f"findings of no service: {dict(controls)}"
     unknowns: defaultdict[str, set[tuple[Stage, Reason]]] = defaultdict(set)

@@ -27,7 +27,7 @@ def tgt(inside: Namespace, folder: Path) -> Iterator[Endpoint]:
         try:
             yield here
         finally:
-            inside.run(*own, "--op", "delete", "--force")
+            inside.run(*own, "--op", "delete")
 
 
 PEERS = [Peer(server="Linux SCSI target framework (tgt)", start=tgt, cells=(Cell(state=State.OPEN),))]

@@ -1,19 +1,15 @@
-"""The table "Tried on" of each door's page, from its cells: `python tests/peers/matrix/pages.py` writes them anew."""
+"""The table "Tried on" of each door's page, from its cells. `make pages` writes them anew."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-HERE = Path(__file__).resolve()
-sys.path[:0] = [str(HERE.parents[2]), str(HERE.parents[1])]  # as pytest has them
+from leadapron.model import CountKind
+from matrix import EXCUSED, Row, matrix
+from matrix.cells import Cell, Number
 
-from leadapron.model import CountKind  # noqa: E402
-from matrix import EXCUSED, Row, matrix  # noqa: E402
-from matrix.cells import Cell, Number  # noqa: E402
-
-DOCS = HERE.parents[3] / "docs"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 BEGIN, END = "<!-- matrix -->", "<!-- /matrix -->"
 HEAD = ("server", "state", "service", "talk", "list", "read", "write", "studies", "images", "unknown", "controls")
 NONE = "–"

@@ -1,4 +1,5 @@
-"""The hostile servers of a door, each at an address: `serve.py DOOR PORT READY`. At READY somebody listens once all do."""
+"""The hostile servers of a door, each at an address: `python -m matrix.serve DOOR PORT READY`. At READY somebody listens
+once all do."""
 
 from __future__ import annotations
 

@@ -73,6 +73,27 @@ def silent() -> Serve:
     return serve
 
 
+def on_port(server: Callable[[Namespace, Path], AbstractContextManager[int]]) -> Start:
+    """Of a server that says its port."""
+
+    @contextlib.contextmanager
+    def start(inside: Namespace, folder: Path) -> Iterator[Endpoint]:
+        with server(inside, folder) as port:
+            yield at(port)
+
+    return start
+
+
+def taking(make: Callable[[], Callable[[bytes], tuple[bytes, bool]]]) -> Callable[[], Serve]:
+    """A function from one request to its answer, and whether the connection stays, as a server of HTTP/1.1."""
+
+    def each() -> Callable[[bytes], bytes]:
+        answer = make()
+        return lambda sent: b"".join(answer(request)[0] for request in sent.split(b"\r\n\r\n")[:-1])
+
+    return answering(each)
+
+
 Web = Callable[[bytes, bytes], Iterable[bytes]]
 """Method and target of a request, to the pieces of its answer; one without an end goes on while somebody reads."""
 

@@ -131,9 +131,15 @@ def test_what_breaks_the_rules_is_no_response(data: bytes, size: int) -> None:
 
 def test_a_gigabyte_of_head_is_not_held() -> None:
     response = Response()
-    assert not response.receive(b"X" * (1 << 15))
+    assert not response.receive(b"HTTP/1.1 200 OK\r\n" + b"X" * (1 << 15))
     with pytest.raises(WireError):
         response.receive(b"X" * (1 << 16))
+
+
+@pytest.mark.parametrize("data", [b"SSH-2.0-made-up\r\n", b"\x15\x03\x01", b"220 ready\r\n", b"\r\nHTTP/2"])
+def test_what_is_no_http_is_told_before_its_end(data: bytes) -> None:
+    with pytest.raises(WireError):
+        Response().receive(data)
 
 
 def test_of_a_coding_and_a_length_the_coding_counts() -> None:

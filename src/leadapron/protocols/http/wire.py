@@ -26,6 +26,7 @@ MAX_INTERIM = 8
 SWITCHING, FIRST_FINAL = 101, 200
 NO_CONTENT, NOT_MODIFIED = 204, 304
 
+_BEGINNING = b"HTTP/1."
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: .*)?", re.DOTALL)
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:(.*)", re.DOTALL)
 _DIGITS = re.compile(rb"[0-9]{1,18}")
@@ -135,6 +136,10 @@ class Response:
         if block is None:
             if len(self._buffer) > MAX_HEAD:
                 raise WireError("a head that does not end")
+            if not _BEGINNING.startswith(self._buffer.lstrip(b"\r\n")[: len(_BEGINNING)]):
+                raise WireError(
+                    "no status line of HTTP/1"
+                )  # told at once: whoever speaks something else may wait for us
             return False
         head = _head(block)
         if head.status < FIRST_FINAL:
