@@ -22,6 +22,8 @@ from matrix.cells import Cell
 from scope_file import write_scope
 
 Reasons = frozenset[tuple[Stage, Reason]]
+TITLES = ("OPENA",)
+"""Called AE titles that the owner of the servers tells."""
 OF_VERSIONS = frozenset({"LA-36"})
 """Controls about the version that is installed, which is nothing that a server was given."""
 COUNTED = ("studies", "images")
@@ -91,9 +93,10 @@ def audit(
     scope = write_scope(
         folder / "scope.toml",
         networks=[] if named else sorted({f"{each.address}/32" for each in endpoints}),
-        ports={} if named else {doors()[door].over or door: sorted({each.port for each in endpoints})},
+        ports={"dicom": [104]} if named else {doors()[door].over or door: sorted({each.port for each in endpoints})},
         depth="census",
         cleartext_census=True,
+        called_aets=TITLES,
         granted=f"blank_login = true\nbuckets = {list(named)}",
         extra=extra,
     )

@@ -57,6 +57,12 @@ def test_a_name_alone_makes_no_image_of_what_was_looked_into() -> None:
     assert seen(walk(MemoryTree(named, barred=True))).facts["files.imaging"] == 2
 
 
+def test_where_every_file_is_closed_the_number_of_images_has_a_reason() -> None:
+    found = walk(MemoryTree({b"a.dcm": dicom(1, 1)}, barred=True))
+    assert found.images is None
+    assert Failed(stage=Stage.COUNT, reason=Reason.AUTH) in found.unknowns
+
+
 def test_a_loop_is_no_spent_budget() -> None:
     loop: dict[bytes, Folder | bytes] = {b"a.dcm": dicom(1, 1)}
     loop[b"again"] = loop

@@ -311,7 +311,7 @@ class Walk:
             found.append(Failed(stage=Stage.COUNT, reason=listing.why))
         if listing.queue or not self._is_done:
             found.append(Failed(stage=Stage.COUNT, reason=lost or Reason.BUDGET))
-        elif not self._is_exact(images) and listing.strata and not self._took_all:
+        elif listing.strata and (images is None or not (self._is_exact(images) or self._took_all)):
             failed = reading.why if reading.tally.unread or not reading.tally.read else None
             found.append(Failed(stage=Stage.COUNT, reason=failed or Reason.BUDGET))
         if self._may_census and listing.strata and not reading.sampled:
