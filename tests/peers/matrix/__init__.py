@@ -36,9 +36,10 @@ class Row:
     peers: Sequence[Peer]
     hostile: Sequence[Hostile]
 
-    def states(self) -> set[State]:
-        cells = [cell for each in (*self.peers, *self.hostile) for cell in each.cells]
-        return {cell.state for cell in cells if cell.state is not None}
+    def states(self, *, real: bool = False) -> set[State]:
+        """Of all servers, or of the real ones."""
+        servers = self.peers if real else (*self.peers, *self.hostile)
+        return {cell.state for each in servers for cell in each.cells if cell.state is not None}
 
 
 def row(door: str) -> Row | None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from leadapron.errors import WireError
 from leadapron.protocols.http.wire import MAX_HEAD, MAX_INTERIM, MAX_LINE, Response, request
+from seeds import seeds
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -149,6 +150,14 @@ def test_of_a_coding_and_a_length_the_coding_counts() -> None:
 
 
 @given(st.binary(max_size=400), st.integers(1, 50))
+@seeds(
+    [
+        *((data, 7) for data in (LENGTH, CHUNKED, OPEN, INTERIM, SLOPPY)),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000, 1 << 16),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n", 50),
+        (b"SSH-2.0-made-up\r\n", 50),
+    ]
+)
 def test_any_bytes_give_a_response_or_the_one_error(data: bytes, size: int) -> None:
     try:
         response, _ = read(data, size)
