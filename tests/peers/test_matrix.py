@@ -20,7 +20,7 @@ pytestmark = pytest.mark.peer
 
 BUDGET = "[budget]\nanswers = 3000\nrequests = 60\nseconds = 6\n"
 """Of each hostile server."""
-SECONDS, MEBIBYTES = 60.0, 400.0
+SECONDS, MEBIBYTES = 60.0, 200.0
 """Of an audit of all hostile servers of a door."""
 
 

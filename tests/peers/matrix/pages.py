@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from leadapron.model import CountKind
-from matrix import EXCUSED, Row, matrix
+from matrix import EXCUSED, MADE_UP, Row, matrix
 from matrix.cells import Cell, Number
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -28,6 +28,8 @@ def table(door: str, row: Row) -> str:
             of = ", ".join(filter(None, (name, cell.what)))
             lines.append("| " + " | ".join([of, *_columns(door, cell)]) + " |")
     excuses = [f"No {state} one: {why}" for (name, state), why in EXCUSED.items() if name == door]
+    if door in MADE_UP:
+        excuses.insert(0, f"The open ones are of the tests, too: {MADE_UP[door]}.")
     return "\n".join([*lines, *("\n" + each for each in excuses)])
 
 
