@@ -106,7 +106,7 @@ PEERS = [
         ),
     ),
     Peer(
-        server="Orthanc, as it ships",
+        server="Orthanc, which answers Echo and Store only",
         start=archive(),
         cells=(
             Cell(

@@ -9,6 +9,8 @@ from typing import Any
 
 from dicomweb_servers import TINY_PACS_ROOT, orthanc_web, stow, tiny_pacs
 from real_servers import Namespace, as_file, instance, load_orthanc
+from tls_servers import Maker
+from web_servers import nginx_https
 
 from leadapron.model import Endpoint, Reason, Stage
 from matrix.cells import OFFERED, PROVEN, REFUSED, Cell, Peer, State, at_least, exact, hostile, no_service
@@ -32,6 +34,16 @@ def tiny(inside: Namespace, folder: Path) -> Iterator[Endpoint]:
         yield here
 
 
+@contextlib.contextmanager
+def https(inside: Namespace, folder: Path) -> Iterator[Endpoint]:
+    """As clinics put nginx before an Orthanc, with a certificate that nobody signed."""
+    pair = Maker(folder=folder).make("pacs")
+    with orthanc(inside, folder) as archive, nginx_https(inside, folder, archive, pair) as here:
+        yield here
+
+
+NGINX_TLS = frozenset({"LA-20", "LA-22"})
+"""Its suites, as it ships, have some without forward secrecy; nobody signed its certificate."""
 OPEN: dict[str, Any] = {
     "state": State.OPEN,
     "list": PROVEN,
@@ -47,6 +59,14 @@ PEERS = [
         cells=(
             Cell(resource="/dicom-web", what="with DICOMweb", **OPEN, images=exact(7)),
             Cell(resource="/", what="its own routes", **OPEN, images=exact(7)),
+        ),
+    ),
+    Peer(
+        server="nginx, HTTPS with a certificate of its own, before Orthanc",
+        start=https,
+        cells=(
+            Cell(resource="/dicom-web", **OPEN, images=exact(7)),
+            Cell(resource="/", **{**OPEN, "controls": OPEN["controls"] | NGINX_TLS}, images=exact(7)),
         ),
     ),
     Peer(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from file_doors import proftpd, pyftpdlib, require_proftpd, vsftpd
 from real_servers import Namespace, as_file, instance
+from tls_servers import Maker
 
 from leadapron.model import Reason, Stage
 from matrix.cells import (
@@ -38,6 +40,15 @@ def proftpd_for(anyone: bool) -> Start:
     return serving(start)
 
 
+TLS_ONLY = {"allow_anon_ssl": "YES", "force_anon_logins_ssl": "YES", "force_anon_data_ssl": "YES"}
+
+
+@contextlib.contextmanager
+def inside_tls(inside: Namespace, folder: Path, root: Path) -> Iterator[int]:
+    with vsftpd(inside, folder, root, Maker(folder=folder).make("pacs"), **TLS_ONLY) as port:
+        yield port
+
+
 LOGIN = Cell(controls=frozenset({"LA-23"}))
 NO_LOGIN = Cell()
 OPEN = Cell(
@@ -63,6 +74,7 @@ LOCKED = Cell(state=State.LOCKED, resource="/", list=REFUSED, read=REFUSED)
 
 PEERS = [
     Peer(server="vsftpd, anonymous", start=serving(vsftpd), cells=(OPEN, LOGIN)),
+    Peer(server="vsftpd, anonymous inside TLS only", start=serving(inside_tls), cells=(OPEN, LOGIN)),
     Peer(server="ProFTPD, anonymous", start=proftpd_for(anyone=True), cells=(OPEN, LOGIN)),
     Peer(
         server="pyftpdlib, anonymous may write",

@@ -13,7 +13,7 @@ from real_servers import Namespace
 from leadapron.model import Reason, Stage
 from matrix.cells import PROVEN, REFUSED, UNKNOWN, Cell, Hostile, Peer, Start, State, hostile, no_service
 from matrix.starting import serving
-from protocols.rsync.rsync_peer import SEED, RsyncPeer, endless, of
+from protocols.rsync.rsync_peer import SEED, RsyncPeer, endless
 from protocols.rsync.test_rsync_flist import DIRECTORY, REGULAR, encode, frames
 
 
@@ -66,6 +66,11 @@ FIRST = encode([(b".", 0, DIRECTORY), (b"study", 0, DIRECTORY), (b"study/a.dcm",
 MORE = encode([(b"study/a.dcm", 9000, REGULAR)])[:-5]
 
 
+async def hanging_up() -> AsyncIterator[bytes]:
+    yield SEED + frames(FIRST)
+    raise ConnectionResetError
+
+
 async def without_end() -> AsyncIterator[bytes]:
     yield SEED + frames(FIRST)
     while True:
@@ -102,6 +107,6 @@ HOSTILE = [
     behind(
         "a list of files that stops",
         NAMES_ONLY | {(Stage.COUNT, Reason.RESET)},
-        RsyncPeer(listing=of(SEED + frames(FIRST))),
+        RsyncPeer(listing=hanging_up),
     ),
 ]

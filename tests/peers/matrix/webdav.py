@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import repeat
+from pathlib import Path
 
+from dicomweb_servers import orthanc_web
+from real_servers import Namespace, load_orthanc
 from web_servers import apache, lighttpd, nginx_webdav, rclone, wsgidav
 
-from leadapron.model import Reason, Stage
+from leadapron.model import Endpoint, Reason, Stage
 from matrix import listing
 from matrix.cells import OFFERED, PROVEN, REFUSED, UNKNOWN, Cell, Peer, State, at_least, exact, hostile
+from matrix.dicomweb import FILES
 from matrix.listing import IMAGE, of_folder
 from matrix.starting import Web, response, web, without_end
 
@@ -28,12 +33,37 @@ OPEN = Cell(
 AS_PAGES = replace(listing.OPEN, state=None, protocol="listing")
 """The same folder, which the server lists as pages too."""
 
+
+@contextlib.contextmanager
+def ships_open(inside: Namespace, folder: Path) -> Iterator[Endpoint]:
+    """Without a plugin: its whole archive, five studies with seven images, is shared at /webdav/."""
+    with orthanc_web(inside, folder, Plugins=[]) as here:
+        load_orthanc(inside, here.port, FILES)
+        yield here
+
+
 PEERS = [
     Peer(server="nginx, dav-ext", start=of_folder(nginx_webdav), cells=(OPEN,)),
     Peer(server="Apache, mod_dav", start=of_folder(partial(apache, webdav=True)), cells=(OPEN, AS_PAGES)),
     Peer(server="lighttpd, mod_webdav", start=of_folder(partial(lighttpd, webdav=True)), cells=(OPEN, AS_PAGES)),
     Peer(server="rclone serve webdav", start=of_folder(partial(rclone, protocol="webdav")), cells=(OPEN, AS_PAGES)),
     Peer(server="WsgiDAV", start=of_folder(wsgidav), cells=(OPEN, AS_PAGES)),
+    Peer(
+        server="Orthanc without registered users",
+        start=ships_open,
+        cells=(
+            replace(OPEN, resource="/webdav/", studies=exact(5)),
+            Cell(
+                protocol="dicomweb",
+                resource="/",
+                list=PROVEN,
+                read=OFFERED,
+                studies=exact(5),
+                images=exact(7),
+                controls=frozenset({"LA-02"}),
+            ),
+        ),
+    ),
     Peer(
         server="Apache, mod_dav, a password for all but OPTIONS",
         start=of_folder(partial(apache, webdav=True, locked=True, all_may_ask=True)),
