@@ -26,7 +26,11 @@ Measure = Callable[[], Sample]
 
 LEAD_APRON, UNARMED, C, C_SPARING = "Lead Apron", "its engine, hook not armed", "C", "C, as sparing"
 NMAP, PYNETDICOM, FINDSCU = "nmap dicom-ping", "pynetdicom", "findscu -q"
+DCMDUMP, PYDICOM, HTTP_CLIENT = "dcmdump", "pydicom", "http.client"
 ALL_OPEN = "all open"
+UIDS, ATTRIBUTES, RANGES = "UIDs", "every attribute", "pieces of 4 KiB"
+BATCH = 500
+"""Files of one call of a command."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +115,53 @@ def finds(place: Place, name: str, port: int, short_port: int) -> Contest:
     )
 
 
+def headers(place: Place, name: str, way: str, pydicom_way: str) -> Contest:
+    """Of files in the page cache."""
+    size = place.size
+
+    def checked(sample: Sample, files: int) -> Sample:
+        assert sample["done"] == files, (name, sample)
+        return sample
+
+    def leadapron() -> Sample:
+        return checked(place.python("leadapron_headers", place.names, size.headers, way), size.headers)
+
+    def pydicom() -> Sample:
+        count = size.headers_pydicom
+        return checked(place.python("pydicom_headers", place.names, count, pydicom_way), count)
+
+    programs = {
+        LEAD_APRON: leadapron,
+        C: lambda: checked(place.c("headers", place.names, size.headers), size.headers),
+        PYDICOM: pydicom,
+    }
+    if way == "find":
+        programs[DCMDUMP] = lambda: checked(dcmdump(place), size.headers_pydicom)
+    return Contest(name=name, programs=programs)
+
+
+def dcmdump(place: Place) -> Sample:
+    """Many files a call, and no more of each than has to be read."""
+    paths = place.names.read_text().splitlines()[: place.size.headers_pydicom]
+    begun, found = time.perf_counter(), 0
+    for start in range(0, len(paths), BATCH):
+        options = ("-q", "-M", "+st", "0020,000d", "+P", "0020,000d")
+        found += place.run("dcmdump", *options, *paths[start : start + BATCH]).count("(0020,000d)")
+    return {"done": found, "seconds": time.perf_counter() - begun}
+
+
+def ranges(place: Place) -> Contest:
+    def run(program: str) -> Sample:
+        sample = place.python(program, place.web, place.targets, place.size.ranges)
+        assert sample["done"] == place.size.ranges, (program, sample)
+        return sample
+
+    return Contest(
+        name=RANGES,
+        programs={LEAD_APRON: lambda: run("leadapron_ranges"), HTTP_CLIENT: lambda: run("http_client_ranges")},
+    )
+
+
 def images(studies: int) -> int:
     """What the find server's studies claim together."""
     return sum(i * 7919 % 1500 + 1 for i in range(studies))
@@ -136,4 +187,7 @@ def contests(place: Place) -> list[Contest]:
         handshakes(place, "1 % open, rest silent", QUIET, accepted=hundredth, silent=True),
         finds(place, "one PDU an identifier", FIND, FIND_SHORT),
         finds(place, f"fragments of {FRAGMENT} bytes", FIND_SPLIT, FIND_SPLIT_SHORT),
+        headers(place, UIDS, "find", "uids"),
+        headers(place, ATTRIBUTES, "walk", "decoded"),
+        ranges(place),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,11 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent / "tests" / "peers")]
 
+import header_files  # noqa: E402
+from file_doors import open_to_all  # noqa: E402
 from real_servers import Namespace, namespace, orthanc  # noqa: E402
+from samba import smbd  # noqa: E402
+from web_servers import nginx_listing  # noqa: E402
 
 from leadapron.protocols.dicom import identifiers  # noqa: E402
 from leadapron.protocols.dicom.inquiry import our_user_information  # noqa: E402
@@ -30,6 +35,7 @@ OPEN, SPARSE, QUIET, CLOSED = 11112, 4242, 2762, 104
 STEP = 100
 ORTHANC, ORTHANC_HTTP = 4243, 8042
 FIND, FIND_SPLIT, FIND_SHORT, FIND_SPLIT_SHORT, FIND_MILLION = 5001, 5002, 5003, 5004, 5005
+SMB = 4450
 SERVER_CORE, CLIENT_CORE = 0, 1
 FRAGMENT = 100
 """Bytes; an identifier of the find server is about 200 long."""
@@ -39,7 +45,7 @@ SYSCTLS = {
     "net.core.somaxconn": "65535",
     "net.ipv4.tcp_max_syn_backlog": "65535",
     "net.ipv4.tcp_max_tw_buckets": "400000",
-    "net.ipv4.ip_local_reserved_ports": f"{CLOSED},{QUIET},{SPARSE},{ORTHANC},5001-5005,{ORTHANC_HTTP},{OPEN}",
+    "net.ipv4.ip_local_reserved_ports": f"{CLOSED},{QUIET},{SPARSE},{ORTHANC},{SMB},5001-5005,{ORTHANC_HTTP},{OPEN}",
 }
 
 
@@ -55,6 +61,11 @@ class Size:
     answers: int
     answers_pynetdicom: int
     many_answers: int
+    headers: int
+    headers_pydicom: int
+    ranges: int
+    files: int
+    """of the tree that is walked over HTTP and SMB; the others are of it"""
 
 
 FULL = Size(
@@ -65,6 +76,10 @@ FULL = Size(
     answers=200_000,
     answers_pynetdicom=10_000,
     many_answers=1_000_000,
+    headers=50_000,
+    headers_pydicom=2_000,
+    ranges=20_000,
+    files=100_000,
 )
 SMALL = Size(
     handshakes=1_000,
@@ -74,6 +89,10 @@ SMALL = Size(
     answers=2_000,
     answers_pynetdicom=200,
     many_answers=5_000,
+    headers=200,
+    headers_pydicom=40,
+    ranges=100,
+    files=400,
 )
 
 Sample = dict[str, float]
@@ -84,6 +103,10 @@ class Place:
 
     def __init__(self, inside: Namespace, folder: Path, size: Size) -> None:
         self.inside, self.folder, self.size = inside, folder, size
+        self.web = 0
+        """port of the web server that lists the tree"""
+        self.tree, self.names, self.targets = folder / "tree", folder / "names", folder / "targets"
+        """the made-up files; their paths, and their targets over HTTP, one a line"""
 
     def build(self) -> None:
         for source in sorted((HERE / "c").glob("*.c")):
@@ -95,6 +118,10 @@ class Place:
         associate, find = _find_request()
         (self.folder / "associate").write_bytes(associate)
         (self.folder / "find").write_bytes(find)
+        open_to_all(self.folder)
+        paths = header_files.make(self.tree, self.size.files)
+        self.names.write_text("".join(f"{path}\n" for path in paths))
+        self.targets.write_text("".join(f"/{path.relative_to(self.tree)}\n" for path in paths))
         write_scope(self.folder / "scope.toml", networks=["127.1.0.0/16"], ports=[OPEN, SPARSE, QUIET, CLOSED])
 
     def prepare(self) -> None:
@@ -162,4 +189,19 @@ def place_of(size: Size) -> Iterator[Place]:
         ):
             servers.enter_context(place.serving("find_server", port, answers, fragment))
         servers.enter_context(orthanc(inside, Path(folder), ORTHANC, ORTHANC_HTTP))
+        with on_the_servers_core():
+            place.web = servers.enter_context(nginx_listing(inside, Path(folder), place.tree)).port
+            share = {"path": place.tree, "guest ok": "yes", "read only": "yes"}
+            servers.enter_context(smbd(inside, Path(folder) / "samba", SMB, {"dicom": share}))
         yield place
+
+
+@contextlib.contextmanager
+def on_the_servers_core() -> Iterator[None]:
+    """What is started in here stays there."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {SERVER_CORE})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

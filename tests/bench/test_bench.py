@@ -11,7 +11,7 @@ BENCH = Path(__file__).parents[2] / "bench" / "run.py"
 @pytest.mark.peer
 @pytest.mark.xdist_group("bench")
 def test_every_contest_of_the_bench_runs_and_finds_what_the_servers_are(tmp_path: Path) -> None:
-    require("ip", "nft", "gcc", "nmap", "findscu", "Orthanc")
+    require("ip", "nft", "gcc", "nmap", "findscu", "dcmdump", "Orthanc", "nginx", "smbd")
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- bench -->\nold\n<!-- /bench -->\nafter\n")
 
@@ -28,7 +28,17 @@ def test_every_contest_of_the_bench_runs_and_finds_what_the_servers_are(tmp_path
     assert (lines[0], lines[-1]) == ("before", "after")
     assert "old" not in lines
     assert done.stdout.strip() in page.read_text()
-    for contest in ("all open", "all closed", "1 % open, rest closed", "1 % open, rest silent", "one PDU", "fragments"):
+    for contest in (
+        "all open",
+        "all closed",
+        "1 % open, rest closed",
+        "1 % open, rest silent",
+        "one PDU",
+        "fragments",
+        "UIDs",
+        "every attribute",
+        "pieces",
+    ):
         assert any(line.startswith(f"| {contest}") for line in lines), contest
 
 

@@ -56,6 +56,13 @@ class Request(Question, MayEnd):
     __slots__ = ()
 
 
+class More(MayEnd):
+    """Yielded instead of bytes: further requests while answers to earlier ones are on their way. The peer may end the
+    connection in place of those, also with a reset."""
+
+    __slots__ = ()
+
+
 class Redial(Request):
     """Yielded instead of bytes where the peer closed the connection and there is more to ask: the endpoint is dialled
     anew, with the gate, the gap and the pace in between, and the bytes are sent there."""

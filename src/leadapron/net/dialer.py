@@ -28,6 +28,7 @@ from leadapron.net.conversation import (
     Limits,
     Lost,
     MayEnd,
+    More,
     OnSide,
     OpenSide,
     Question,
@@ -161,7 +162,7 @@ class Line:
         try:
             data = await self._send_and_receive(sending)
         except (OSError, TimeoutError) as error:
-            if not (isinstance(sending, Request) and isinstance(error, _HUNG_UP)) or self._cut:
+            if not (isinstance(sending, Request | More) and isinstance(error, _HUNG_UP)) or self._cut:
                 raise Lost(self._cut or _reason(error)) from None
             data = b""
         if is_question:

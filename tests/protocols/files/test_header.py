@@ -64,8 +64,26 @@ def test_every_truncation_gives_less_and_says_how_much_is_needed(syntax: str) ->
         assert found.present <= whole.present | {0x00080018}
         if found.ending is Ending.CUT:
             assert found.needs > length
+        for part, full in zip(found.identity, whole.identity, strict=True):
+            assert part in (b"", full)  # never the beginning of a UID
         if (quick := header.identify(data[:length])) is not None:
             assert quick == whole.identity
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_a_header_in_pieces_says_what_a_whole_one_says(syntax: str, size: int) -> None:
+    nested = Dataset()
+    nested.PatientComments = "x" * 300
+    data = dicom(7, 3, syntax=syntax, PersonIdentificationCodeSequence=[nested, nested])
+    reader = header.Reader()
+    for length in range(140, len(data), size):
+        reader.read(data[:length])
+    assert repr_of(reader.read(data, whole=True)) == repr_of(header.read(data, whole=True))
+
+
+def repr_of(found: header.Header) -> tuple[object, ...]:
+    return (found.ending, found.identity, found.present, found.private, found.private_groups, found.values, found.needs)
 
 
 def test_a_value_that_ends_behind_the_bytes_is_asked_for() -> None:
@@ -84,6 +102,21 @@ def test_pixel_data_is_never_looked_at() -> None:
     hidden = data[:place] + b"\x20\0\x0c\0" + data[place + 4 :]  # the study is not there, but in the pixels it is
     assert header.identify(hidden) is None
     assert header.read(hidden).identity.study == b""
+
+
+def test_the_fast_way_is_not_sure_of_a_length_that_lies_or_of_what_may_be_pixels() -> None:
+    data = dicom(7, 3)
+    assert header.identify(data) is not None
+    for element in (b"\x02\0\x02\0UI", b"\x02\0\x03\0UI", b"\x02\0\x10\0UI", b"\x20\0\x0d\0UI", b"\x20\0\x0e\0UI"):
+        place = data.index(element) + 6
+        lying = data[:place] + bytes([data[place] - 2]) + data[place + 1 :]
+        assert header.identify(lying) is None
+    place = data.index(b"\x20\0\x0d\0UI")
+    assert header.identify(data[:place] + b"\xe0\x7f\0\0UL\x04\0abcd" + data[place:]) is None
+    other = data.index(b"\x08\0\x18\0UI") + 10
+    assert (
+        header.identify(data[:other] + b"9" + data[other + 1 :]) is None
+    )  # another instance than the meta information's
 
 
 def test_nested_uids_are_not_those_of_the_file() -> None:
@@ -192,6 +225,23 @@ def test_any_bytes_give_a_header_or_the_one_error(body: bytes, before: bytes, wh
     assert found.present <= set(wanted().values())
     assert (found.needs > len(before + body)) == (found.ending is Ending.CUT)
     assert not (whole and found.ending is Ending.CUT and before != meta(header.DEFLATED))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.one_of(_FRAGMENTS, st.binary(max_size=20)), max_size=30).map(b"".join),
+    st.sampled_from([meta(), meta(header.IMPLICIT), meta(header.BIG)]),
+    st.lists(st.integers(0, 400), max_size=6),
+)
+def test_pieces_change_nothing(body: bytes, before: bytes, cuts: list[int]) -> None:
+    data = before + body + b"\0" * 8
+    reader = header.Reader()
+    for cut in sorted(cuts):
+        found = reader.read(data[: len(before) + 8 + cut])
+        if found.ending is not Ending.CUT:
+            break
+    else:
+        assert repr_of(reader.read(data, whole=True)) == repr_of(header.read(data, whole=True))
 
 
 @settings(max_examples=150, deadline=None)

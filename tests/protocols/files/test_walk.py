@@ -309,3 +309,23 @@ def test_the_same_key_draws_the_same_sample() -> None:
         walk(tree, replace(TERMS, requests=300))
         drawn.append([one.path for one in tree.reads])
     assert drawn[0] == drawn[1]
+
+
+class _NoTails(MemoryTree):
+    """Answers for the beginning of a file only."""
+
+    def read(self, wanted: Sequence[Wanted]) -> Steps[Sequence[Piece]]:
+        pieces = yield from super().read(wanted)
+        return [Reason.LIMIT if one.start else piece for one, piece in zip(wanted, pieces, strict=True)]
+
+
+@pytest.mark.parametrize(("kind", "is_known"), [(MemoryTree, True), (_NoTails, False)])
+def test_a_long_header_is_read_on_and_asked_for_once(kind: type[MemoryTree], is_known: bool) -> None:
+    data = dicom(1, 1, PatientComments="x" * 5_000)
+    tree = kind({b"long.dcm": data, b"short.dcm": dicom(1, 2)})
+
+    found = walk(tree)
+
+    assert (found.proven, found.headers, found.images and found.images.value) == (2, 2, 2)
+    assert found.odd_headers == (0 if is_known else 1)
+    assert len([one for one in tree.reads if one.start]) == 1

@@ -171,6 +171,34 @@ def test_pieces_come_in_their_order(piece: int) -> None:
     assert (found, connections) == (EXPECTED, 1)
 
 
+MANY = [Range(target=b"/f", start=start, length=100) for start in range(0, 4000, 20)]
+
+
+@pytest.mark.parametrize("piece", [70, 700, 1 << 16])
+@pytest.mark.parametrize("answers", [1, 10, 1000])
+def test_some_are_always_on_their_way_and_never_too_many(answers: int, piece: int) -> None:
+    """A server that closes its connection behind so many answers, whatever else it was asked."""
+    answered, most, sendings = 0, 0, 0
+
+    def server(data: bytes) -> tuple[bytes, bool]:
+        nonlocal answered, most, sendings
+        parts = each(data)
+        most, sendings = max(most, len(parts)), sendings + 1
+        left = answers - answered % answers
+        answered += min(left, len(parts))
+        return b"".join(one(part) for part in parts[:left]), left > len(parts)
+
+    asking = client()
+    found, connections = converse(asking.ranges(MANY, at_once=8), server, piece=piece)
+
+    assert found == [FILE[each.start : each.start + 100] for each in MANY]
+    assert most <= 8
+    assert (answered, asking.requests) == (len(MANY), len(MANY))
+    assert connections == -(-len(MANY) // answers)
+    if answers == 1000 and piece == 70:
+        assert sendings > len(MANY) // 8  # it did not wait for the last answer before it asked on
+
+
 def test_a_server_that_closes_each_time_is_asked_one_by_one() -> None:
     def server(data: bytes) -> tuple[bytes, bool]:
         assert len(each(data)) == 1
@@ -230,8 +258,9 @@ def test_pieces_are_part_of_the_budget() -> None:
     def server(data: bytes) -> tuple[bytes, bool]:
         return b"".join(one(part) for part in each(data)), True
 
-    found, _ = converse(client(requests=2).ranges(WANTED, at_once=1), server)
-    assert found == [*EXPECTED[:2], *[Reason.BUDGET] * 3]
+    for at_once in (1, 2, 32):
+        found, _ = converse(client(requests=2).ranges(WANTED, at_once=at_once), server)
+        assert found == [*EXPECTED[:2], *[Reason.BUDGET] * 3]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tls_peer import Peer, server_context, talk
 
 from leadapron.model import Attempt, Completed, Failed, Reason, Stage
-from leadapron.net.conversation import Conversation, LastWords, Lost, Question
+from leadapron.net.conversation import Conversation, LastWords, Lost, More, Question, Request
 from leadapron.protocols.tls.names import ContentType
 from leadapron.protocols.tls.session import MAX_HANDSHAKE, client_context
 from leadapron.protocols.tls.through import through
@@ -96,7 +96,7 @@ def test_a_peer_that_speaks_first_is_heard(highest: str) -> None:
     assert attempt == Completed(result=(b"220 ready", b"HELOHELO"))
 
 
-def ended_by(end: Callable[[Peer], bytes]) -> tuple[Attempt[tuple[bytes | Reason, ...]], Peer]:
+def ended_by(end: Callable[[Peer], bytes], second: bytes = b"two") -> tuple[Attempt[tuple[bytes | Reason, ...]], Peer]:
     """The peer answers the first saying, then `end` says what it sends."""
 
     class Ending(Peer):
@@ -105,12 +105,19 @@ def ended_by(end: Callable[[Peer], bytes]) -> tuple[Attempt[tuple[bytes | Reason
             return sent + end(self) if self.heard != before else sent
 
     peer = Ending(server_context(), doubled)
-    return talk(through(inner(b"one", b"two", farewell=b"abort"), CONTEXT), peer)[0], peer
+    return talk(through(inner(b"one", second, farewell=b"abort"), CONTEXT), peer)[0], peer
 
 
 def test_a_session_that_the_peer_closes_is_a_lost_connection() -> None:
     attempt, peer = ended_by(Peer.close)
     assert attempt == Completed(result=(b"oneone", Reason.RESET, Reason.RESET))
+    assert peer.heard == b"one"
+
+
+@pytest.mark.parametrize("kind", [Request, More])
+def test_a_session_may_end_in_place_of_an_answer_to_a_request(kind: type[bytes]) -> None:
+    attempt, peer = ended_by(Peer.close, kind(b"two"))
+    assert attempt == Completed(result=(b"oneone", b""))
     assert peer.heard == b"one"
 
 

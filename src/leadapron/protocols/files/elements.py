@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import functools
 import struct
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,7 +20,9 @@ MAX_NESTING = 64
 BLANK = b" \0"
 UNDEFINED = 0xFFFFFFFF
 
-_PIXELS = 0x7FE00000
+_PIXELS, _PIXEL_GROUP = 0x7FE00000, 0x7FE0
+_SPACE = 32
+"""What is above is not blank."""
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 SHORT = frozenset(
     (
@@ -64,14 +66,19 @@ class Coding(NamedTuple):
     explicit: bool
     big: bool
     head: struct.Struct
-    """tag, VR, length of 16 bits"""
+    """tag, VR, length of 16 bits; where VRs are implicit: tag, nothing, length of 32 bits"""
     long: struct.Struct
-    short_vrs: frozenset[int]
-    """none where VRs are implicit"""
+    tags: struct.Struct
+    """tag and length of items and delimiters"""
+    plain: frozenset[int | bytes]
+    """VRs whose length is in `head`"""
+    item: bytes
     odd: int
     """the bit of a tag that is set in private groups"""
     private: int
     """the bits of a tag, of which some are set where a private element is no reservation of a block"""
+    shift: int
+    """from a tag to its group"""
 
     def tag(self, raw: int) -> int:
         """group << 16 | element."""
@@ -80,15 +87,17 @@ class Coding(NamedTuple):
 
 def _coding(*, explicit: bool, big: bool) -> Coding:
     order = ">" if big else "<"
-    vrs = frozenset(int.from_bytes(vr, "big" if big else "little") for vr in SHORT) if explicit else frozenset()
     return Coding(
         explicit,
         big,
-        struct.Struct(f"{order}IHH"),
+        struct.Struct(f"{order}IHH" if explicit else f"{order}I0sI"),
         struct.Struct(f"{order}I"),
-        vrs,
+        struct.Struct(f"{order}II"),
+        frozenset(int.from_bytes(vr, "big" if big else "little") for vr in SHORT) if explicit else frozenset((b"",)),
+        struct.pack(f"{order}HH", 0xFFFE, 0xE000),
         0x10000 if big else 1,
         0xFF00 if big else 0xFF000000,
+        16 if big else 0,
     )
 
 
@@ -96,118 +105,156 @@ LITTLE, BIG = _coding(explicit=True, big=False), _coding(explicit=True, big=True
 IMPLICIT, IMPLICIT_BIG = _coding(explicit=False, big=False), _coding(explicit=False, big=True)
 
 
+class _Telling(NamedTuple):
+    """What is looked at, by the tag as it lies in a file."""
+
+    names: Mapping[int, int]
+    """what counts"""
+    keep: Mapping[int, int]
+    either: frozenset[int]
+
+
 @functools.cache
-def _own(*, big: bool) -> Mapping[int, int]:
-    """What counts, by the tag as it lies in a file."""
-    return wanted() if big else {(tag & 0xFFFF) << 16 | tag >> 16: name for tag, name in wanted().items()}
+def _telling(kept: frozenset[int], *, big: bool) -> _Telling:
+    def raw(tag: int) -> int:
+        return tag if big else (tag & 0xFFFF) << 16 | tag >> 16
+
+    names, keep = {raw(tag): name for tag, name in wanted().items()}, {raw(tag): tag for tag in kept}
+    return _Telling(names, keep, frozenset(names) | frozenset(keep))
 
 
-class _Level(NamedTuple):
-    """A sequence or an item that is open: where it ends (`UNDEFINED`: at its delimiter)."""
-
-    end: int
-    is_item: bool
-    coding: Coding
-    tag: int
-    """of the sequence"""
+_Head = tuple[int, int, Coding | None]
+"""What is no plain element: where its value begins, its length, and the coding of what is inside where it is a sequence.
+The delimiter of an item is one without, of undefined length."""
 
 
-class _Head(NamedTuple):
-    """What is no plain element with a short VR."""
-
-    start: int
-    length: int
-    is_sequence: bool = False
-    coding: Coding | None = None
-    """of what is in the sequence"""
+Walk = Generator[tuple[int, Ending], bytes, None]
 
 
-def walk(data: bytes, place: int, coding: Coding, seen: Seen, kept: frozenset[int]) -> tuple[int, Ending]:
-    """Every element from `place` on, and where and how it ended. Each step goes on by 8 bytes, or closes what was opened."""
-    levels = [_Level(UNDEFINED, True, coding, 0)]
-    keep = {tag if coding.big else (tag & 0xFFFF) << 16 | tag >> 16: tag for tag in kept}
+def walk(  # noqa: C901 - the inner loop: a call for each element would double its cost
+    data: bytes, place: int, coding: Coding, seen: Seen, kept: frozenset[int]
+) -> Walk:
+    """Every element from `place` on; yields where and how it ended. Where it was CUT, it goes on with what is sent: `data`
+    with more bytes behind it. Each step goes on by 8 bytes, or closes what was opened."""
+    around: list[tuple[int, int, int, Coding]] = []
+    """of each item around this one, from without: its end, and its sequence's end, tag and coding"""
+    end = sequence_end = UNDEFINED  # of this item, and of the sequence it is in; UNDEFINED: at the delimiter
+    of, present, size, last = 0, seen.present, len(data), len(data) - 8
+    loaded: Coding | None = None
+    needs: int | None
     while True:
-        step = _elements if levels[-1].is_item else _items
-        place, ending = step(data, place, levels, seen, keep)
-        if ending is not None:
-            return place, ending
-        if len(levels) > 2 * MAX_NESTING:
-            return place, Ending.LIMIT
-
-
-def _elements(  # noqa: C901 - the inner loop: a call for each element would double its cost
-    data: bytes, place: int, levels: list[_Level], seen: Seen, keep: Mapping[int, int]
-) -> tuple[int, Ending | None]:
-    """The elements of one item, or of the data set, up to its end or to a sequence in it."""
-    level, is_top = levels[-1], len(levels) == 1
-    coding = level.coding
-    unpack, shorts, odd, private = coding.head.unpack_from, coding.short_vrs, coding.odd, coding.private
-    own, present = _own(big=coding.big), seen.present
-    stop = min(level.end, len(data))
-    while place < stop:
-        if len(data) - place < 8:
-            return place + 8, Ending.CUT
-        raw, vr, length = unpack(data, place)
-        if vr in shorts:
+        if coding is not loaded:
+            unpack, plain, first, shift = coding.head.unpack_from, coding.plain, coding.item[0], coding.shift
+            implicit, odd, private = not coding.explicit, coding.odd, coding.private
+            names, keep, either = _telling(kept, big=coding.big)
+            loaded = coding
+        stop, needs = min(end, size), None
+        while place < stop:  # the elements of this item, up to a sequence in it
+            if place > last:
+                needs = place + 8
+                break
+            raw, vr, length = unpack(data, place)
             start = place + 8
+            after = start + length
+            if (
+                vr not in plain
+                or after > stop
+                or (implicit and (raw >> shift & 0xFFFF >= _PIXEL_GROUP or (length and data[start] == first)))
+            ):
+                head = _head(data, place, raw, end, coding, is_top=not around)
+                if isinstance(head, Ending):
+                    if head is Ending.CUT:
+                        needs = place + 12
+                        break
+                    yield place, head
+                    return
+                start, length, inside = head
+                if inside is not None:
+                    around.append((end, sequence_end, of, coding))
+                    sequence_end, of = start + length if length != UNDEFINED else UNDEFINED, coding.tag(raw)
+                    coding, place = inside, start
+                    break
+                if length == UNDEFINED:  # the delimiter of this item
+                    place = start
+                    break
+                after = start + length
+                if after > end:
+                    yield place, Ending.BROKEN
+                    return
+                if after > size:
+                    if raw in names and data[start:].strip(BLANK):
+                        present.add(names[raw])
+                    needs = after
+                    break
+            if length:
+                if raw in either:
+                    if raw in names and (data[start] > _SPACE or data[start:after].strip(BLANK)):
+                        present.add(names[raw])
+                    if raw in keep and not around:
+                        seen.values[keep[raw]] = data[start:after]
+                elif raw & odd and raw & private and (data[start] > _SPACE or data[start:after].strip(BLANK)):
+                    seen.private += 1
+                    seen.groups.add(raw >> shift & 0xFFFF)
+            place = after
         else:
-            head = _head(data, place, raw, level, is_top=is_top)
-            if isinstance(head, Ending):
-                return (place + 12 if head is Ending.CUT else place), head
-            start, length, is_sequence, inner = head
-            if is_sequence:
-                if inner is None:  # the delimiter of this item
-                    levels.pop()
-                else:
-                    end = UNDEFINED if length == UNDEFINED else start + length
-                    levels.append(_Level(end, False, inner, coding.tag(raw)))
-                return start, None
-        after = start + length
-        if after > level.end:
-            return place, Ending.BROKEN
-        if length:
-            if raw in own:
-                if data[start:after].strip(BLANK):
-                    present.add(own[raw])
-            elif raw & odd and raw & private and data[start:after].strip(BLANK):
-                seen.private += 1
-                seen.groups.add(coding.tag(raw) >> 16)
-            if is_top and raw in keep:
-                seen.values[keep[raw]] = data[start:after]
-        place = after
-    if is_top or level.end > len(data):
-        return place, Ending.CUT
-    levels.pop()
-    return place, None
+            needs = place if not around or end > size else None
+        if needs is not None:
+            data = yield needs, Ending.CUT
+            size, last = len(data), len(data) - 8
+            continue
+        if len(around) > MAX_NESTING:
+            yield place, Ending.LIMIT
+            return
+        # The next item of the sequence, or the element behind it.
+        while last < place < sequence_end:
+            data = yield place + 8, Ending.CUT
+            size, last = len(data), len(data) - 8
+        if place < sequence_end:
+            raw, length = coding.tags.unpack_from(data, place)
+            tag = coding.tag(raw)
+            place += 8
+            if tag == _ITEM:
+                end = UNDEFINED if length == UNDEFINED else place + length
+                if UNDEFINED != end > sequence_end:
+                    yield place, Ending.BROKEN
+                    return
+                if length:
+                    _count(of, seen)
+                continue
+            if tag != _SEQUENCE_END or sequence_end != UNDEFINED:
+                yield place, Ending.BROKEN
+                return
+        end, sequence_end, of, coding = around.pop()
 
 
-def _head(data: bytes, place: int, raw: int, level: _Level, *, is_top: bool) -> _Head | Ending:
+def _head(data: bytes, place: int, raw: int, end: int, coding: Coding, *, is_top: bool) -> _Head | Ending:
     """An element with a long VR or none, a sequence, or a delimiter."""
-    coding = level.coding
     tag = coding.tag(raw)
-    if is_top and tag >= _PIXELS:
-        return Ending.BROKEN if tag >> 16 == 0xFFFE else Ending.WHOLE
-    vr = b""
+    if tag >= _PIXELS:
+        if is_top:
+            return Ending.BROKEN if tag >> 16 == 0xFFFE else Ending.WHOLE
+        if tag == _ITEM_END and end == UNDEFINED:
+            return place + 8, UNDEFINED, None
+    vr, start = b"", place + 8
     if coding.explicit and tag >> 16 != 0xFFFE:
         vr = data[place + 4 : place + 6]
+        if vr in SHORT:
+            return start, coding.head.unpack_from(data, place)[2], None
         if vr not in LONG:
             return Ending.BROKEN
         if len(data) - place < 12:
             return Ending.CUT
         start = place + 12
-    else:
-        start = place + 8
     length = coding.long.unpack_from(data, start - 4)[0]
-    if tag == _ITEM_END and not is_top and level.end == UNDEFINED:
-        return _Head(start, 0, is_sequence=True)
-    if length != UNDEFINED and vr != b"SQ" and not _holds_items(data, start, length, vr, coding):
-        return _Head(start, length)
-    if vr not in (b"", b"SQ", b"UN"):
-        return Ending.BROKEN
-    if length != UNDEFINED and start + length > level.end:
+    if vr != b"SQ":
+        if length != UNDEFINED and not _holds_items(data, start, length, vr, coding):
+            return start, length, None
+        if vr not in (b"", b"UN"):
+            return Ending.BROKEN
+    if length != UNDEFINED and start + length > end:
         return Ending.BROKEN
     # What is UN is implicit VR little endian inside (PS3.5 section 6.2.2, note 2).
-    return _Head(start, length, is_sequence=True, coding=IMPLICIT if vr == b"UN" else coding)
+    return start, length, IMPLICIT if vr == b"UN" else coding
 
 
 def _holds_items(data: bytes, start: int, length: int, vr: bytes, coding: Coding) -> bool:
@@ -215,41 +262,11 @@ def _holds_items(data: bytes, start: int, length: int, vr: bytes, coding: Coding
     has no SQ, and what a sender did not know is UN."""
     if length < 8 or (coding.explicit and vr != b"UN"):
         return False
-    is_big = coding.big and vr != b"UN"
-    if not data.startswith(b"\xff\xfe\xe0\x00" if is_big else b"\xfe\xff\x00\xe0", start):
+    inside = IMPLICIT if vr == b"UN" else coding
+    if not data.startswith(inside.item, start):
         return False
-    inner = int.from_bytes(data[start + 4 : start + 8], "big" if is_big else "little")
+    inner = int.from_bytes(data[start + 4 : start + 8], "big" if inside.big else "little")
     return inner == UNDEFINED or inner + 8 <= length
-
-
-def _items(
-    data: bytes,
-    place: int,
-    levels: list[_Level],
-    seen: Seen,
-    keep: Mapping[int, int],  # noqa: ARG001
-) -> tuple[int, Ending | None]:
-    """The next item of a sequence is opened, or the sequence is closed."""
-    level = levels[-1]
-    if place >= level.end:
-        levels.pop()
-        return place, None
-    if len(data) - place < 8:
-        return place + 8, Ending.CUT
-    coding = level.coding
-    raw, _, _ = coding.head.unpack_from(data, place)
-    tag, length = coding.tag(raw), coding.long.unpack_from(data, place + 4)[0]
-    place += 8
-    if tag == _SEQUENCE_END and level.end == UNDEFINED:
-        levels.pop()
-        return place, None
-    end = UNDEFINED if length == UNDEFINED else place + length
-    if tag != _ITEM or (end != UNDEFINED and end > level.end):
-        return place, Ending.BROKEN
-    if length:
-        _count(level.tag, seen)
-    levels.append(_Level(end, True, coding, level.tag))
-    return place, None
 
 
 def _count(tag: int, seen: Seen) -> None:

@@ -40,8 +40,20 @@ DIRECTORY = b"1.2.840.10008.1.3.10"
 DOCUMENT, REPORT = b"1.2.840.10008.5.1.4.1.1.104.", b"1.2.840.10008.5.1.4.1.1.88."
 """Roots of the SOP classes of encapsulated documents, and of structured reports (PS3.4 Annex B.5)."""
 
-_PIXEL_DATA = b"\xe0\x7f\x10\0"
-_UID = re.compile(rb"[0-9]+(?:\.[0-9]+)+")
+_PIXEL_GROUP = b"\xe0\x7f"
+_VALUE = rb"([0-9.]+)\0?)"
+_UI, _UI_IMPLICIT = rb"(UI[\2-\x40]\0" + _VALUE, rb"([\2-\x40]\0\0\0" + _VALUE
+_META = re.compile(
+    rb"DICM(?:\x02\0\0\0UL\x04\0.{4})?(?:\x02\0\x01\0OB\0\0\x02\0\0\0..)?"
+    rb"\x02\0\x02\0" + _UI + rb"\x02\0\x03\0" + _UI + rb"\x02\0\x10\0" + _UI,
+    re.DOTALL,
+)
+"""As most write it: SOP class, SOP instance, transfer syntax; of each what is behind the tag, and the UID."""
+_STUDY, _STUDY_IMPLICIT = (
+    re.compile(rb"\x20\0\x0d\0" + each + rb"\x20\0\x0e\0" + each) for each in (_UI, _UI_IMPLICIT)
+)
+_VRS = SHORT | LONG
+_UID = re.compile(rb"[0-9.]+")
 _KEPT = frozenset((SYNTAX, SOP_CLASS, SOP_INSTANCE, STUDY, SERIES, MEDIA_CLASS, MEDIA_INSTANCE, BURNED_IN, *TELLING))
 _FIRST_GROUPS = frozenset((0x0002, 0x0004, 0x0008, 0x0010))
 """With which a file may begin that has no preamble."""
@@ -92,52 +104,34 @@ class Header:
 
 def identify(data: bytes) -> Identity | None:
     """The UIDs of a file with preamble, where they are where they ought to be; None: `read` has to look."""
-    if data[128:132] != b"DICM":
+    meta = _META.match(data, 128)
+    if meta is None:
         return None
-    syntax = _found(data, b"\x02\0\x10\0UI", 132, 800)
-    instance_in_meta = _found(data, b"\x02\0\x03\0UI", 132, 800)
-    if syntax is None or instance_in_meta is None or syntax == BIG or syntax in DEFLATED_ALSO:
+    class_, sop_class, instance_, instance, syntax_, syntax = meta.groups()
+    if syntax == BIG or syntax in DEFLATED_ALSO or not (_fits(class_) and _fits(instance_) and _fits(syntax_)):
         return None
-    kind = b"" if syntax == IMPLICIT else b"UI"
-    pixels = data.find(_PIXEL_DATA, 132)
-    if pixels >= 0:
-        data = data[:pixels]
-    # The class is followed at once by the instance, the study by the series, nowhere but at the top level.
-    place = data.find(b"\x08\0\x16\0" + kind, 132)
-    pair = _pair(data, place, b"\x08\0\x18\0", kind)
-    if pair is None or pair[1] != instance_in_meta:
-        return None
-    place = data.find(b"\x20\0\x0d\0" + kind, place)
-    while place >= 0:
-        if (where := _pair(data, place, b"\x20\0\x0e\0", kind)) is not None:
-            return Identity(syntax, *pair, *where)
-        place = data.find(b"\x20\0\x0d\0" + kind, place + 4)
+    # The class is followed at once by the instance, both as in the meta information, and the study by the series, nowhere
+    # but at the top level.
+    if syntax == IMPLICIT:
+        pair = b"\x08\0\x16\0%b\0\0%b\x08\0\x18\0%b\0\0%b" % (class_[2:4], class_[4:], instance_[2:4], instance_[4:])
+        study, studies, at = b"\x20\0\x0d\0", _STUDY_IMPLICIT, 0
+    else:
+        pair = b"\x08\0\x16\0%b\x08\0\x18\0%b" % (class_, instance_)
+        study, studies, at = b"\x20\0\x0d\0UI", _STUDY, 2
+    place = data.find(pair, meta.end())
+    while place >= 0 and (place := data.find(study, place + 4)) >= 0:
+        found = studies.match(data, place)
+        if found is not None and _fits(found[1], at) and _fits(found[3], at):
+            may_be_pixels = (
+                data.find(b"\x7f", meta.end(), place) >= 0 and data.find(_PIXEL_GROUP, meta.end(), place) >= 0
+            )
+            return None if may_be_pixels else Identity(syntax, sop_class, instance, found[2], found[4])
     return None
 
 
-def _found(data: bytes, head: bytes, start: int, stop: int) -> bytes | None:
-    place = data.find(head, start, stop)
-    return None if place < 0 else _uid_at(data, place + 6, 2)[0]
-
-
-def _pair(data: bytes, place: int, second: bytes, kind: bytes) -> tuple[bytes, bytes] | None:
-    """The UID of the element at `place`, and that of the next one, which has to be `second`."""
-    if place < 0:
-        return None
-    skip, width = (6, 2) if kind else (4, 4)
-    first, end = _uid_at(data, place + skip, width)
-    if first is None or not data.startswith(second + kind, end):
-        return None
-    other, _ = _uid_at(data, end + skip, width)
-    return None if other is None else (first, other)
-
-
-def _uid_at(data: bytes, place: int, width: int) -> tuple[bytes | None, int]:
-    """The UID whose length lies at `place`, and where it ends."""
-    start = place + width
-    length = int.from_bytes(data[place:start], "little")
-    uid = data[start : start + length].rstrip(BLANK) if length <= 64 and start + length <= len(data) else b""
-    return (uid if _UID.fullmatch(uid) else None), start + length
+def _fits(element: bytes, at: int = 2) -> bool:
+    """Whether the length in it, at this place, is that of what follows its fourth byte."""
+    return element[at] + 4 == len(element)
 
 
 # -- the strict way ---------------------------------------------------------------------------------------------------
@@ -145,20 +139,79 @@ def _uid_at(data: bytes, place: int, width: int) -> tuple[bytes | None, int]:
 
 def read(data: bytes, *, whole: bool = False) -> Header:
     """`data`: the file from its first byte on; `whole`: to its last. Raises WireError for what is no DICOM file."""
-    seen = Seen()
-    start, is_marked = (132, True) if data[128:132] == b"DICM" else (0, False)
-    if len(data) < start + 8:
-        raise WireError("no DICOM file")
-    place, ending, titles = _meta(data, start, seen)
-    if not is_marked and place == start and not _may_begin(data, start):
-        raise WireError("no DICOM file")
-    if ending is None:
-        place, ending, needs = _data_set(data, place, seen, whole=whole)
-    else:
-        needs = place
-    if not is_marked and not {SOP_CLASS, SOP_INSTANCE, STUDY, MEDIA_CLASS} & seen.values.keys():
-        raise WireError("no DICOM file")
-    return _header(seen, ending, needs if ending is Ending.CUT else 0, titles=titles)
+    return Reader().read(data, whole=whole)
+
+
+class Reader:
+    """Of one file, which may come in pieces: what was walked is not walked again."""
+
+    __slots__ = ("_seen", "_titles", "_walk")
+
+    def __init__(self) -> None:
+        self._seen, self._titles = Seen(), False
+        self._walk: elements.Walk | None = None
+        """of a data set that was cut, and goes on"""
+
+    def read(self, data: bytes, *, whole: bool = False) -> Header:
+        """`data`: the file from its first byte on, each time with more behind; `whole`: to its last. Raises WireError for
+        what is no DICOM file."""
+        if self._walk is not None:
+            stopped = self._walk.send(data)
+            if stopped[1] is not Ending.CUT:
+                self._walk = None
+            ending, needs = _ended(stopped, len(data), whole=whole)
+        else:
+            ending, needs = self._begin(data, whole=whole)
+        return _header(self._seen, ending, needs, titles=self._titles)
+
+    def _begin(self, data: bytes, *, whole: bool) -> tuple[Ending, int]:
+        """How it ended, and how many bytes of the file lead further."""
+        seen = self._seen = Seen()
+        start, is_marked = (132, True) if data[128:132] == b"DICM" else (0, False)
+        if len(data) < start + 8:
+            raise WireError("no DICOM file")
+        place, stopped, self._titles = _meta(data, start, seen)
+        if not is_marked and place == start and not _may_begin(data, start):
+            raise WireError("no DICOM file")
+        if stopped is not None:
+            ending, needs = _ended((place, stopped), len(data), whole=whole)
+        elif seen.values.get(SYNTAX, b"").strip(BLANK) in DEFLATED_ALSO:
+            ending, needs = _inflated(data, place, seen, whole=whole)
+        else:
+            ending, needs = self._data_set(data, place, whole=whole)
+        if not is_marked and not {SOP_CLASS, SOP_INSTANCE, STUDY, MEDIA_CLASS} & seen.values.keys():
+            raise WireError("no DICOM file")
+        return ending, needs
+
+    def _data_set(self, data: bytes, place: int, *, whole: bool) -> tuple[Ending, int]:
+        coding = _coding(data, place, self._seen.values.get(SYNTAX, b"").strip(BLANK))
+        walk = elements.walk(data, place, coding, self._seen, _KEPT)
+        stopped = next(walk)
+        if stopped[1] is Ending.CUT and len(data) - place >= 8:  # else nobody knows its coding yet
+            self._walk = walk
+        return _ended(stopped, len(data), whole=whole)
+
+
+def _ended(stopped: tuple[int, Ending], length: int, *, whole: bool) -> tuple[Ending, int]:
+    """The ending of a file of which so many bytes are known, and how many of it lead further where there may be more."""
+    place, ending = stopped
+    if ending is not Ending.CUT:
+        return ending, 0
+    if whole:
+        return (Ending.WHOLE if place == length else Ending.BROKEN), 0
+    return Ending.CUT, max(place, length + 1)
+
+
+def _inflated(data: bytes, place: int, seen: Seen, *, whole: bool) -> tuple[Ending, int]:
+    try:
+        inner = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[place:], MAX_INFLATED)
+    except zlib.error:
+        return Ending.BROKEN, 0
+    stopped = next(elements.walk(inner, 0, _coding(inner, 0, DEFLATED), seen, _KEPT))
+    if stopped[1] is Ending.CUT and len(inner) >= MAX_INFLATED:
+        return Ending.LIMIT, 0
+    ending, needs = _ended(stopped, len(inner), whole=whole)
+    return ending, len(data) + FIRST if needs else 0  # nobody knows how many bytes the next element takes
 
 
 def _header(seen: Seen, ending: Ending, needs: int, *, titles: bool) -> Header:
@@ -202,12 +255,12 @@ def _may_begin(data: bytes, place: int) -> bool:
 def _meta(data: bytes, place: int, seen: Seen) -> tuple[int, Ending | None, bool]:
     """Group 0002, explicit VR little endian; some write it implicit. The place behind it; how it ended, where it did before
     its end; and whether it names application entities."""
-    explicit, titles = data[place + 4 : place + 6] in SHORT | LONG, False
+    explicit, titles = data[place + 4 : place + 6] in _VRS, False
     while data.startswith(b"\2\0", place):
         if len(data) - place < 12:
             return place + 12, Ending.CUT, titles
         vr = data[place + 4 : place + 6]
-        if explicit and vr not in SHORT | LONG:
+        if explicit and vr not in _VRS:
             return place, Ending.BROKEN, titles
         if explicit and vr in SHORT:
             start, length = place + 8, int.from_bytes(data[place + 6 : place + 8], "little")
@@ -226,34 +279,10 @@ def _meta(data: bytes, place: int, seen: Seen) -> tuple[int, Ending | None, bool
     return place, None, titles
 
 
-def _data_set(data: bytes, place: int, seen: Seen, *, whole: bool) -> tuple[int, Ending, int]:
-    """The place where it ended, how, and how many bytes of the file lead further."""
-    length, needs = len(data), 0
-    syntax = seen.values.get(SYNTAX, b"").strip(BLANK)
-    if syntax in DEFLATED_ALSO:
-        try:
-            data, place = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[place:], MAX_INFLATED), 0
-        except zlib.error:
-            return place, Ending.BROKEN, 0
-        if len(data) >= MAX_INFLATED:
-            whole, needs = False, MOST + 1
-        else:
-            needs = length + FIRST  # nobody knows how many bytes the next element takes
-    if len(data) - place < 8:
-        is_end = whole and place == len(data)
-        return place, Ending.WHOLE if is_end else Ending.BROKEN if whole else Ending.CUT, needs or place + 8
-    place, ending = elements.walk(data, place, _coding(data, place, syntax), seen, _KEPT)
-    if ending is Ending.CUT and whole:
-        ending = Ending.WHOLE if place == len(data) else Ending.BROKEN
-    elif ending is Ending.CUT and len(data) >= MAX_INFLATED and needs:
-        ending = Ending.LIMIT
-    return place, ending, needs or max(place, length + 1)
-
-
 def _coding(data: bytes, place: int, syntax: bytes) -> Coding:
     """What the first element looks like decides, the transfer syntax where that does not tell: some say the wrong one."""
-    little, big = int.from_bytes(data[place : place + 2], "little"), data[place] << 8 | data[place + 1]
+    little, big = int.from_bytes(data[place : place + 2], "little"), int.from_bytes(data[place : place + 2], "big")
     is_big = little not in _FIRST_GROUPS and (big in _FIRST_GROUPS or syntax == BIG)
-    if data[place + 4 : place + 6] in SHORT | LONG:
+    if data[place + 4 : place + 6] in _VRS:
         return elements.BIG if is_big else elements.LITTLE
     return elements.IMPLICIT_BIG if is_big else elements.IMPLICIT

@@ -44,6 +44,23 @@ class Tally:
     preambles: dict[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Head:
+    """One file, as far as its header is known. Without a `repr`: it holds raw values."""
+
+    kind: Preamble
+    identity: header.Identity | None = None
+    """None: no header that can be read"""
+    found: header.Header | None = None
+    """None: only the UIDs were looked for"""
+    reader: header.Reader | None = None
+
+    @property
+    def needs(self) -> int:
+        """How many bytes of the file, from its start, are the least that lead further; 0: it is done."""
+        return 0 if self.found is None else self.found.needs
+
+
 class Reading:
     """Takes the pieces. `key`: of the run; `today`, `issuers`: see `Signs`."""
 
@@ -81,37 +98,33 @@ class Reading:
         self._prove(kind)
         return True
 
-    def lacks(self, data: bytes, *, whole: bool) -> int:
-        """How many bytes of the file a header needs that is not done yet, from its start; 0: it is done."""
-        if whole or (self.sampled >= CENSUS and header.identify(data) is not None):
-            return 0
-        try:
-            return header.read(data).needs
-        except WireError:
-            return 0
-
-    def head(self, data: bytes, *, whole: bool) -> bool:
-        """Whether it is DICOM; what its header says is counted. `whole`: the file ends there."""
-        self.tally.read += 1
-        kind = preamble.classify(data)
+    def head(self, data: bytes, *, whole: bool, before: Head | None = None) -> Head:
+        """What the first bytes of a file say; nothing is counted. `before`: what fewer of them said."""
         identity = header.identify(data) if self.sampled >= CENSUS else None
-        if identity is None:
-            try:
-                found = header.read(data, whole=whole)
-            except WireError:
-                if kind is not Preamble.NONE:
-                    self._prove(kind)
-                    self.tally.odd_headers += 1
-                    self.unnamed += 1
-                return kind is not Preamble.NONE
-            identity = found.identity
-            if identity.sop_class == header.DIRECTORY:
-                return False
-            self._count(found)
-        elif identity.sop_class == header.DIRECTORY:
+        if identity is not None:
+            return Head(preamble.classify(data), identity=identity)
+        reader = before.reader if before is not None and before.reader is not None else header.Reader()
+        try:
+            found = reader.read(data, whole=whole)
+        except WireError:
+            return Head(preamble.classify(data))
+        return Head(preamble.classify(data), identity=found.identity, found=found, reader=reader)
+
+    def take(self, head: Head) -> bool:
+        """Whether it is DICOM; what its header says is counted."""
+        self.tally.read += 1
+        if head.identity is None:
+            if head.kind is not Preamble.NONE:
+                self._prove(head.kind)
+                self.tally.odd_headers += 1
+                self.unnamed += 1
+            return head.kind is not Preamble.NONE
+        if head.identity.sop_class == header.DIRECTORY:
             return False
-        self._prove(kind)
-        self._name(identity)
+        if head.found is not None:
+            self._count(head.found)
+        self._prove(head.kind)
+        self._name(head.identity)
         return True
 
     def _prove(self, kind: Preamble) -> None:

@@ -15,6 +15,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from leadapron.model import Count, CountKind, CountSource, Depth, Failed, Reason, Stage
 from leadapron.net.conversation import Steps
@@ -23,12 +24,12 @@ from leadapron.protocols.dicom.signs import Own
 from leadapron.protocols.files import dicomdir, header, preamble
 from leadapron.protocols.files.estimate import Stratum, total
 from leadapron.protocols.files.listing import Candidate, Folder, Listing, Reservoir
-from leadapron.protocols.files.reading import Reading
+from leadapron.protocols.files.reading import Head, Reading
 from leadapron.protocols.files.result import Found
 from leadapron.protocols.files.tree import Path, Piece, Tree, Wanted
 
-BATCH = 32
-"""Files that are asked for at once."""
+BATCH = 128
+"""Files of which one step reads; how many are asked for at once is the tree's affair."""
 FIRST = 4
 """Files that are read as soon as there are any."""
 LISTING_SHARE = 0.5
@@ -43,7 +44,21 @@ MOST_BYTES = 192 << 20
 """Read of one tree."""
 DIRECTORY_PIECE = 256 << 10
 
-Stratified = tuple[tuple[str, int], Candidate]
+LENGTHS = (16 << 10, header.MOST)
+"""Bytes that are known of a header when it was read on once, and twice."""
+
+Key = tuple[str, int]
+"""Of a stratum: what names say, and the folder of the root."""
+Stratified = tuple[Key, Candidate]
+
+
+class _Cut(NamedTuple):
+    """A file whose header may go on behind what is known of it."""
+
+    key: Key
+    path: Path
+    data: bytes
+    head: Head
 
 
 def depth_of(terms: Terms, *, in_clear: bool) -> Depth:
@@ -68,7 +83,7 @@ class Walk:
         )
         issuers = Own.of(terms.own_roots, terms.own_issuers).issuers
         self._reading, self._early = (Reading(terms.key, terms.today, issuers) for _ in range(2))
-        self._taken: dict[tuple[str, int], list[int]] = {}
+        self._taken: dict[Key, list[int]] = {}
         """of each stratum: files that said what they are, and those that are DICOM"""
         self._requests = self._bytes = 0
         self._started = math.inf
@@ -144,7 +159,7 @@ class Walk:
         self._chance.shuffle(rest)
         return first + rest
 
-    def _share(self, of: tuple[str, int], stratum: Reservoir) -> int:
+    def _share(self, of: Key, stratum: Reservoir) -> int:
         """Of what the budget leaves, in proportion to the stratum and its weight; all of it where the budget reaches."""
         left = max(0, self._terms.requests - self._requests)
         if self._listing.tally.candidates <= left:
@@ -167,38 +182,52 @@ class Walk:
                 for (key, _), piece in zip(batch, pieces, strict=False):
                     self._take(key, piece)
 
-    def _take(self, key: tuple[str, int], piece: Piece, *, is_head: bool = False, whole: bool = False) -> None:
+    def _take(self, key: Key, piece: Piece | Head) -> None:
         taken = self._taken.setdefault(key, [0, 0])
         if isinstance(piece, Reason):
             self._reading.failed(piece)
             taken[0] += piece is Reason.AUTH  # it cannot be read, and is none of those that can
             return
         taken[0] += 1
-        taken[1] += self._reading.head(piece, whole=whole) if is_head else self._reading.magic(piece)
+        taken[1] += self._reading.take(piece) if isinstance(piece, Head) else self._reading.magic(piece)
 
     def _read_heads(self, batch: list[Stratified], pieces: Sequence[Piece]) -> Steps[None]:
         """Headers that are longer than the first piece are read on, once more or twice."""
-        heads = [(key, one.path, piece) for (key, one), piece in zip(batch, pieces, strict=False)]
-        asked = header.FIRST
-        for upto in (16 << 10, header.MOST):
-            more: list[tuple[tuple[str, int], Path, bytes]] = []
-            for key, path, piece in heads:
-                whole = len(piece) < asked if isinstance(piece, bytes) else True
-                needs = 0 if isinstance(piece, Reason) else self._reading.lacks(piece, whole=whole)
-                if isinstance(piece, bytes) and 0 < needs <= header.MOST and self._requests < self._terms.requests:
-                    more.append((key, path, piece))
-                else:
-                    self._take(key, piece, is_head=True, whole=whole)
-            if not more:
+        reading, known = self._reading, header.FIRST
+        cut: list[_Cut] = []
+        for (key, one), piece in zip(batch, pieces, strict=False):
+            if isinstance(piece, bytes):
+                cut.append(_Cut(key, one.path, piece, reading.head(piece, whole=len(piece) < known)))
+            else:
+                self._take(key, piece)
+        for upto in LENGTHS:
+            cut = self._left(cut)
+            if not cut:
                 return
-            tails = yield from self._ask([Wanted(path, len(piece), upto - len(piece)) for _, path, piece in more])
-            heads = [
-                (key, path, piece + tail if isinstance(tail, bytes) else piece)
-                for (key, path, piece), tail in zip(more, tails, strict=False)
-            ]
-            asked = upto
-        for key, _, piece in heads:
-            self._take(key, piece, is_head=True, whole=len(piece) < asked if isinstance(piece, bytes) else True)
+            tails = yield from self._ask([Wanted(each.path, len(each.data), upto - len(each.data)) for each in cut])
+            asked, cut = cut, []
+            for each, tail in zip(asked, tails, strict=False):
+                if isinstance(tail, bytes):
+                    cut.append(self._read_on(each, tail, upto))
+                else:
+                    self._take(each.key, each.head)
+        for each in cut:
+            self._take(each.key, each.head)
+
+    def _read_on(self, cut: _Cut, tail: bytes, upto: int) -> _Cut:
+        data = cut.data + tail
+        head = self._reading.head(data, whole=len(data) < upto, before=cut.head)
+        return cut._replace(data=data, head=head)
+
+    def _left(self, heads: list[_Cut]) -> list[_Cut]:
+        """Those that have to be read on, and may be. The others are counted."""
+        left: list[_Cut] = []
+        for each in heads:
+            if 0 < each.head.needs <= header.MOST and self._requests < self._terms.requests:
+                left.append(each)
+            else:
+                self._take(each.key, each.head)
+        return left
 
     def _read_directory(self, path: Path) -> Steps[None]:
         data, whole = bytearray(), False

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from leadapron import __version__
 from leadapron.errors import WireError
 from leadapron.model import Endpoint, Reason
-from leadapron.net.conversation import MayEnd, Redial, Request, Steps
+from leadapron.net.conversation import MayEnd, More, Redial, Request, Steps
 from leadapron.protocols.http.wire import Fields, Head, Response, request
 
 Take = Callable[[bytes], bool]
@@ -146,32 +146,50 @@ class Client:
         pieces: list[Piece] = []
         while len(pieces) < len(wanted):
             size = at_once if self._is_open and self._is_used else 1
-            batch = wanted[len(pieces) : len(pieces) + size]
-            try:
-                self._pay(len(batch))
-            except NoAnswer as none:
-                pieces += [none.reason] * (len(wanted) - len(pieces))
-                break
-            came = yield from self._batch(batch)
-            self.requests -= len(batch) - len(came)
+            came = yield from self._stream(wanted[len(pieces) :], size)
+            if not came:
+                pieces += [Reason.BUDGET] * (len(wanted) - len(pieces))
             pieces += came
         return pieces
 
-    def _batch(self, batch: Sequence[Range]) -> Steps[list[Piece]]:
-        """Of the first of them at least; where the connection ends between two, the others have to be asked again."""
-        sending = b"".join(request(b"GET", each.target, (*self._fields, _range_field(each))) for each in batch)
-        data = yield from self._send(sending)
+    def _stream(self, wanted: Sequence[Range], at_once: int) -> Steps[list[Piece]]:
+        """The first of them; none where the budget is spent. Where the connection ends between two, the others have to be
+        asked again. While answers come, more is asked for: half of `at_once` at least is always on its way."""
         came: list[Piece] = []
-        for each in batch:
-            piece, data = yield from self._piece(each, data)
+        asked = self._afford(min(at_once, len(wanted)))
+        if not asked:
+            return came
+        data = yield from self._send(self._asking(wanted[:asked]))
+
+        def more() -> MayEnd:
+            nonlocal asked
+            on_their_way = asked - len(came)
+            further = (
+                self._afford(min(at_once - on_their_way, len(wanted) - asked)) if on_their_way <= at_once // 2 else 0
+            )
+            asked += further
+            return More(self._asking(wanted[asked - further : asked])) if further else MayEnd()
+
+        while len(came) < asked:
+            piece, data = yield from self._piece(wanted[len(came)], data, more)
             if came and piece is Reason.TRUNCATED:
                 break
             came.append(piece)
             if not self._is_open:
                 break
+        self.requests -= asked - len(came)
         return came
 
-    def _piece(self, wanted: Range, data: bytes) -> Steps[tuple[Piece, bytes]]:
+    def _afford(self, count: int) -> int:
+        """So many of these requests are paid for."""
+        count = max(0, min(count, self._budget - self.requests))
+        self.requests += count
+        return count
+
+    def _asking(self, wanted: Sequence[Range]) -> bytes:
+        return b"".join(request(b"GET", each.target, (*self._fields, _range_field(each))) for each in wanted)
+
+    def _piece(self, wanted: Range, data: bytes, more: Callable[[], MayEnd]) -> Steps[tuple[Piece, bytes]]:
         """One piece out of `data` and what follows it; and what came behind it."""
         response, held = Response(), _Held(wanted.length, None)
         held.skips = wanted.start
@@ -179,7 +197,7 @@ class Client:
             if data:
                 held.add(response, response.receive(data))
             while not (response.is_done or held.is_full):
-                data = yield MayEnd()
+                data = yield more()
                 held.add(response, response.receive(data)) if data else response.closed()
         except WireError:
             self._is_open = False
@@ -221,7 +239,7 @@ class _Held:
 def _read(head: Head, held: _Held, wanted: Range) -> Piece:
     """What an answer to a range request brings: a part, the whole file, nothing behind its end, or a refusal. Of what comes
     encoded, though nobody asked for it, no byte is one of the file."""
-    if head.status in (200, PARTIAL) and any(coding != b"identity" for coding in head.tokens(b"content-encoding")):
+    if head.status in (200, PARTIAL) and head.field(b"content-encoding").lower() not in (b"", b"identity"):
         return Reason.PROTOCOL
     if is_part(head, wanted.start):
         return held.body

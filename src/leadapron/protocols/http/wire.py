@@ -27,8 +27,9 @@ SWITCHING, FIRST_FINAL = 101, 200
 NO_CONTENT, NOT_MODIFIED = 204, 304
 
 _BEGINNING = b"HTTP/1."
-_STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: .*)?", re.DOTALL)
-_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:(.*)", re.DOTALL)
+_STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\n]*|\r*)(?:\n|\Z)")
+_FIELD = re.compile(rb"^([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:([^\n]*)", re.MULTILINE)
+_FOLD = re.compile(rb"[ \t\r]*\n[ \t][ \t\r]*")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 _HEX = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?", re.DOTALL)
 _TARGET = re.compile(rb"[!-~]+")
@@ -136,10 +137,9 @@ class Response:
         if block is None:
             if len(self._buffer) > MAX_HEAD:
                 raise WireError("a head that does not end")
+            # Told at once: whoever speaks something else may wait for us to go on.
             if not _BEGINNING.startswith(self._buffer.lstrip(b"\r\n")[: len(_BEGINNING)]):
-                raise WireError(
-                    "no status line of HTTP/1"
-                )  # told at once: whoever speaks something else may wait for us
+                raise WireError("no status line of HTTP/1")
             return False
         head = _head(block)
         if head.status < FIRST_FINAL:
@@ -247,12 +247,13 @@ def _block(buffer: bytearray) -> bytes | None:
     start = 0
     while start < min(len(buffer), MAX_LINE) and buffer[start] in b"\r\n":
         start += 1
-    ends = [
-        (place, len(mark)) for mark in (b"\r\n\r\n", b"\n\n", b"\n\r\n") if (place := buffer.find(mark, start)) >= 0
-    ]
-    if not ends:
+    place, length = -1, 0
+    for mark in (b"\r\n\r\n", b"\n\n", b"\n\r\n"):
+        found = buffer.find(mark, start, len(buffer) if place < 0 else place + len(mark) - 1)
+        if found >= 0:
+            place, length = found, len(mark)
+    if place < 0:
         return None
-    place, length = min(ends)
     if place - start > MAX_HEAD:
         raise WireError("a head that is too long")
     block = bytes(buffer[start:place])
@@ -274,17 +275,12 @@ def _line(buffer: bytearray) -> bytes | None:
 
 def _head(block: bytes) -> Head:
     """Raises WireError. A field on several lines is one (RFC 9112 section 5.2); a line that is no field is left out."""
-    lines = [line.rstrip(b"\r") for line in block.split(b"\n")]
-    status = _STATUS.fullmatch(lines[0])
+    if len(block) > MAX_LINE and max(map(len, block.split(b"\n"))) > MAX_LINE:
+        raise WireError("a field that is too long")
+    status = _STATUS.match(block)
     if status is None:
         raise WireError("no status line of HTTP/1")
-    fields: list[tuple[bytes, bytes]] = []
-    for line in lines[1:]:
-        if len(line) > MAX_LINE:
-            raise WireError("a field that is too long")
-        if line[:1] in (b" ", b"\t") and fields:
-            name, value = fields[-1]
-            fields[-1] = (name, value + b" " + line.strip(_BLANK))
-        elif (found := _FIELD.fullmatch(line)) is not None:
-            fields.append((found[1].lower(), found[2].strip(_BLANK)))
+    if b"\n " in block or b"\n\t" in block:
+        block = _FOLD.sub(b" ", block)
+    fields = [(name.lower(), value.strip(_BLANK)) for name, value in _FIELD.findall(block, status.end())]
     return Head(minor=int(status[1]), status=int(status[2]), fields=fields)

@@ -15,6 +15,7 @@ from leadapron.net.conversation import (
     LastWords,
     Lost,
     MayEnd,
+    More,
     OnSide,
     OpenSide,
     Question,
@@ -113,7 +114,7 @@ class _Tunnel(Generic[T]):
         if isinstance(sending, Redial):
             yield from self._again()
         if self.session.is_closed:
-            if isinstance(sending, MayEnd) and not sending:
+            if isinstance(sending, MayEnd):
                 return b""
             self.is_over = True
             raise Lost(Reason.RESET)
@@ -171,4 +172,4 @@ class _Tunnel(Generic[T]):
 
 def _kind(sending: bytes) -> type[bytes]:
     """As what the ciphertext of it goes out: where it is dialled anew, that is done by then."""
-    return next((kind for kind in (Request, Question, MayEnd) if isinstance(sending, kind)), bytes)
+    return next((kind for kind in (Request, More, Question, MayEnd) if isinstance(sending, kind)), bytes)
