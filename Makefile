@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test bench check peers lock country-data map-data clean
+.PHONY: demo test pages bench check peers lock country-data map-data clean
 
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Lead Apron needs Python 3.11 or newer") if sys.version_info < (3, 11) else 0'
@@ -43,6 +43,10 @@ peers:
 
 test: $(VENV)/.develop .oracle/.installed peers check
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+
+# The tables of the doors' pages, from tests/peers/matrix
+pages: $(VENV)/.develop
+	PYTHONPATH=src:tests:tests/peers $(BIN)/python -m matrix.pages
 
 bench: $(VENV)/.develop peers
 	$(BIN)/python bench/run.py --write README.md docs/benchmarks.md

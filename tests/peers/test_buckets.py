@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from object_stores import ACCOUNT, LIST, LISTED, PRIVATE, READ, READABLE, azurite, fake_gcs, seaweedfs
+from object_stores import LIST, READ, fake_gcs, seaweedfs
 from real_servers import Namespace, as_file, instance, namespace, require
 from tls_servers import Pair
-from web_servers import nginx_https, nginx_listing, rclone
+from web_servers import nginx_https, nginx_listing
 
 from leadapron.model import Endpoint
 from scope_file import write_scope
@@ -81,18 +81,6 @@ def test_buckets_of_s3(inside: Namespace, tmp_path: Path) -> None:
     assert (images["value"], images["kind"]) == (len(DICOM), "exact")
 
 
-def test_containers_of_azure(inside: Namespace, tmp_path: Path) -> None:
-    containers = {("open", LISTED): OBJECTS, ("blobs", READABLE): OBJECTS, ("private", PRIVATE): OBJECTS}
-    with azurite(inside, tmp_path, containers) as endpoint:
-        names = [f"az://{ACCOUNT}/{name}@{at(endpoint)}" for name in ("open", "blobs", "private")]
-        found = by_bucket(audit(inside, tmp_path, *names))
-    assert verdicts(found[f"az://{ACCOUNT}/open"]) == ("proven", "proven")
-    assert found[f"az://{ACCOUNT}/open"]["counts"]["images"]["value"] == len(DICOM)
-    for name in ("blobs", "private"):
-        listed, read = verdicts(found[f"az://{ACCOUNT}/{name}"])
-        assert (listed, read) == ("refused", "not_asked")
-
-
 def test_buckets_of_google(inside: Namespace, tmp_path: Path) -> None:
     with fake_gcs(inside, tmp_path, {"scans": OBJECTS}) as endpoint:
         found = by_bucket(audit(inside, tmp_path, f"gs://scans@{at(endpoint)}", f"gs://not-there@{at(endpoint)}"))
@@ -122,23 +110,6 @@ def test_a_bucket_inside_tls_by_its_name_to_its_census(inside: Namespace, tmp_pa
     assert service["census"]["present"]["PatientName"] == len(DICOM)
     assert service["tls"]["name_matches"] is False
     assert (service["counts"]["studies"]["value"], service["counts"]["studies"]["kind"]) == (3, "exact")
-
-
-def test_buckets_of_rclone(inside: Namespace, tmp_path: Path) -> None:
-    tree = tmp_path / "tree"
-    for key, content in OBJECTS.items():
-        file = tree / "scans" / key
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-    found = {}
-    for locked in (False, True):
-        folder = tmp_path / str(locked)
-        folder.mkdir()
-        with rclone(inside, folder, tree, "s3", locked=locked) as endpoint:
-            found[locked] = audit(inside, folder, f"s3://scans@{at(endpoint)}")["services"][0]
-    assert verdicts(found[False]) == ("proven", "proven")
-    assert found[False]["counts"]["images"]["value"] == len(DICOM)
-    assert verdicts(found[True]) == ("unknown", "not_asked")  # it answers 400 to who has no keys
 
 
 def test_a_web_folder_is_counted_and_nothing_beside_it(inside: Namespace, tmp_path: Path) -> None:

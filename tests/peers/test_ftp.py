@@ -133,15 +133,6 @@ def test_proftpd_lets_anyone_in(inside: Namespace, root: Path, tmp_path: Path) -
     assert seen[""].facts["feature.mlsd"] is True
 
 
-def test_proftpd_lets_nobody_in(inside: Namespace, tmp_path: Path) -> None:
-    require_proftpd()
-    open_to_all(tmp_path)
-    with proftpd(inside, tmp_path, None) as port:
-        seen = audit(inside, port)
-    assert seen["/"].access.list is Verdict.REFUSED
-    assert seen["/"].access.read is Verdict.REFUSED
-
-
 def test_proftpd_inside_tls_only(inside: Namespace, root: Path, pair: Pair, tmp_path: Path) -> None:
     require_proftpd()
     with proftpd(inside, tmp_path, root, pair) as port:

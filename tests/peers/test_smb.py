@@ -300,5 +300,5 @@ def test_a_whole_audit_writes_nothing_that_a_share_says(inside: Namespace, folde
     assert {("LA-03", "public"), ("LA-23", "")} <= found
     assert not any(resource == "private" for _, resource in found)
     written = [each.read_bytes() for each in place.rglob("*") if each.is_file()]
-    for said in (b"CANARY", b"SYNTHETIC", b"1970"):
+    for said in (b"CANARY", b"SYNTHETIC", b"PATIENT 1970"):
         assert not any(said in each for each in (*written, result.stdout.encode(), result.stderr.encode()))

@@ -260,13 +260,17 @@ def apache(
     *,
     webdav: bool = False,
     locked: bool = False,
+    all_may_ask: bool = False,
 ) -> Iterator[Endpoint]:
-    """mod_autoindex in three forms; with `webdav`, mod_dav beside it, whose GET of a folder is still the listing."""
+    """mod_autoindex in three forms; with `webdav`, mod_dav beside it, whose GET of a folder is still the listing. With
+    `all_may_ask` OPTIONS is not locked."""
     require("apache2", "setpriv")
     here = _here()
     place = _place(folder, "apache", here)
     if locked:
         access = f'AuthType Basic\n  AuthName "made up"\n  AuthUserFile {_passwords(place)}\n  Require valid-user'
+        if all_may_ask:
+            access = access.replace("Require valid-user", "<LimitExcept OPTIONS>\nRequire valid-user\n</LimitExcept>")
     else:
         access = "Require all granted"
     directives = "\n  ".join((APACHE_FORMS[form], "Dav On" if webdav else "Dav Off", access))

@@ -18,6 +18,7 @@ from leadapron.protocols.http.exchange import Answer
 from leadapron.protocols.http.wire import Head
 from leadapron.scope.buckets import Bucket, Store
 from leadapron.scope.parse import bucket
+from seeds import seeds
 
 DATA = Path(__file__).parents[1] / "listing" / "data"
 S3, AZURE, GOOGLE = (DIALECTS[store] for store in (Store.S3, Store.AZURE, Store.GOOGLE))
@@ -201,6 +202,7 @@ FILES = sorted(DATA.glob("*-page.*ml")) + sorted(DATA.glob("gcs*.json"))
 
 
 @given(st.sampled_from(list(Store)), st.binary(max_size=300))
+@seeds((store, file.read_bytes()) for store in Store for file in FILES)
 def test_any_bytes_are_a_page_or_the_one_error(store: Store, body: bytes) -> None:
     with contextlib.suppress(WireError):
         DIALECTS[store].read(body)

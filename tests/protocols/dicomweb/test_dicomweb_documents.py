@@ -24,6 +24,7 @@ from leadapron.protocols.dicomweb.documents import (
     studies,
     total,
 )
+from seeds import seeds
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
@@ -35,6 +36,15 @@ LOOKS = [total, statistics, orthanc_version, is_dicom_json, lambda body: archive
 
 
 @given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
+@seeds(
+    [
+        (json.dumps([data_set(1), data_set(2, None)]).encode(),),
+        (b'[{"0020000D": {"vr": "UI"}}, {"0020000D": {"vr": "UI", "Value": [null]}}]',),
+        (b'{"CountStudies": -1, "CountInstances": 1e400}',),
+        (b"[" * 100_000,),
+        (b"<html><div id=root></div></html>",),
+    ]
+)
 def test_any_bytes_give_a_result_or_the_one_error(body: bytes) -> None:
     for reader in READERS:
         try:

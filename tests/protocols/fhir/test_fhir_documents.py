@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from leadapron.errors import WireError
 from leadapron.protocols.fhir.documents import Kind, Software, Tally, resource, servers, software, tally
+from seeds import seeds
 
 STATEMENT = {
     "resourceType": "CapabilityStatement",
@@ -146,6 +147,14 @@ def test_any_resource_gives_numbers_in_their_bounds(name: str, content: dict[str
 
 
 @given(st.binary(max_size=300))
+@seeds(
+    [
+        (b'{"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1", "software": {"name": "HAPI FHIR Server"}}',),
+        (b'{"resourceType": "Bundle", "total": -5}',),
+        (b'{"resourceType": "Bundle", "entry": ' + b"[" * 100_000,),
+        (b'{"resourceType": ["Bundle"]}',),
+    ]
+)
 def test_any_bytes_are_a_resource_or_the_one_error(body: bytes) -> None:
     try:
         resource(body)

@@ -51,6 +51,24 @@ def seen(found: Found, terms: Terms = TERMS) -> Observation:
     return observe(found, SERVICE, terms, facts={"door": True})
 
 
+def test_a_name_alone_makes_no_image_of_what_was_looked_into() -> None:
+    named = {b"a.dcm": b"made up" * 100, b"b.nii": b"made up" * 100}
+    assert seen(walk(MemoryTree(named))).facts["files.imaging"] == 1
+    assert seen(walk(MemoryTree(named, barred=True))).facts["files.imaging"] == 2
+
+
+def test_where_every_file_is_closed_the_number_of_images_has_a_reason() -> None:
+    found = walk(MemoryTree({b"a.dcm": dicom(1, 1)}, barred=True))
+    assert found.images is None
+    assert Failed(stage=Stage.COUNT, reason=Reason.AUTH) in found.unknowns
+
+
+def test_a_loop_is_no_spent_budget() -> None:
+    loop: dict[bytes, Folder | bytes] = {b"a.dcm": dicom(1, 1)}
+    loop[b"again"] = loop
+    assert [each.reason for each in walk(MemoryTree(loop)).unknowns] == [Reason.LIMIT]
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_tree_that_the_budget_covers_is_counted_exactly(seed: int) -> None:
     root, truth = made_up(seed)

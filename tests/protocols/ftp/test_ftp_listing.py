@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from leadapron.protocols.files.tree import Entry, Kind, is_a_name
 from leadapron.protocols.ftp.listing import MAX_LINE, Listing, read_list_line, read_mlsd_line
+from seeds import seeds
 
 FILE, FOLDER, OTHER = Kind.FILE, Kind.FOLDER, Kind.OTHER
 
@@ -47,6 +48,8 @@ def test_lines_of_list_without_an_entry(line: bytes, meant: bool) -> None:
     [
         (b"type=file;size=12;modify=20261127100000;perm=r; a.dcm", Entry(b"a.dcm", FILE, 12)),
         (b"Type=file;Size=12;Perm=adfrw; a b", Entry(b"a b", FILE, 12, world_writable=True)),
+        (b"type=file;size=12;perm=adfr; a.dcm", Entry(b"a.dcm", FILE, 12)),  # as ProFTPD says of a read-only one
+        (b"type=file;size=12;perm=adfrw; a.dcm", Entry(b"a.dcm", FILE, 12, world_writable=True)),
         (b"type=dir;perm=el; d", Entry(b"d", FOLDER)),
         (b"type=dir;perm=elcm; d", Entry(b"d", FOLDER, world_writable=True)),
         (b"type=dir;perm=flp; d", Entry(b"d", FOLDER)),
@@ -130,6 +133,20 @@ def test_a_line_costs_little_whatever_is_in_it(line: bytes) -> None:
 
 
 @given(st.lists(st.binary(max_size=80), max_size=10), st.booleans())
+@seeds(
+    [
+        ([b"drwxr-xr-x   2 root     root         4096 Nov 28 09:24 empty\r\n"], False),  # ProFTPD
+        (
+            [
+                b"modify=20261128092455;perm=adfr;size=646;type=file;unique=FE00U9B64D8;UNIX.group=0;UNIX.groupname=nogroup;",
+                b"UNIX.mode=0644;UNIX.owner=0;UNIX.ownername=nobody; IM000000\r\n",
+            ],
+            True,
+        ),
+        ([b"type=dir; ../etc\r\n", b"type=dir; a\0b\r\n"], True),
+        ([b"type=file;size=99999999999999999999; x\r\n"], True),
+    ]
+)
 def test_any_bytes_give_entries_with_names(pieces: list[bytes], mlsd: bool) -> None:
     entries, _ = listed(*pieces, mlsd=mlsd)
     assert all(is_a_name(entry.name) and b"\r" not in entry.name and b"\n" not in entry.name for entry in entries)

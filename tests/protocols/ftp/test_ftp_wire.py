@@ -14,6 +14,7 @@ from leadapron.model import Product
 from leadapron.protocols.base import Page
 from leadapron.protocols.ftp import wire
 from leadapron.protocols.ftp.wire import MAX_LINE, MAX_REPLY, Replies, Reply, command
+from seeds import seeds
 
 MULTI = b"220-Welcome\r\n 220 not the end\r\n220not either\r\nfree text\r\n220 the end\r\n"
 
@@ -70,6 +71,15 @@ def test_many_long_replies_are_not_one() -> None:
 
 
 @given(st.lists(st.binary(max_size=64), max_size=16))
+@seeds(
+    [
+        ([b"220 (vsFTPd 3.0.3)\r\n"],),
+        ([b"211-Features:\r\n EPSV\r\n", b"211 End\r\n"],),
+        ([b"227 Entering Passive Mode (198,18,0,9,0,0).\r\n"],),
+        ([b"220-a\r\n" + b"more\r\n" * 20_000],),
+        ([b"2" * 100_000],),
+    ]
+)
 def test_any_bytes_give_replies_or_the_one_error(pieces: list[bytes]) -> None:
     try:
         found = replies(*pieces)

@@ -18,6 +18,7 @@ from leadapron.protocols.hl7 import wire
 from leadapron.protocols.hl7.probe import PROTOCOL, Hello
 from leadapron.protocols.hl7.wire import Heard
 from leadapron.scope.doors import doors
+from seeds import seeds
 
 HERE = Endpoint(address=ip_address("127.0.0.1"), port=2575)
 TERMS = Terms(depth=Depth.COUNT, owner=Owner(grant="g"), calling_aet="LEADAPRON")
@@ -108,6 +109,9 @@ def test_what_is_no_block_is_no_server(data: bytes, reason: Reason) -> None:
 
 
 @given(st.binary(max_size=200))
+@seeds(
+    [(block(MESSAGE),), (block(b"\x06"),), (b"\x0b" + MESSAGE,), (b"\x0b" + b"A" * 100_000,), (b"SSH-2.0-made-up\r\n",)]
+)
 def test_any_bytes_are_a_block_or_none(data: bytes) -> None:
     read = wire.read_block(data)
     assert read is None or read is wire.NEED_DATA or read in Heard

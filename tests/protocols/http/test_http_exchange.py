@@ -244,6 +244,16 @@ def test_a_part_may_come_with_status_200() -> None:
     assert found == EXPECTED[:3]
 
 
+@pytest.mark.parametrize("honours", [True, False])
+def test_what_comes_encoded_is_no_piece(honours: bool) -> None:
+    def server(data: bytes) -> tuple[bytes, bool]:
+        encoded = b" x\r\nContent-Encoding: gzip\r\n"
+        return b"".join(one(part, honours=honours).replace(b" x\r\n", encoded, 1) for part in each(data)), True
+
+    found, _ = converse(client().ranges(WANTED[:3]), server)
+    assert found == [Reason.PROTOCOL] * 3
+
+
 def test_pieces_are_part_of_the_budget() -> None:
     def server(data: bytes) -> tuple[bytes, bool]:
         return b"".join(one(part) for part in each(data)), True

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from leadapron.errors import WireError
 from leadapron.protocols.http.wire import MAX_HEAD, MAX_INTERIM, MAX_LINE, Response, request
+from seeds import seeds
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -131,9 +132,15 @@ def test_what_breaks_the_rules_is_no_response(data: bytes, size: int) -> None:
 
 def test_a_gigabyte_of_head_is_not_held() -> None:
     response = Response()
-    assert not response.receive(b"X" * (1 << 15))
+    assert not response.receive(b"HTTP/1.1 200 OK\r\n" + b"X" * (1 << 15))
     with pytest.raises(WireError):
         response.receive(b"X" * (1 << 16))
+
+
+@pytest.mark.parametrize("data", [b"SSH-2.0-made-up\r\n", b"\x15\x03\x01", b"220 ready\r\n", b"\r\nHTTP/2"])
+def test_what_is_no_http_is_told_before_its_end(data: bytes) -> None:
+    with pytest.raises(WireError):
+        Response().receive(data)
 
 
 def test_of_a_coding_and_a_length_the_coding_counts() -> None:
@@ -143,6 +150,14 @@ def test_of_a_coding_and_a_length_the_coding_counts() -> None:
 
 
 @given(st.binary(max_size=400), st.integers(1, 50))
+@seeds(
+    [
+        *((data, 7) for data in (LENGTH, CHUNKED, OPEN, INTERIM, SLOPPY)),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000, 1 << 16),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n", 50),
+        (b"SSH-2.0-made-up\r\n", 50),
+    ]
+)
 def test_any_bytes_give_a_response_or_the_one_error(data: bytes, size: int) -> None:
     try:
         response, _ = read(data, size)

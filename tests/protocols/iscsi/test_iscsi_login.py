@@ -19,6 +19,7 @@ from leadapron.protocols.iscsi import wire
 from leadapron.protocols.iscsi.probe import PROTOCOL, Hello
 from leadapron.protocols.iscsi.wire import Method, Response
 from leadapron.scope.doors import doors
+from seeds import seeds
 
 HERE = Endpoint(address=ip_address("127.0.0.1"), port=3260)
 TERMS = Terms(depth=Depth.TALK, owner=Owner(grant="g"), calling_aet="LEADAPRON")
@@ -123,6 +124,15 @@ def test_where_a_redirection_leads_is_not_kept() -> None:
 
 
 @given(st.binary(max_size=200))
+@seeds(
+    [
+        (response(),),
+        (response(data=b"AuthMethod=CHAP\0"),),
+        (response()[:50],),
+        (response()[:5] + b"\xff\xff\xff" + response()[8:],),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n",),
+    ]
+)
 def test_any_bytes_are_a_response_or_the_one_error(data: bytes) -> None:
     try:
         assert isinstance(wire.read_response(data), Response | None)

@@ -16,6 +16,7 @@ from leadapron.model import Reason
 from leadapron.protocols.files.tree import Entry, Kind
 from leadapron.protocols.listing.formats import LOOKED_AT, Format, format_of
 from leadapron.protocols.listing.page import MAX_IDLE, Listing
+from seeds import seeds
 
 DATA = Path(__file__).parent / "data"
 FORMATS = {
@@ -281,6 +282,7 @@ SCRAPS = st.lists(
 
 
 @given(BASES, STARTS, SCRAPS, st.integers(1, 50))
+@seeds((b"/", b"", file.read_bytes(), 50) for file in sorted(DATA.glob("*.*")))
 def test_any_bytes_give_entries_or_the_one_error(base: bytes, start: bytes, scraps: bytes, piece: int) -> None:
     try:
         entries, _, _ = read(start + scraps, base, piece=piece)

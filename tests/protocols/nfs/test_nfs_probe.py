@@ -241,9 +241,15 @@ def test_an_export_that_is_gone_is_an_unknown() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-made-up\r\n", bytes(64), b"\x80\0\0\4abcd"]
+    ("answer", "reason"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", Reason.PROTOCOL),
+        (b"SSH-2.0-made-up\r\n", Reason.PROTOCOL),
+        (b"\x80\0\0\4abcd", Reason.PROTOCOL),
+        (bytes(64), Reason.TIMEOUT),  # fragments of nothing: a record that does not come
+    ],
 )
-def test_what_is_no_rpc_is_no_server(answer: bytes) -> None:
+def test_what_is_no_rpc_is_no_server(answer: bytes, reason: Reason) -> None:
     conversation = Hello(endpoint=HERE).converse()
     next(conversation)
     attempt: Attempt[Any] | None = None
@@ -254,7 +260,7 @@ def test_what_is_no_rpc_is_no_server(answer: bytes) -> None:
     except StopIteration as stop:
         attempt = stop.value
     assert isinstance(attempt, Failed)
-    assert attempt.stage is Stage.HANDSHAKE
+    assert (attempt.stage, attempt.reason) == (Stage.HANDSHAKE, reason)
 
 
 def test_rpc_that_is_not_nfs_is_no_server() -> None:

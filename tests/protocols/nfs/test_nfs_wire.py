@@ -13,6 +13,7 @@ from leadapron.errors import WireError
 from leadapron.protocols.nfs.wire import files, mount, nfs3, nfs4, portmap, rpc, xdr
 from leadapron.protocols.nfs.wire.rpc import Outcome, Records, Reply, read_reply
 from leadapron.protocols.nfs.wire.xdr import Reader, hyper, opaque, uint
+from seeds import seeds
 
 ATTRIBUTES = uint(2) + uint(0o777) + bytes(12) + hyper(4096) + bytes(16) + hyper(7) + bytes(32)
 READ: dict[str, tuple[Callable[[bytes], Any], bytes]] = {
@@ -160,6 +161,14 @@ def test_what_is_no_reply_is_an_error(record: bytes) -> None:
 
 
 @given(st.binary(max_size=200))
+@seeds(
+    [
+        (uint(7) + uint(1) + uint(0) + VERIFIER + uint(0) + b"body",),
+        (uint(7) + uint(1) + uint(1) + uint(1) + uint(5),),
+        (uint(7) + uint(1) + uint(0) + uint(0) + uint(2**32 - 1),),
+        (b"TP/1.1 400 Bad Request\r\n\r\n",),
+    ]
+)
 def test_any_record_is_a_reply_or_the_one_error(record: bytes) -> None:
     try:
         assert isinstance(read_reply(record), Reply)

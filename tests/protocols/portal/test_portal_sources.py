@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from leadapron.model import Endpoint
 from leadapron.protocols.portal.sources import MAX_ROOTS, Sources, is_looked_at, sources
+from seeds import seeds
 
 HERE = Endpoint(address=ip_address("198.18.0.1"), port=8080, name="pacs.hospital.example")
 NOTHING = Sources((), 0)
@@ -78,6 +79,14 @@ def test_what_the_door_of_dicomweb_looks_at_is_known() -> None:
 
 
 @given(st.binary(max_size=300) | st.text(max_size=100).map(lambda root: f"qidoRoot: '{root}'".encode()))
+@seeds(
+    [
+        (b"window.config = { dataSources: [{ configuration: { qidoRoot: '/pacs/dicom-web' } }] };",),
+        (b"qidoRoot: 'https://pacs.invalid/dicom-web', qidoRoot: '//pacs.invalid/dicom-web'",),
+        (b"qidoRoot: '/a?b', qidoRoot: '/../a', qidoRoot: 'javascript:x'",),
+        (b"qidoRoot: '/a' " * 10_000,),
+    ]
+)
 def test_any_configuration_gives_plain_paths(config: bytes) -> None:
     here, elsewhere = sources(config, "/ohif/", HERE)
     assert len(here) <= MAX_ROOTS

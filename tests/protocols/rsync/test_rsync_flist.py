@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from leadapron.errors import WireError
 from leadapron.protocols.files.tree import Entry, Kind, Path
 from leadapron.protocols.rsync.flist import MAX_MESSAGE, MAX_PATH, Channel, FileList
+from seeds import seeds
 
 REGULAR, DIRECTORY, LINK = 0o100644, 0o040755, 0o120777
 Item = tuple[bytes, int, int]
@@ -133,6 +134,15 @@ def test_what_was_written_is_read(raw: list[tuple[list[bytes], int]]) -> None:
 
 
 @given(st.lists(st.binary(max_size=80), max_size=12), st.sampled_from([27, 29]))
+@seeds(
+    [
+        ([encode(ITEMS)], 29),
+        ([frames(encode(ITEMS)[:-6])], 29),
+        ([encode(ITEMS)[:-5] + b"\x40" + struct.pack("<i", -1) + bytes(8)], 29),
+        ([frames(b'opendir "SYNTHETIC" failed: Permission denied (13)', tag=1)], 27),
+        ([b"@ERROR: the server refuses\n"], 29),
+    ]
+)
 def test_any_bytes_give_files_or_the_one_error(pieces: list[bytes], protocol: int) -> None:
     channel, files = Channel(), FileList(protocol)
     try:

@@ -35,6 +35,7 @@ from leadapron.protocols.smb.tree import name_of, wire_path
 from leadapron.protocols.smb.wire import der, file, header, negotiate, rpc, setup, share, srvsvc
 from leadapron.protocols.smb.wire.frame import MAX_MESSAGE, Frames, framed
 from leadapron.protocols.smb.wire.header import Command, Request, Response
+from seeds import seeds
 
 
 def response(said: Said, command: int = 0) -> Response:
@@ -121,6 +122,15 @@ def test_what_is_encrypted_compressed_or_older_is_no_response(magic: bytes) -> N
 
 
 @given(st.binary(max_size=300), st.booleans())
+@seeds(
+    [
+        (negotiated().body, True),
+        (Said(0xC0000022).body, True),
+        (b"\xfdSMB" + bytes(80), False),
+        (b"\xffSMB" + bytes(80), False),
+        (b"\xff" * 300, True),
+    ]
+)
 def test_any_bytes_are_responses_or_an_error(data: bytes, begins_well: bool) -> None:
     if begins_well:
         data = HEADER.pack(header.MAGIC, 64, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0, bytes(16)) + data

@@ -15,6 +15,7 @@ from leadapron.errors import WireError
 from leadapron.model import Reason
 from leadapron.protocols.files.tree import Entry, Kind
 from leadapron.protocols.webdav.multistatus import MAX_DEPTH, MAX_IDLE, MAX_NAMES, Multistatus
+from seeds import seeds
 
 DATA = Path(__file__).parents[1] / "listing" / "data"
 CAPTURES = sorted(DATA.glob("*-root.propfind.xml")) + sorted(DATA.glob("*-studies.propfind.xml"))
@@ -204,6 +205,7 @@ SCRAPS = st.lists(
 
 
 @given(st.sampled_from([b"", b'<multistatus xmlns="DAV:">', b"\xfe\xff"]), SCRAPS, st.integers(1, 50))
+@seeds((b"", file.read_bytes(), 50) for file in sorted(DATA.glob("*.xml")))
 def test_any_bytes_give_entries_or_the_one_error(start: bytes, scraps: bytes, piece: int) -> None:
     try:
         entries, _, _ = read(start + scraps, piece=piece)

@@ -13,6 +13,7 @@ from leadapron.model import (
     Attempt,
     Census,
     Completed,
+    CountKind,
     Counts,
     Depth,
     Failed,
@@ -180,11 +181,21 @@ def _listed(place: Place, counted: Attempt[WebCount] | None) -> tuple[Verdict, l
         return Verdict.UNKNOWN, [counted]
     count = counted.result
     if _is_proven(count):
-        return Verdict.PROVEN, [] if count.why is None else [Failed(stage=Stage.COUNT, reason=count.why)]
+        return Verdict.PROVEN, _why_not_exact(count)
     if count.why is None:
         return Verdict.UNKNOWN, [Failed(stage=Stage.LIST, reason=Reason.EMPTY)]
     verdict, why = list_verdict(count.status)
     return verdict, [] if why is None else [Failed(stage=Stage.LIST, reason=count.why)]
+
+
+def _why_not_exact(count: WebCount) -> list[Failed]:
+    if count.why is not None:
+        return [Failed(stage=Stage.COUNT, reason=count.why)]
+    if count.studies is not None and count.studies.kind is not CountKind.EXACT:
+        return [Failed(stage=Stage.COUNT, reason=Reason.PROTOCOL, detail="studies without a UID")]
+    if count.images is None or count.images.kind is not CountKind.EXACT:
+        return [Failed(stage=Stage.COUNT, reason=Reason.EMPTY, detail="studies do not say how many images they have")]
+    return []
 
 
 def _counts(count: WebCount) -> Counts:

@@ -131,11 +131,13 @@ def facts_of(found: Found) -> dict[str, int | bool]:
 
 
 def _imaging(found: Found) -> int:
-    """Files of images, in all formats: by the names, and at least as many as were looked into."""
+    """Files of images, in all formats: by the names, and at least as many as were looked into. Where all were, a name alone
+    makes no DICOM file."""
     sorts = {name: formats()[name].sort for name in found.formats if name in formats()}
     named = sum(found.formats[name] for name, sort in sorts.items() if sort is Sort.DICOM)
     others = sum(found.formats[name] for name, sort in sorts.items() if sort is Sort.IMAGING)
-    return max(named, found.proven) + others
+    is_known = found.images is not None and found.images.kind is CountKind.EXACT
+    return (found.proven if is_known else max(named, found.proven)) + others
 
 
 def _by_sort(found: Found) -> dict[str, int]:

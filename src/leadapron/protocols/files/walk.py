@@ -316,6 +316,11 @@ class Walk:
         # copies: of the whole nobody knows how many there are
         return Count(value=different, low=different, high=count.high, kind=CountKind.BOUND, source=CountSource.SAMPLED)
 
+    @property
+    def _took_all(self) -> bool:
+        """Every candidate that was listed said what it is, or is closed to us."""
+        return all(self._taken.get(key, (0,))[0] >= each.population for key, each in self._listing.strata.items())
+
     def _is_exact(self, images: Count | None) -> bool:
         return images is not None and images.kind is CountKind.EXACT
 
@@ -350,7 +355,7 @@ class Walk:
             found.append(Failed(stage=Stage.COUNT, reason=listing.why))
         if listing.queue or not self._is_done:
             found.append(Failed(stage=Stage.COUNT, reason=lost or Reason.BUDGET))
-        elif not self._is_exact(images) and listing.strata:
+        elif listing.strata and (images is None or not (self._is_exact(images) or self._took_all)):
             failed = reading.why if reading.tally.unread or not reading.tally.read else None
             found.append(Failed(stage=Stage.COUNT, reason=failed or Reason.BUDGET))
         if self._may_census and listing.strata and not reading.sampled:

@@ -30,8 +30,9 @@ _TOTAL = re.compile(rb"total \d+")
 _FACT_KINDS = {b"file": Kind.FILE, b"dir": Kind.FOLDER}
 _FOLDER_ITSELF = frozenset({b"cdir", b"pdir"})
 
-_FOLDER_WRITE, _FILE_WRITE = frozenset(b"cm"), frozenset(b"aw")
-"""Letters of `perm` (RFC 3659 section 7.5.5): files and folders may be made there; a file may be stored over or added to."""
+_FOLDER_WRITE, _FILE_WRITE = frozenset(b"cm"), frozenset(b"w")
+"""Letters of `perm` (RFC 3659 section 7.5.5): files and folders may be made there; a file may be stored over. That it may be
+added to (`a`) is no sign: ProFTPD says so of every file that can be read."""
 
 Line = Entry | bool
 """An entry; True: a line that says nothing of one, and should not; False: it could not be read."""

@@ -237,7 +237,10 @@ class _Held:
 
 
 def _read(head: Head, held: _Held, wanted: Range) -> Piece:
-    """What an answer to a range request brings: a part, the whole file, nothing behind its end, or a refusal."""
+    """What an answer to a range request brings: a part, the whole file, nothing behind its end, or a refusal. Of what comes
+    encoded, though nobody asked for it, no byte is one of the file."""
+    if head.status in (200, PARTIAL) and head.field(b"content-encoding").lower() not in (b"", b"identity"):
+        return Reason.PROTOCOL
     if is_part(head, wanted.start):
         return held.body
     if head.status == 200:

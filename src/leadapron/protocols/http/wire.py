@@ -26,6 +26,7 @@ MAX_INTERIM = 8
 SWITCHING, FIRST_FINAL = 101, 200
 NO_CONTENT, NOT_MODIFIED = 204, 304
 
+_BEGINNING = b"HTTP/1."
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\n]*|\r*)(?:\n|\Z)")
 _FIELD = re.compile(rb"^([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:([^\n]*)", re.MULTILINE)
 _FOLD = re.compile(rb"[ \t\r]*\n[ \t][ \t\r]*")
@@ -136,6 +137,9 @@ class Response:
         if block is None:
             if len(self._buffer) > MAX_HEAD:
                 raise WireError("a head that does not end")
+            # Told at once: whoever speaks something else may wait for us to go on.
+            if not _BEGINNING.startswith(self._buffer.lstrip(b"\r\n")[: len(_BEGINNING)]):
+                raise WireError("no status line of HTTP/1")
             return False
         head = _head(block)
         if head.status < FIRST_FINAL:

@@ -29,6 +29,8 @@ class Channel:
         self._records = Records()
         self._xid = _FIRST_XID
         self._strays = 0
+        self.has_heard = False
+        """a record came that is a reply"""
         self.is_broken = False
         """what came is no ONC RPC: nothing that comes behind it can be read"""
 
@@ -77,6 +79,7 @@ class Channel:
         """The next reply to something that waits; others are passed over. Raises WireError."""
         while (record := self._records.next_record()) is not None:
             reply = read_reply(record)
+            self.has_heard = True
             if reply.xid in waiting:
                 return reply
             self._strays += 1

@@ -77,7 +77,8 @@ class Hello:
         except Lost as lost:
             return _greeted(greeting, lost.reason)
         except WireError as error:
-            return _greeted(greeting, why_of(error), error.rule)
+            reason = why_of(error) if channel.has_heard else Reason.PROTOCOL  # other protocols begin like a long record
+            return _greeted(greeting, reason, error.rule)
         return _greeted(greeting, Reason.PROTOCOL)
 
 

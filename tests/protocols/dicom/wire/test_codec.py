@@ -35,6 +35,7 @@ from leadapron.protocols.dicom.wire.pdu import (
     ReleaseRP,
     ReleaseRQ,
 )
+from seeds import seeds
 
 uid = st.from_regex(r"\A[12]\.[1-9][0-9]{0,5}(\.[1-9][0-9]{0,8}){0,5}\Z")
 title = st.from_regex(r"\A[A-Z][A-Z0-9_]{0,15}\Z")
@@ -134,6 +135,16 @@ def test_a_changed_byte_gives_a_pdu_or_the_one_error(pdu: Pdu, place: int, value
 
 
 @given(st.binary(max_size=300))
+@seeds(
+    [
+        (b"\x03\0\0\0\0\4\0\1\1\7",),  # a rejection: the called title
+        (b"\x07\0\0\0\0\4\0\0\2\0",),  # A-ABORT
+        (b"\x02\0\xff\xff\xff\xff",),  # an acceptance of 4 GB
+        (b"\x02\0\0\0\0\6" + bytes(6),),
+        (b"\x04\0\xff\xff\xff\xff" + bytes(100),),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n",),
+    ]
+)
 def test_any_bytes_give_events_or_the_one_error_on_either_side(data: bytes) -> None:
     for acceptor in (True, False):
         side = wire.Association(acceptor=acceptor)
