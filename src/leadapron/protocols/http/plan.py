@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from leadapron.model import Access, Attempt, Completed, Depth, Failed, Observation, Reason, Stage, Verdict
@@ -54,19 +55,21 @@ class HttpPlan(Plan):
             return (), hello
         front: Front = hello.result
         found = [seen for door in web_doors().values() for seen in door.conclude(case, attempts, front)]
-        if any(seen.service.resource == "" for seen in found):
-            return found, None
-        own = _server(case, attempts, front)
-        if own is not None:
-            return [own, *found], None
-        nothing = Failed(stage=Stage.TALK, reason=Reason.EMPTY, detail="a web server, and nothing of imaging on it")
-        return found, None if found else _cut_short(attempts) or nothing
+        if not any(seen.service.resource == "" for seen in found) and (own := _server(case, attempts, front)):
+            found.insert(0, own)
+        missed = _cut_short(attempts)
+        if not found:
+            nothing = Failed(stage=Stage.TALK, reason=Reason.EMPTY, detail="a web server, and nothing of imaging on it")
+            return (), missed[0] if missed else nothing
+        first, *others = found
+        return [replace(first, unknowns=tuple(dict.fromkeys((*first.unknowns, *missed)))), *others], None
 
 
-def _cut_short(attempts: Attempts) -> Failed | None:
-    """Why a look of a door did not come to its end: then there may be more than was found."""
-    whys = (each if isinstance(each, Failed) else getattr(each.result, "why", None) for each in attempts.values())
-    return next((why for why in whys if isinstance(why, Failed)), None)
+def _cut_short(attempts: Attempts) -> list[Failed]:
+    """Why looks of doors did not come to their end, or the blank login: then there may be more than was found."""
+    asked = [attempts[name] for name in (BLANK, *(f"{door}.look" for door in web_doors())) if name in attempts]
+    whys = (each if isinstance(each, Failed) else getattr(each.result, "why", None) for each in asked)
+    return [why for why in whys if isinstance(why, Failed)]
 
 
 def _server(case: Case, attempts: Attempts, front: Front) -> Observation | None:
