@@ -12,6 +12,8 @@ from pathlib import Path
 
 MARK = "KANARIE"
 """What every word begins with. A word may stand in an AE title and in a code string."""
+OF_OTHERS = ("SYNTHETIC", "CANARY", "BIRGIT", "2.25.10.", "2.25.11.", "2.25.12.")
+"""What the shared code of the tests calls its made-up patients, servers, instances, studies and series."""
 MAX_INFLATED = 1 << 24
 
 _STREAM = re.compile(rb"\x1f\x8b\x08|\x78[\x01\x5e\x9c\xda]")
@@ -26,8 +28,13 @@ def _letter(letter: str) -> str:
     return rf"(?:{letter}|(?:%|\\x|\\u00|&#x|0x)?(?:{hexadecimal});?|(?:&#)?(?:{decimal});?)"
 
 
-_SPELLED = re.compile("[^a-z0-9]{0,3}".join(map(_letter, MARK)).encode(), re.IGNORECASE)
+_BETWEEN = r"(?:\\x00|\\u0000|\\0|[^a-z0-9]){0,3}"
+_SPELLED = re.compile(_BETWEEN.join(map(_letter, MARK)).encode(), re.IGNORECASE)
 """Between the letters may be what UTF-16, UTF-32, lists and dumps put there."""
+
+
+_PLAIN = re.compile(rb"KANARIE([0-9]{4})", re.IGNORECASE)
+_DIGEST = re.compile(rb"(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})(?![0-9A-Fa-f])")
 
 
 def _in_base64(text: bytes) -> Iterator[bytes]:
@@ -45,20 +52,35 @@ _ENCODED = re.compile(
 
 def _word(number: int) -> str:
     """The two letters at its end leave the digits whole in Base64, wherever it begins."""
-    return f"{MARK}{number:03}ZQ"
+    return f"{MARK}{number:04}ZQ"
+
+
+def is_in(content: bytes) -> bool:
+    """Whether there is any canary in it, uncompressed."""
+    known = any(each.encode() in content for each in OF_OTHERS)
+    return known or _SPELLED.search(content) is not None or _ENCODED.search(content) is not None
 
 
 class Canaries:
-    """The words that were planted, each with the place that it names. `also`: what others planted there, in capitals."""
+    """The words that were planted, each with the place that it names. `also`: what others planted, as they wrote it."""
 
     def __init__(self, *also: str) -> None:
         self._places: list[str] = []
+        self._hashed: dict[bytes, str] = {}
         self._also = [each.encode() for each in also]
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        return tuple(self._places)
+
     def word(self, place: str) -> str:
-        """A new word for a place, twelve letters and digits."""
+        """A new word for a place, thirteen letters and digits."""
+        word = _word(len(self._places))
         self._places.append(place)
-        return _word(len(self._places) - 1)
+        for kind in ("md5", "sha1", "sha256"):
+            digest = hashlib.new(kind, word.encode(), usedforsecurity=False).hexdigest()
+            self._hashed[digest.encode()] = f"{place}, as {kind}"
+        return word
 
     def found(self, content: bytes) -> set[str]:
         """The places of what is in there; `somewhere` for a form that does not say which."""
@@ -72,6 +94,8 @@ class Canaries:
 
     def _place_at(self, text: bytes, hit: re.Match[bytes]) -> str:
         """The digits behind the mark stand in the same form as it does; of most forms they can be read."""
+        if plain := _PLAIN.match(text, hit.start()):
+            return self._places[int(plain[1])]
         around = text[max(0, hit.start() - 4) : hit.end() + 24]
         for place, name in enumerate(self._places):
             word = _word(place).encode()
@@ -82,12 +106,9 @@ class Canaries:
 
     def _digests(self, text: bytes) -> Iterator[str]:
         """A hash without a key tells who has a list of names all that the name would."""
-        for place, name in enumerate(self._places):
-            word = _word(place).encode()
-            for kind in ("md5", "sha1", "sha256"):
-                digest = hashlib.new(kind, word, usedforsecurity=False)
-                if digest.digest() in text or digest.hexdigest().encode() in text:
-                    yield f"{name}, as {kind}"
+        for run in set(_DIGEST.findall(text)):
+            if (name := self._hashed.get(run.lower())) is not None:
+                yield name
 
     def leaks(self, written: Mapping[str, bytes]) -> list[str]:
         """Place and whereabouts of each canary in what was written."""

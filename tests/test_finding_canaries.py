@@ -30,13 +30,14 @@ FORMS: dict[str, Callable[[str], bytes]] = {
     "of Python": lambda text: "".join(f"\\x{ord(letter):02x}" for letter in text).encode(),
     "of HTML": lambda text: "".join(f"&#{ord(letter)};" for letter in text).encode(),
     "of HTML, hexadecimal": lambda text: "".join(f"&#x{ord(letter):x};" for letter in text).encode(),
+    "UTF-16, as Python shows it": lambda text: repr(text.encode("utf-16-le")).encode(),
     "a list": lambda text: repr(list(text.encode())).encode(),
     "quoted": lambda text: html.escape(urllib.parse.quote(json.dumps(text))).encode(),
     "gzip": lambda text: b"before" + gzip.compress(text.encode()) + b"behind",
     "zlib": lambda text: b"before" + zlib.compress(text.encode()) + b"behind",
     "Base64 in gzip": lambda text: gzip.compress(base64.b64encode(text.encode())),
     "sha256": lambda text: hashlib.sha256(text.encode()).hexdigest().encode(),
-    "md5": lambda text: hashlib.md5(text.encode(), usedforsecurity=False).digest(),
+    "md5": lambda text: hashlib.md5(text.encode(), usedforsecurity=False).hexdigest().upper().encode(),
     **{
         f"Base64, {before} bytes in": lambda text, before=before: base64.b64encode(
             b"x" * before + text.encode() + b"yz"
