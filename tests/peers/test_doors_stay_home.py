@@ -16,7 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
-from leading_away import DOORS, ELSEWHERE, GRANTED, LOCATIONS, NAMED, ROLES
+from leading_away import DOORS, ROLES
+from leading_away_web import ELSEWHERE, GRANTED, LOCATIONS, NAMED
 from real_servers import Namespace, free_ports, namespace, require
 from watched import watch
 
