@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -59,14 +60,29 @@ class Searched:
             granted=granted,
         )
 
-    def run(self, *arguments: object, program: Sequence[object] = ("-m", "leadapron")) -> Done:
-        """In its folder, and with no other place to write to."""
-        paths = os.pathsep.join(map(str, (SOURCE, TESTS)))
+    @property
+    def environment(self) -> dict[str, str]:
+        """No place to write to but the folder."""
         own = {"HOME": str(self.folder), "TMPDIR": "tmp", "LEADAPRON_DATA": "data", "LEADAPRON_STORE": "sqlite:///s.db"}
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (SOURCE, TESTS))), **own}
+
+    def run(self, *arguments: object, program: Sequence[object] = ("-m", "leadapron")) -> Done:
         command = (sys.executable, *program, "--debug", *arguments)
-        done = self._made.inside.run(*command, env={**os.environ, "PYTHONPATH": paths, **own}, cwd=self.folder)
+        done = self._made.inside.run(*command, env=self.environment, cwd=self.folder)
         self._said[f"output {len(self._said)}, of {arguments[0]}"] = (done.stdout + done.stderr).encode()
         return done
+
+    def killed(self, *arguments: object, dials: int) -> None:
+        """A run that is killed when it has dialled so often; what it said lies in the folder too."""
+        command = self._made.inside.command(sys.executable, "-m", "leadapron", "--debug", *arguments)
+        with (
+            (self.folder / "output").open("wb") as output,
+            subprocess.Popen(command, stdout=output, stderr=output, env=self.environment, cwd=self.folder) as process,
+        ):
+            while sum(log.read_text().count('"dial"') for log in self.folder.rglob("audit.jsonl")) < dials:
+                assert process.poll() is None, "it ended before it was killed"
+                time.sleep(0.01)
+            process.kill()
 
     def leaks(self) -> list[str]:
         return self._made.canaries.leaks({**files_below(self.folder), **self._said})
@@ -176,6 +192,16 @@ def test_no_canary_of_any_door_is_kept_logged_or_shown(made: Estate, tmp_path: P
     }
     heard = made.canaries.found((tmp_path / "heard").read_bytes())
     assert {place for place in made.canaries.places if is_sent(place)} - heard == set()
+    assert searched.leaks() == []
+
+
+@pytest.mark.parametrize("dials", [20, 60, 90])
+def test_no_canary_is_left_behind_by_a_run_that_is_killed(made: Estate, tmp_path: Path, dials: int) -> None:
+    """Then the journals and temporary files of the store are still there, and the key of the run."""
+    searched = Searched(made, tmp_path / "own")
+    named = f"blank_login = true\nbuckets = {list(made.buckets.values())}\nurls = {made.urls}"
+    searched.killed("audit", searched.scope(granted=named), dials=dials)
+    assert any(file.stat().st_size for file in searched.folder.glob("s.db-wal"))
     assert searched.leaks() == []
 
 
