@@ -138,6 +138,9 @@ class Audit:
             asyncio.run(self.assess())
 
     def _denied(self, host: str, port: int, reason: Denied) -> None:
+        """A name that the scope does not have can only have come from a peer."""
+        if reason is Denied.NAME and host not in self.scope.names:
+            host = "a name"
         self.audit_log.write("denied", host=host, port=port, reason=reason.value)
 
     def _decided(self, endpoint: Endpoint, job: str, answer: Permit | Denial) -> None:

@@ -8,11 +8,14 @@ only where that holds a canary; else it does what it always does.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import inspect
 import logging
 import pkgutil
+import re
+import socket
 import sys
 import threading
 import warnings
@@ -21,7 +24,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, NoReturn
 
-from canaries import is_in
+from canaries import MARK, is_in
 
 MOST, DEEPEST = 400, 3
 """Items and attributes of one value, and levels of values in values, that are shown."""
@@ -95,6 +98,15 @@ def remembered_until_the_end(message: str) -> None:
     Audit.conclude = conclude  # type: ignore[method-assign]
 
 
+def looked_up(message: str) -> None:
+    """As a library would that follows where a peer leads."""
+    found = re.search(f"{MARK}[0-9A-Z]+", message)
+    assert found is not None, "names that are plain text only"
+    for dial in (socket.getaddrinfo, lambda *place: socket.socket().connect(place)):
+        with contextlib.suppress(OSError):
+            dial(f"{found[0]}.example", 80)
+
+
 HOW: dict[str, Callable[[str], object]] = {
     "RuntimeError": raised(RuntimeError),
     "KeyError": raised(KeyError),
@@ -107,6 +119,7 @@ HOW: dict[str, Callable[[str], object]] = {
     "a crash of the pipeline": remembered_until_the_end,
     "a warning": lambda message: warnings.warn(message, UserWarning, stacklevel=1),
     "a log line": logged,
+    "a look-up": looked_up,
     "a thread": in_a_thread,
     "unraisable": lambda message: _Unraisable(message) and None,
 }

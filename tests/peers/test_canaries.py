@@ -307,6 +307,16 @@ def test_what_libraries_say_is_not_shown(made: Estate, tmp_path: Path, how: str)
     assert searched.leaks() == []
 
 
+def test_a_name_that_a_peer_said_is_denied_and_not_logged(made: Estate, tmp_path: Path) -> None:
+    searched = Searched(made, tmp_path / "own")
+    done, _ = broken(searched, made, *IN_A_LISTING, "a look-up")
+    assert done.returncode == 1
+    (log,) = searched.folder.rglob("audit.jsonl")
+    denied = [json.loads(line)["facts"] for line in log.read_text().splitlines() if '"denied"' in line]
+    assert {(each["host"], each["reason"]) for each in denied} == {("a name", "name")}
+    assert searched.leaks() == []
+
+
 @pytest.mark.parametrize("how", ["KeyboardInterrupt", "SystemExit", "GeneratorExit", "a crash of the pipeline"])
 def test_what_ends_the_program_ends_it_without_the_value(made: Estate, tmp_path: Path, how: str) -> None:
     searched = Searched(made, tmp_path / "own")
