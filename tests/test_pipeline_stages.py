@@ -441,3 +441,18 @@ def test_an_answer_that_did_not_come_whole_is_a_failure_with_its_reason(
 
     assert {key: payload["failed"][key] for key in ("stage", "reason")} == {"stage": stage, "reason": reason}
     assert "negotiated" in hello_payload(Dicom(), endpoint, Outcome.ANSWERED, ACCEPTANCE)
+
+
+def test_a_bug_that_an_answer_to_the_hello_meets_is_a_failure_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: object, answer: bytes, *__: object) -> None:
+        raise ValueError(f"a bug that formats {answer!r}")
+
+    monkeypatch.setattr(Dicom, "read_hello", broken)
+    payload = hello_payload(
+        Dicom(), Endpoint(address=IPv4Address("198.18.0.1"), port=104), Outcome.ANSWERED, b"DOE^JANE"
+    )
+    assert payload["failed"]["reason"] == "bug"
+    assert payload["failed"]["detail"].startswith("ValueError at test_pipeline_stages.py:")
+    assert "DOE" not in f"{payload} {caplog.text}"

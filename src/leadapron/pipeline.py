@@ -43,7 +43,7 @@ from leadapron.model import (
     Unknown,
 )
 from leadapron.net.conversation import Job
-from leadapron.net.executor import Executor, all_of
+from leadapron.net.executor import Executor, all_of, bug
 from leadapron.net.gaps import Gaps
 from leadapron.net.line import permitted_sockets
 from leadapron.net.pace import Pace
@@ -138,6 +138,9 @@ class Audit:
             asyncio.run(self.assess())
 
     def _denied(self, host: str, port: int, reason: Denied) -> None:
+        """A name that the scope does not have can only have come from a peer."""
+        if reason is Denied.NAME and host not in self.scope.names:
+            host = "a name"
         self.audit_log.write("denied", host=host, port=port, reason=reason.value)
 
     def _decided(self, endpoint: Endpoint, job: str, answer: Permit | Denial) -> None:
@@ -459,7 +462,10 @@ class Audit:
 def hello_payload(protocol: Protocol, endpoint: Endpoint, outcome: Outcome, answer: bytes) -> Payload:
     """The result of a first exchange. An answer that did not come whole is none: not one byte of it is read."""
     if outcome is Outcome.ANSWERED:
-        return protocol.read_hello(answer, endpoint, IDENTIFY)
+        try:
+            return protocol.read_hello(answer, endpoint, IDENTIFY)
+        except Exception as error:  # noqa: BLE001 - the job boundary of the wide stage
+            return protocol.encode_attempt(bug("hello", error))
     stage = Stage.HANDSHAKE if outcome.connected else Stage.CONNECT
     reason = Reason.TRUNCATED if answer and outcome is Outcome.HUNG_UP else outcome.reason
     return protocol.encode_attempt(Failed(stage=stage, reason=reason))

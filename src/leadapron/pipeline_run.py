@@ -25,6 +25,7 @@ from leadapron.model import (
     Finding,
     Method,
     Pin,
+    Reason,
     Run,
     RunStatus,
     Stage,
@@ -41,7 +42,7 @@ from leadapron.scope.audit_log import AuditLog, in_use
 from leadapron.scope.decision import Denial
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import Scope, load_scope
-from leadapron.scope.policy import nowhere
+from leadapron.scope.policy import nowhere, shut_out
 from leadapron.scope.watch import ScopeWatch
 from leadapron.settings import data_directory, make_private_directory
 from leadapron.store import history
@@ -144,6 +145,8 @@ def _conduct(
     directory = _directory(run)
     stop_file, gate, run_key = directory / "stop", _gate(scope, run), RunKey(directory)
     unresolved = [Unknown(endpoint=pin.name, stage=Stage.CONNECT, reason=pin.reason) for pin in run.pins if pin.reason]
+    shut = shut_out(scope, gate.pins, gate.policy)
+    unresolved += [Unknown(endpoint=name, stage=Stage.CONNECT, reason=Reason.OUT_OF_SCOPE) for name in shut]
     with (
         opened(scope.attribution) as attribution,
         contextlib.closing(AuditLog.open(directory / "audit.jsonl")) as audit_log,

@@ -58,6 +58,8 @@ FHIR_SERVLET = """\
   <init-param><param-name>studies</param-name><param-value>{studies}</param-value></init-param>
   <init-param><param-name>patients</param-name><param-value>{patients}</param-value></init-param>
   <init-param><param-name>locked</param-name><param-value>{locked}</param-value></init-param>
+  <init-param><param-name>family</param-name><param-value>{family}</param-value></init-param>
+  <init-param><param-name>description</param-name><param-value>{description}</param-value></init-param>
 </servlet>
 <servlet-mapping><servlet-name>fhir</servlet-name><url-pattern>/*</url-pattern></servlet-mapping>"""
 
@@ -121,13 +123,24 @@ def hapi_jars() -> Path:
 
 
 @contextlib.contextmanager
-def hapi(inside: Namespace, folder: Path, *, studies: int, patients: int, locked: bool = False) -> Iterator[int]:
-    """HAPI's RESTful server at `/fhir`."""
+def hapi(
+    inside: Namespace,
+    folder: Path,
+    *,
+    studies: int,
+    patients: int,
+    locked: bool = False,
+    family: str = "SYNTHETIC",
+    description: str = "SYNTHETIC",
+) -> Iterator[int]:
+    """HAPI's RESTful server at `/fhir`, with the name of its patients and what its studies say."""
     require("javac")
     jars, place = hapi_jars(), folder / "tomcat"
     application = place / "webapps" / "fhir" / "WEB-INF"
     (application / "classes").mkdir(parents=True)
-    content = FHIR_SERVLET.format(studies=studies, patients=patients, locked=int(locked))
+    content = FHIR_SERVLET.format(
+        studies=studies, patients=patients, locked=int(locked), family=family, description=description
+    )
     (application / "web.xml").write_text(WEB_XML.format(content=content))
     shutil.copytree(jars, application / "lib", copy_function=_linked)
     path = f"{jars}/*:{CATALINA_HOME}/lib/servlet-api.jar"

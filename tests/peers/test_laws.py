@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import gzip
 import json
 import os
 import subprocess
@@ -14,35 +13,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from real_servers import Namespace, as_file, free_ports, instance, load_orthanc, namespace, orthanc, require
+from canary_files import PLACES_IN_A_FILE, image
+from real_servers import Namespace, free_ports, load_orthanc, namespace, orthanc, require
 from tls_servers import Maker
+from watched import load, packets
 
+from canaries import OF_OTHERS, Canaries, files_below
 from scope_file import write_scope
 
 pytestmark = pytest.mark.peer
-
-CANARY = "KANARIENVOGEL"
-TEXT_ATTRIBUTES = (
-    "PatientName",
-    "PatientID",
-    "OtherPatientNames",
-    "PatientAddress",
-    "PatientComments",
-    "InstitutionName",
-    "InstitutionAddress",
-    "ReferringPhysicianName",
-    "PerformingPhysicianName",
-    "StudyDescription",
-    "SeriesDescription",
-    "AccessionNumber",
-    "StationName",
-    "Manufacturer",
-    "StudyID",
-    "RequestedProcedureDescription",
-    "AdditionalPatientHistory",
-    "Occupation",
-    "ImageComments",
-)
 
 
 @pytest.fixture
@@ -81,20 +60,8 @@ table inet watch {
 """
 
 
-def packets(inside: Namespace) -> dict[str, int]:
-    listed = json.loads(inside.run("nft", "-j", "list", "table", "inet", "watch").stdout)
-    rules = [entry["rule"] for entry in listed["nftables"] if "rule" in entry]
-    return {
-        rule["comment"]: next(part["counter"]["packets"] for part in rule["expr"] if "counter" in part)
-        for rule in rules
-    }
-
-
 def watch(inside: Namespace, folder: Path) -> None:
-    rules = folder / "watch.nft"
-    rules.write_text(COUNTERS)
-    loaded = inside.run("nft", "-f", rules)
-    assert loaded.returncode == 0, loaded.stderr
+    load(inside, folder, COUNTERS)
 
 
 def test_no_packet_goes_to_what_is_excluded_out_of_range_or_another_port(inside: Namespace, tmp_path: Path) -> None:
@@ -325,14 +292,11 @@ def test_a_library_that_dials_by_itself_is_held_too(inside: Namespace, tmp_path:
 
 @pytest.mark.parametrize("in_tls", [False, True], ids=["in clear", "inside TLS"])
 def test_no_canary_of_a_patient_is_kept_logged_or_shown(in_tls: bool, inside: Namespace, tmp_path: Path) -> None:
+    """In forty studies over DICOM; those of the other doors: test_canaries.py."""
     require("Orthanc", "openssl")
     port, http_port = free_ports(2)
-    files = []
-    for study in range(40):
-        dataset = instance(study)
-        for place, attribute in enumerate(TEXT_ATTRIBUTES):
-            setattr(dataset, attribute, f"{CANARY}{place}"[:16])
-        files.append(as_file(dataset))
+    canaries = Canaries(*OF_OTHERS)
+    words = {place: canaries.word(place) for place in PLACES_IN_A_FILE}
     own = tmp_path / "own"
     own.mkdir()
     scope = write_scope(
@@ -340,7 +304,7 @@ def test_no_canary_of_a_patient_is_kept_logged_or_shown(in_tls: bool, inside: Na
     )
     settings: dict[str, object] = {}
     if in_tls:
-        pair = Maker(folder=tmp_path).make(CANARY)  # names in certificates are no less a canary
+        pair = Maker(folder=tmp_path).make(canaries.word("certificate"))  # names in certificates are no less a canary
         settings = {
             "DicomTlsEnabled": True,
             "DicomTlsCertificate": str(pair.certificate),
@@ -350,7 +314,7 @@ def test_no_canary_of_a_patient_is_kept_logged_or_shown(in_tls: bool, inside: Na
         }
 
     with orthanc(inside, tmp_path, port, http_port, DicomAlwaysAllowFind=True, **settings):
-        load_orthanc(inside, http_port, files)
+        load_orthanc(inside, http_port, [image(study, words) for study in range(40)])
         results = [leadapron(inside, own, "audit", scope, debug=True)]
         results += [
             leadapron(inside, own, "report", "--format", kind, "--output", own / f"report.{kind}", debug=True)
@@ -363,47 +327,10 @@ def test_no_canary_of_a_patient_is_kept_logged_or_shown(in_tls: bool, inside: Na
     assert report["totals"]["exposed_services"] == 1
     assert (report["services"][0]["tls"] is not None) == in_tls
     assert report["services"][0]["census"]["present"].items() >= {"PatientName": 25, "PatientComments": 25}.items()
-    written = {str(path): path.read_bytes() for path in own.rglob("*") if path.is_file()}
-    written |= {f"output {place}": (r.stdout + r.stderr).encode() for place, r in enumerate(results)}
+    written = {**files_below(own), **{f"output {place}": said(each) for place, each in enumerate(results)}}
     assert len(written) > 8
-    for name, content in written.items():
-        assert CANARY.encode() not in content, name
-        assert b"2.25.11." not in content, f"a study UID in {name}"
-        if content[:2] == b"\x1f\x8b":
-            assert CANARY.encode() not in gzip.decompress(content), name
+    assert canaries.leaks(written) == []
 
 
-CRASH = """
-import sys
-import leadapron.protocols.dicom.answers as answers
-def broken(self, unique, images, series, studies):
-    raise RuntimeError(f"a bug that formats {unique!r}")
-answers.Answers._count = broken
-sys.argv = ["leadapron", *sys.argv[1:]]
-from leadapron.cli.main import run
-run()
-"""
-
-
-def test_a_crash_in_the_parser_is_a_result_without_the_value(inside: Namespace, tmp_path: Path) -> None:
-    require("Orthanc")
-    port, http_port = free_ports(2)
-    own = tmp_path / "own"
-    own.mkdir()
-    scope = write_scope(own / "scope.toml", networks=["127.0.0.1/32"], ports=[port])
-    environment = {**os.environ, "LEADAPRON_DATA": str(own / "data"), "LEADAPRON_STORE": f"sqlite:///{own}/s.db"}
-
-    with orthanc(inside, tmp_path, port, http_port, DicomAlwaysAllowFind=True):
-        load_orthanc(inside, http_port, [as_file(instance(1))])
-        result = inside.run(sys.executable, "-c", CRASH, "--debug", "audit", scope, "--json", env=environment)
-
-    report = json.loads(result.stdout)
-    assert {unknown["reason"] for unknown in report["unknowns"]} == {"bug"}
-    assert report["services"][0]["access"]["list"] == "unknown"
-    everything = (
-        result.stdout
-        + result.stderr
-        + "".join(path.read_bytes().decode("latin-1") for path in own.rglob("*") if path.is_file())
-    )
-    assert "2.25.11." not in everything
-    assert "RuntimeError at" in everything
+def said(result: subprocess.CompletedProcess[str]) -> bytes:
+    return (result.stdout + result.stderr).encode()

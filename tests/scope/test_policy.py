@@ -11,7 +11,7 @@ from scope_samples import grant, scope, zone
 
 from leadapron.model import Depth
 from leadapron.scope.grant import Scope
-from leadapron.scope.policy import SIZE, Standing, compile_policy, merged, names_by_address, nowhere
+from leadapron.scope.policy import SIZE, Standing, compile_policy, merged, names_by_address, nowhere, shut_out
 from leadapron.scope.special import SPECIAL4, SPECIAL6
 
 
@@ -87,6 +87,13 @@ def test_the_first_granted_name_of_an_address_is_its_name() -> None:
     one, two = ip_address("10.0.0.1"), ip_address("2001:db8::1")
     pins = {"b": (one,), "a": (ip_address("::ffff:10.0.0.1"),), "c": (one, two), "0db": (one, two)}
     assert names_by_address(subject, pins) == {one: "a", two: "c"}
+
+
+def test_a_name_is_shut_out_where_all_its_addresses_are_excluded() -> None:
+    subject = scope(grant(names=("all", "half", "none", "gone"), exclude=["10.0.0.0/30", "2001:db8::/64"]))
+    excluded, open_ = (ip_address("10.0.0.2"), ip_address("2001:db8::2")), ip_address("10.0.0.8")
+    pins = {"all": excluded, "half": (*excluded, open_), "none": (open_,)}
+    assert shut_out(subject, pins, compile_policy(subject, pins)) == ("all",)
 
 
 def test_infrastructure_on_a_port_of_targets_is_no_target() -> None:

@@ -27,6 +27,7 @@ from leadapron.cli.report import report_command
 from leadapron.cli.scope import scope_app
 from leadapron.cli.show import show_command
 from leadapron.cli.stop import stop_command
+from leadapron.cli.unasked import log_without_values, say_no_values
 from leadapron.cli.vantage import vantage_app
 from leadapron.cli.verify import verify_command
 from leadapron.errors import LeadApronError
@@ -79,16 +80,12 @@ def _options(
     ] = False,
 ) -> None:
     protect_process()
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.WARNING,
-        stream=sys.stderr,
-        format="%(asctime)sZ %(levelname)s %(name)s: %(message)s",
-    )
-    logging.Formatter.converter = __import__("time").gmtime
+    log_without_values(logging.DEBUG if debug else logging.WARNING)
 
 
 def run() -> None:
     """The entry point."""
+    say_no_values()
     make_ready()
     sys.exit(_exit_code())
 
@@ -108,14 +105,14 @@ def _exit_code() -> int:
         return EXIT_STOPPED
     except SystemExit:  # of typer, for a pipe that broke: under the help, or somewhere it should not
         return EXIT_STOPPED if broken_stdout() is None else 0
-    except Exception as error:  # noqa: BLE001 - the last boundary: a traceback would hold values, and exit with 1
+    except BaseException as error:  # noqa: BLE001 - the last boundary: a traceback would hold values, and exit with 1
         return _failed(error)
     else:
         return EXIT_STOPPED if code == INTERRUPTED else code
     return EXIT_ERROR
 
 
-def _failed(error: Exception) -> int:
+def _failed(error: BaseException) -> int:
     if isinstance(error, OSError) and (why := broken_stdout()) is not None:
         say(f"stdout: {why}")
         return EXIT_ERROR

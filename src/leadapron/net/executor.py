@@ -1,6 +1,7 @@
 """Runs the jobs of the deep stages: the gate before each dial, one connection at a time per host, pace, gaps, stop.
 
-The job boundary is here: the one place with a broad `except`. Our mistakes become `Failed(bug)`, the run goes on.
+The job boundary is here: a broad `except`. Our mistakes become `Failed(bug)`, and the run goes on. (The hello of the wide
+stage has a boundary of its own, in `leadapron.pipeline`.)
 """
 
 from __future__ import annotations
@@ -161,9 +162,7 @@ class Executor:
         except RunStopped:
             raise
         except Exception as error:  # noqa: BLE001 - the job boundary
-            place = _place(error)
-            log.error("bug in job %s: %s at %s", job.name, type(error).__name__, place)  # noqa: TRY400 - no message, no locals
-            return Failed(stage=Stage.CONNECT, reason=Reason.BUG, detail=f"{type(error).__name__} at {place}")
+            return bug(job.name, error)
         finally:
             del self._open[line]
 
@@ -226,6 +225,13 @@ class _Ways:
 
     def beside(self, port: int) -> contextlib.AbstractAsyncContextManager[None]:
         return self._executor.dial_beside(self._job, port)
+
+
+def bug(job: str, error: Exception) -> Failed:
+    """What a job comes to that raised what it may not. No message, no locals: they may hold a value."""
+    what = f"{type(error).__name__} at {_place(error)}"
+    log.error("bug in job %s: %s", job, what)
+    return Failed(stage=Stage.CONNECT, reason=Reason.BUG, detail=what)
 
 
 def _place(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from leadapron.scope.decision import Permit
 from leadapron.scope.doors import doors, doors_with_ports
 from leadapron.scope.gate import Gate, in_force
 from leadapron.scope.grant import Grant, Network, Zone
-from leadapron.scope.policy import SWEPT6, Policy, Rule, Standing, hosts_of, nowhere, single, span
+from leadapron.scope.policy import SWEPT6, Policy, Rule, Standing, hosts_of, nowhere, shut_out, single, span
 from leadapron.scope.special import SPECIAL4, SPECIAL6, embedding, unmapped
 
 
@@ -190,17 +190,24 @@ def _subtracted(policy: Policy) -> Iterator[str]:
                 yield f"{block} ({title})"
 
 
+def _notes_on_names(gate: Gate) -> Iterator[str]:
+    scope = gate.scope
+    for name in scope.names:
+        if name not in gate.pins:
+            yield f"{name} is not resolved here; its addresses are pinned when a run starts"
+    for name in shut_out(scope, gate.pins, gate.policy):
+        yield f"{name} leads to excluded addresses only: nothing of it is asked"
+    for name in nowhere(scope, gate.pins):
+        yield f"{name} is ours and not a target, but not left out here, since its addresses are not known"
+
+
 def _notes(gate: Gate, tally: _Tally) -> Iterator[str]:
     scope = gate.scope
     for bucket in scope.buckets:
         spot = spot_of(bucket, gate.pins)
         at = f"{bucket.origin.host} port {bucket.origin.port}"
         yield f"bucket {bucket}: nothing but it is asked at {at}{f', {spot.address}' if spot and spot.name else ''}"
-    for name in scope.names:
-        if name not in gate.pins:
-            yield f"{name} is not resolved here; its addresses are pinned when a run starts"
-    for name in nowhere(scope, gate.pins):
-        yield f"{name} is ours and not a target, but not left out here, since its addresses are not known"
+    yield from _notes_on_names(gate)
     for grant in scope.grants:
         for network in grant.exclude:
             if not _covers_any(network, gate.policy):

@@ -261,6 +261,20 @@ def nowhere(scope: Scope, pins: Pins) -> tuple[str, ...]:
     return tuple(host for host in ours if not hosts_of(host, pins))
 
 
+def shut_out(scope: Scope, pins: Pins, policy: Policy) -> tuple[str, ...]:
+    """Names that are granted, for themselves or as the host of a bucket, and lead to nothing but what is excluded."""
+    places = [(name, port) for grant in scope.grants for name in grant.names for port in scope.ports.all]
+    places += [
+        (bucket.origin.host, bucket.origin.port) for bucket in scope.buckets if not is_literal(bucket.origin.host)
+    ]
+    is_open: dict[str, bool] = {}
+    for name, port in places:
+        rules = [policy.spot(address, port) or policy.rule(address) for address in pins.get(name, ())]
+        if rules:
+            is_open[name] = is_open.get(name, False) or any(rule.standing is not Standing.EXCLUDED for rule in rules)
+    return tuple(name for name, found in is_open.items() if not found)
+
+
 def single(address: Address) -> Network:
     """The /32 or /128 of an address."""
     address = unmapped(address)

@@ -22,14 +22,18 @@ public class MadeUpFhir extends RestfulServer {
 
   @Override
   protected void initialize() {
-    setResourceProviders(new Patients(number("patients")), new Studies(number("studies")));
+    setResourceProviders(new Patients(number("patients"), text("family")), new Studies(number("studies"), text("description")));
     if (number("locked") > 0) {
       registerInterceptor(new Locked());
     }
   }
 
   private int number(String name) {
-    return Integer.parseInt(getServletConfig().getInitParameter(name));
+    return Integer.parseInt(text(name));
+  }
+
+  private String text(String name) {
+    return getServletConfig().getInitParameter(name);
   }
 
   private static class Locked extends AuthorizationInterceptor {
@@ -41,9 +45,11 @@ public class MadeUpFhir extends RestfulServer {
 
   public static class Patients implements IResourceProvider {
     private final int count;
+    private final String family;
 
-    Patients(int count) {
+    Patients(int count, String family) {
       this.count = count;
+      this.family = family;
     }
 
     @Override
@@ -53,22 +59,24 @@ public class MadeUpFhir extends RestfulServer {
 
     @Search
     public List<Patient> all() {
-      return IntStream.range(0, count).mapToObj(Patients::made).toList();
+      return IntStream.range(0, count).mapToObj(this::made).toList();
     }
 
-    private static Patient made(int number) {
+    private Patient made(int number) {
       Patient patient = new Patient();
       patient.setId("made-up-" + number);
-      patient.addName().setFamily("SYNTHETIC");
+      patient.addName().setFamily(family);
       return patient;
     }
   }
 
   public static class Studies implements IResourceProvider {
     private final int count;
+    private final String description;
 
-    Studies(int count) {
+    Studies(int count, String description) {
       this.count = count;
+      this.description = description;
     }
 
     @Override
@@ -78,13 +86,13 @@ public class MadeUpFhir extends RestfulServer {
 
     @Search
     public List<ImagingStudy> all() {
-      return IntStream.range(0, count).mapToObj(Studies::made).toList();
+      return IntStream.range(0, count).mapToObj(this::made).toList();
     }
 
-    private static ImagingStudy made(int number) {
+    private ImagingStudy made(int number) {
       ImagingStudy study = new ImagingStudy();
       study.setId("made-up-" + number);
-      study.setDescription("SYNTHETIC");
+      study.setDescription(description);
       return study;
     }
   }

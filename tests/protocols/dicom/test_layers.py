@@ -187,3 +187,11 @@ def test_who_refuses_every_offer_speaks_tls_and_is_unknown() -> None:
 
     found, why = DICOM.conclude(case(attempts))
     assert (list(found), why and (why.stage, why.reason)) == ([], (Stage.TLS, Reason.TLS))
+
+
+def test_a_handshake_that_showed_nothing_is_told_where_the_server_is_asked_all_the_same() -> None:
+    why = Failed(stage=Stage.CONNECT, reason=Reason.BUG, detail="ValueError at certificate.py:1")
+    attempts = {**asked(FREE, {"tls/hello": OPEN}), "tls:handshake": why}
+    (seen,), _ = DICOM.conclude(case(attempts))
+    assert seen.access.talk.value == "proven"
+    assert why in seen.unknowns

@@ -94,7 +94,7 @@ def test_the_software_is_told_by_the_table_alone() -> None:
     assert software(STATEMENT) == Software(4, "HAPI FHIR", "7.4.0")
     for name in (SECRET, "", None, ["HAPI FHIR Server"], {"HAPI FHIR Server": 1}):
         assert software({**STATEMENT, "software": {"name": name, "version": "7.4.0"}}) == Software(4)
-    for version in (SECRET, "7.4.0\n", "7" * 40, None, 7):
+    for version in (SECRET, "MUSTERMANN-MAX.1970", "7.4.0\n", "7" * 40, None, 7):
         found = software({**STATEMENT, "software": {"name": "HAPI FHIR Server", "version": version}})
         assert found == Software(4, "HAPI FHIR")
 

@@ -20,7 +20,7 @@ from leadapron.protocols.http.probe import PROTOCOL
 from leadapron.protocols.http.web import Front, left_to_look, look_of, web_doors
 from leadapron.protocols.listing.looking import Listings
 from leadapron.protocols.portal.looking import PortalPages
-from leadapron.protocols.webdav.looking import DavPlaces
+from leadapron.protocols.webdav.looking import DavPlace, DavPlaces
 
 HERE = Endpoint(address=ip_address("198.18.0.1"), port=8080)
 TERMS = Terms(depth=Depth.COUNT, owner=Owner(grant="g"), calling_aet="LEADAPRON", now=dt.datetime.now(dt.UTC))
@@ -150,3 +150,12 @@ def test_what_was_found_stands_beside_the_look_that_was_cut() -> None:
     assert (seen.service.protocol, seen.access.list) == ("fhir", Verdict.PROVEN)
     assert why == Failed(stage=Stage.LIST, reason=Reason.BUDGET)
     assert "fhir.count:/fhir" in attempts, "what counts has a budget of its own"
+
+
+@pytest.mark.parametrize("cut", [RESET, Completed(result=PortalPages(why=RESET))], ids=["not at all", "in the middle"])
+def test_what_one_door_found_does_not_hide_what_another_could_not_look_for(cut: Attempt[object]) -> None:
+    looks = {"webdav.look": Completed(result=DavPlaces(places=(DavPlace(resource="/", status=401),)))}
+    attempts: dict[str, Attempt[object]] = {"hello": Completed(result=Front(status=200)), **looks, "portal.look": cut}
+    found, why = HttpPlan().conclude(CASE, attempts)
+    assert why == RESET
+    assert [seen.service.resource for seen in found] == ["/"]

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 from leadapron.errors import WireError
 from leadapron.model import Token
 from leadapron.protocols.dicom.answers import MAX_CLAIM
+from leadapron.protocols.versions import stated_version
 
 STUDY_UID, STUDY_SERIES, STUDY_IMAGES = "0020000D", "00201206", "00201208"
 
 _UID = re.compile(r"[0-9.]{1,64}")
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
-_VERSION = re.compile(r"[0-9A-Za-z]{1,10}(?:[.-][0-9A-Za-z]{1,10}){0,4}")
 _TITLE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,15}")
 _MAX_TOTAL = 1 << 40
 
@@ -147,8 +147,7 @@ def orthanc_version(body: bytes) -> str | None:
         return None
     if not isinstance(found, dict) or not isinstance(found.get("ApiVersion"), int) or "DicomAet" not in found:
         return None
-    version = found.get("Version")
-    return version if isinstance(version, str) and _VERSION.fullmatch(version) else ""
+    return stated_version(found.get("Version"))
 
 
 def archive_titles(body: bytes, most: int) -> tuple[Token, ...] | None:

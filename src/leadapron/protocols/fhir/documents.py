@@ -15,11 +15,11 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 from leadapron.errors import WireError
+from leadapron.protocols.versions import stated_version
 
 MAX_TOTAL = 1 << 40
 """A larger total is none."""
 
-_VERSION = re.compile(r"[0-9A-Za-z]{1,10}(?:[.-][0-9A-Za-z]{1,10}){0,4}")
 _RELEASE = re.compile(r"([0-9])\.([0-9])(?:\.[0-9]{1,3})?(?:-[0-9a-z]{1,12})?")
 _RELEASES: Mapping[str, int] = {"0": 2, "1": 2, "3": 3, "4": 4, "5": 5}
 """By the first digit of fhirVersion: DSTU2 is 0.5 to 1.0, STU3 3.0, R4 and R4B 4.0 to 4.3, R5 5.0."""
@@ -84,9 +84,8 @@ def software(statement: Mapping[str, Any]) -> Software:
     named = statement.get("software")
     if not isinstance(named, dict) or not isinstance(name := named.get("name"), str):
         return Software(release)
-    product, version = servers().get(name, ""), named.get("version")
-    is_stated = product and isinstance(version, str) and _VERSION.fullmatch(version)
-    return Software(release, product, str(version) if is_stated else "")
+    product = servers().get(name, "")
+    return Software(release, product, stated_version(named.get("version")) if product else "")
 
 
 def tally(bundle: Mapping[str, Any]) -> Tally:

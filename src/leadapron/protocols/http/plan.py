@@ -74,11 +74,12 @@ def _next_of_doors(case: Case, attempts: Attempts, front: Front, identify: Ident
 
 
 def _cut_short(case: Case, attempts: Attempts, front: Front) -> Failed | None:
-    """Why a door did not look to the end, or not at all: then there may be more than was found."""
-    if case.terms.depth < Depth.COUNT:
-        return None
-    looks = {name: attempts.get(look_of(name)) for name, door in web_doors().items() if door.has_to_look(front)}
-    ends = (each if isinstance(each, Failed | None) else each.result.why for each in looks.values())
+    """Why a door did not look to the end, or not at all, or a blank login was not answered: then there may be more than was
+    found."""
+    doors = web_doors() if case.terms.depth >= Depth.COUNT else {}
+    looks = {name: attempts.get(look_of(name)) for name, door in doors.items() if door.has_to_look(front)}
+    asked = (*looks.values(), attempts.get(BLANK))
+    ends = (each if isinstance(each, Failed | None) else getattr(each.result, "why", None) for each in asked)
     if (why := next((end for end in ends if end is not None), None)) is not None:
         return why
     if all(looks.values()):

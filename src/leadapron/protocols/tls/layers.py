@@ -197,6 +197,8 @@ class Layers:
         else:
             observed, cut = self._plan.conclude(stranger.case, stranger.attempts)
             found = list(observed)
+        if found and (missed := tls.why_no_handshake(attempts)) is not None:
+            found[0] = replace(found[0], unknowns=(*found[0].unknowns, missed))
         return [replace(_with(seen, facts), tls=shown) for seen in found], cut
 
     def _shut(self, case: Case, verdict: Verdict, why: Failed | None = None) -> Observation:

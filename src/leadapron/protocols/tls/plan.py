@@ -62,6 +62,12 @@ def handshake(attempts: Attempts) -> Handshake | None:
     return attempt.result if isinstance(attempt, Completed) else None
 
 
+def why_no_handshake(attempts: Attempts) -> Failed | None:
+    """Why the whole handshake, where one was tried, showed nothing: neither the certificate, nor whether ours is wanted."""
+    attempt = attempts.get(HANDSHAKE)
+    return attempt if isinstance(attempt, Failed) else None
+
+
 def demands_certificate(attempts: Attempts) -> bool:
     """Whether nobody gets in without a client certificate."""
     known = handshake(attempts)
