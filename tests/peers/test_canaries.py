@@ -192,6 +192,9 @@ def test_no_canary_of_any_door_is_kept_logged_or_shown(made: Estate, tmp_path: P
     }
     heard = made.canaries.found((tmp_path / "heard").read_bytes())
     assert {place for place in made.canaries.places if is_sent(place)} - heard == set()
+    written = files_below(searched.folder)
+    assert {"s.db", *(f"report{number}" for number in range(len(FORMATS)))} <= written.keys()
+    assert any(name.endswith("audit.jsonl") and content for name, content in written.items())
     assert searched.leaks() == []
 
 
