@@ -167,7 +167,9 @@ def _numbers(view: View) -> dict[str, Any]:
         "count_names": ("patients", "studies", "series", "images", "worklist"),
         "largest": _largest(item.observation.counts.images for item in view.exposed),
         "largest_country": _largest(part.images for part in view.totals.countries.values()),
+        "busiest_door": max((part.servers for part in view.totals.doors.values()), default=0),
         "share": _share,
+        "part_of": _part_of,
         "most_open": max((run.summary.exposed_servers for run in view.trend if run.summary is not None), default=0),
         "blocks": _BLOCKS,
         "others": _OTHERS,
@@ -182,4 +184,9 @@ def _largest(counts: Iterable[Count | None]) -> int:
 
 def _share(count: Count, largest: int) -> int:
     """In percent; what is there is seen."""
-    return max(1, round(100 * count.low / largest)) if count.low else 0
+    return _part_of(count.low, largest)
+
+
+def _part_of(number: int, largest: int) -> int:
+    """In percent; what is there is seen."""
+    return max(1, round(100 * number / largest)) if number else 0
