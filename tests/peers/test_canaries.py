@@ -216,7 +216,7 @@ WITNESS = "talkative hl7"
 
 WALK = (
     *("listing:Listing.take", "listing:Listing._keep_file", "formats:format_of", "reading:Reading.head"),
-    *("header:read", "elements:_elements", "dicomdir:read", "dicomdir:_take", "walk:Walk._take"),
+    *("header:Reader.read", "elements:walk", "dicomdir:read", "dicomdir:_take", "walk:Walk._take"),
 )
 """Of the one walk that all doors to files share."""
 BUGS: dict[str, tuple[str, ...]] = {
