@@ -130,12 +130,14 @@ def test_the_report_says_how_gently_it_asked_and_a_resume_says_how_it_went_on(sc
         "queries": 40,
         "answers": 1000,
         "seconds": 60,
+        "requests": 2000,
+        "doors": ["dicom"],
     }
     assert first["method"] == expected
     assert "At most 1,000 answers read from one service." in page
     assert "At most 5,000 connections a second." in page
     assert resumed["id"] == first["id"]
-    assert resumed["method"] == expected | {"answers": 5_000_000, "seconds": 3600}
+    assert resumed["method"] == expected | {"answers": 5_000_000, "requests": 5_000_000, "seconds": 3600}
 
 
 def test_a_reader_that_leaves_does_not_change_the_exit_code(scope: Path, tmp_path: Path) -> None:

@@ -125,6 +125,8 @@ def test_no_packet_goes_where_a_server_leads(leading: Leading, report: dict[str,
 ELSEWHERE_TOLD = ("list", "out_of_scope")
 SAID = {
     **{role: {("talk", "empty")} for role in LOCATIONS},
+    **{f"redirect, {what}": {("list", "budget")} for what in ("granted path", "backslashes", "twice")},
+    "qido": {("count", "empty")},
     **{role: {ELSEWHERE_TOLD} for role in ("s3, moved", "s3, for now", "web folder", "smb, share")},
     **{role: {("count", "protocol"), ("census", "protocol")} for role in ("s3", "az", "gs", "listing", "webdav")},
     **{role: {("list", "protocol"), ("count", "protocol")} for role in DOORS["ftp"]},

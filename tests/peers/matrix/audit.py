@@ -64,7 +64,7 @@ class Audited:
             elif cell.resource is not None:
                 found += [f"{key[0]} {key[1] or 'itself'}: {each}" for each in _of_service(cell, seen.pop(key))]
         found += [f"{key}: nobody knows of it: {shown}" for key, shown in seen.items()]
-        told = frozenset(why for cell in cells for why in cell.why)
+        told = frozenset(why for cell in cells for why in cell.why | cell.beside)
         found += _differ("the report's unknowns", told, self.unknowns.get(str(here), frozenset()))
         return [f"{server}: {each}" for each in found]
 

@@ -49,7 +49,7 @@ OPEN: dict[str, Any] = {
     "read": PROVEN,
     "studies": exact(3),
     "images": exact(6),
-    "controls": frozenset({"LA-03"}),
+    "controls": frozenset({"LA-03", "LA-43"}),
 }
 LOCKED: dict[str, Any] = {"state": State.LOCKED, "list": REFUSED}
 
@@ -69,7 +69,7 @@ PEERS = [
                 list=PROVEN,
                 read=REFUSED,
                 why=frozenset({(Stage.COUNT, Reason.AUTH), (Stage.CENSUS, Reason.AUTH)}),
-                controls=frozenset({"LA-03"}),
+                controls=frozenset({"LA-03", "LA-43"}),
             ),
             Cell(resource="s3://readable", what="anyone reads who knows the name", **LOCKED),
             Cell(resource="s3://closed", what="nobody", **LOCKED),
@@ -130,7 +130,7 @@ HOSTILE = [
         endless,
         list=PROVEN,
         why=frozenset({(Stage.COUNT, Reason.BUDGET)}),
-        controls=frozenset({"LA-03"}),
+        controls=frozenset({"LA-03", "LA-43"}),
     ),
     store(
         "folders in each other without an end",

@@ -64,6 +64,8 @@ class Cell:
     images: Number | None = None
     why: frozenset[tuple[Stage, Reason]] = frozenset()
     """of everything that is unknown, or not exact"""
+    beside: frozenset[tuple[Stage, Reason]] = frozenset()
+    """of what could not be looked for at the same endpoint"""
     controls: frozenset[str] = frozenset()
     """those that it breaks"""
 

@@ -42,14 +42,14 @@ def https(inside: Namespace, folder: Path) -> Iterator[Endpoint]:
         yield here
 
 
-NGINX_TLS = frozenset({"LA-20", "LA-22"})
+NGINX_TLS = frozenset({"LA-02", "LA-20", "LA-22"})
 """Its suites, as it ships, have some without forward secrecy; nobody signed its certificate."""
 OPEN: dict[str, Any] = {
     "state": State.OPEN,
     "list": PROVEN,
     "read": OFFERED,
     "studies": exact(5),
-    "controls": frozenset({"LA-02"}),
+    "controls": frozenset({"LA-02", "LA-43"}),
 }
 
 PEERS = [
@@ -65,8 +65,8 @@ PEERS = [
         server="nginx, HTTPS with a certificate of its own, before Orthanc",
         start=https,
         cells=(
-            Cell(resource="/dicom-web", **OPEN, images=exact(7)),
-            Cell(resource="/", **{**OPEN, "controls": OPEN["controls"] | NGINX_TLS}, images=exact(7)),
+            Cell(resource="/dicom-web", **{**OPEN, "controls": frozenset({"LA-02"})}, images=exact(7)),
+            Cell(resource="/", **{**OPEN, "controls": NGINX_TLS}, images=exact(7)),
         ),
     ),
     Peer(
@@ -96,7 +96,7 @@ HOSTILE = [
         studies=at_least(500),
         images=at_least(1000),
         why=frozenset({(Stage.COUNT, Reason.BUDGET)}),
-        controls=frozenset({"LA-02"}),
+        controls=frozenset({"LA-02", "LA-43"}),
     ),
     hostile(
         "more studies than the budget has answers",
@@ -107,7 +107,7 @@ HOSTILE = [
         studies=at_least(3000),
         images=at_least(6000),
         why=frozenset({(Stage.COUNT, Reason.BUDGET)}),
-        controls=frozenset({"LA-02"}),
+        controls=frozenset({"LA-02", "LA-43"}),
     ),
     hostile(
         "one page for any path",

@@ -13,11 +13,13 @@ from leadapron.model import Reason, Stage
 from matrix.cells import OFFERED, PROVEN, REFUSED, UNKNOWN, Cell, Peer, State, exact, hostile
 from matrix.starting import Web, on_port, response, web, without_end
 
+LOOKS_SPENT = frozenset({(Stage.LIST, Reason.BUDGET)})
+"""It answers whatever is asked below its root, so that the looks for other doors, which share one budget, cost more."""
 OPEN: dict[str, Any] = {
     "state": State.OPEN,
     "list": PROVEN,
     "read": OFFERED,
-    "controls": frozenset({"LA-02"}),
+    "controls": frozenset({"LA-02", "LA-43"}),
 }
 
 PEERS = [
@@ -29,7 +31,7 @@ PEERS = [
     Peer(
         server="fhirsnake",
         start=on_port(lambda inside, folder: fhirsnake(inside, folder, studies=5, patients=3)),
-        cells=(Cell(resource="/", **OPEN, studies=exact(5)),),
+        cells=(Cell(resource="/", **OPEN, studies=exact(5), beside=LOOKS_SPENT),),
     ),
     Peer(
         server="HAPI FHIR on Tomcat, all but its statement locked",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,9 @@ OPEN = Cell(
     read=PROVEN,
     studies=exact(7),
     images=exact(7),
-    controls=frozenset({"LA-03"}),
+    controls=frozenset({"LA-03", "LA-43"}),
 )
+IN_TLS = replace(OPEN, controls=frozenset({"LA-03"}))
 WRITABLE = Cell(
     state=State.OPEN,
     resource="/",
@@ -68,13 +70,13 @@ WRITABLE = Cell(
     write=OFFERED,
     studies=exact(7),
     images=exact(7),
-    controls=frozenset({"LA-03", "LA-41"}),
+    controls=frozenset({"LA-03", "LA-41", "LA-43"}),
 )
 LOCKED = Cell(state=State.LOCKED, resource="/", list=REFUSED, read=REFUSED)
 
 PEERS = [
     Peer(server="vsftpd, anonymous", start=serving(vsftpd), cells=(OPEN, LOGIN)),
-    Peer(server="vsftpd, anonymous inside TLS only", start=serving(inside_tls), cells=(OPEN, LOGIN)),
+    Peer(server="vsftpd, anonymous inside TLS only", start=serving(inside_tls), cells=(IN_TLS, LOGIN)),
     Peer(server="ProFTPD, anonymous", start=proftpd_for(anyone=True), cells=(OPEN, LOGIN)),
     Peer(
         server="pyftpdlib, anonymous may write",
@@ -116,7 +118,7 @@ HOSTILE = [
         studies=at_least(1),
         images=at_least(1),
         why=frozenset({(Stage.COUNT, Reason.BUDGET)}),
-        controls=frozenset({"LA-03"}),
+        controls=frozenset({"LA-03", "LA-43"}),
     ),
     behind_the_login(
         "a folder that contains itself",
@@ -126,7 +128,7 @@ HOSTILE = [
         studies=at_least(1),
         images=at_least(1),
         why=frozenset({(Stage.COUNT, Reason.LIMIT)}),
-        controls=frozenset({"LA-03"}),
+        controls=frozenset({"LA-03", "LA-43"}),
     ),
     behind_the_login(
         "a listing that never comes",

@@ -43,6 +43,8 @@ def a_page(inside: Namespace, folder: Path) -> Iterator[Endpoint]:
 
 LOGIN = {"list": REFUSED, "read": REFUSED}
 NOTHING = no_service(Stage.TALK, Reason.EMPTY)
+SPENT = no_service(Stage.LIST, Reason.BUDGET)
+"""Hops cost requests, which all looks share."""
 
 PEERS = [
     Peer(
@@ -71,5 +73,5 @@ HOSTILE = [
         **no_service(Stage.HANDSHAKE, Reason.PROTOCOL),
     ),
     hostile("a page without an end", web(lambda: lambda *_: without_end(b"<html>", repeat(b"<p>" * 1000))), **NOTHING),
-    hostile("a redirect to itself", web(lambda: lambda *_: [response(b"", 302, b"Location: /")]), **NOTHING),
+    hostile("a redirect to itself", web(lambda: lambda *_: [response(b"", 302, b"Location: /")]), **SPENT),
 ]

@@ -32,7 +32,7 @@ OPEN = Cell(
     read=PROVEN,
     studies=exact(7),
     images=exact(7),
-    controls=frozenset({"LA-03"}),
+    controls=frozenset({"LA-03", "LA-43"}),
 )
 OPEN_SERVERS: dict[str, Server] = {
     "nginx, autoindex": nginx_listing,
@@ -104,7 +104,7 @@ HOSTILE = [
         studies=at_least(1),
         images=at_least(1),
         why=frozenset({(Stage.COUNT, Reason.BUDGET)}),
-        controls=frozenset({"LA-03"}),
+        controls=frozenset({"LA-03", "LA-43"}),
     ),
     hostile(
         "a folder that contains itself, whatever is asked",
@@ -125,7 +125,7 @@ HOSTILE = [
         list=PROVEN,
         read=UNKNOWN,
         why=frozenset({(Stage.COUNT, Reason.PROTOCOL), (Stage.CENSUS, Reason.PROTOCOL)}),
-        controls=frozenset({"LA-03"}),
+        controls=frozenset({"LA-03", "LA-43"}),
     ),
     hostile(
         "files that are called images and are none",

@@ -65,7 +65,7 @@ PEERS = [
                 what="an export for everyone",
                 resource="public",
                 **ALL,
-                controls=frozenset({"LA-03"}),
+                controls=frozenset({"LA-03", "LA-43"}),
             ),
             Cell(
                 state=State.LOCKED,
@@ -80,7 +80,7 @@ PEERS = [
         server="rclone serve nfs",
         start=rclone_nfs,
         cells=(
-            Cell(state=State.OPEN, resource="/", **ALL, controls=frozenset({"LA-03"})),
+            Cell(state=State.OPEN, resource="/", **ALL, controls=frozenset({"LA-03", "LA-43"})),
             Cell(list=UNKNOWN, why=frozenset({(Stage.LIST, Reason.PROTOCOL)})),
         ),
     ),
@@ -154,7 +154,7 @@ HOSTILE = [
                 studies=at_least(1),
                 images=at_least(1),
                 why=frozenset({(Stage.COUNT, Reason.LIMIT)}),
-                controls=frozenset({"LA-03"}),
+                controls=frozenset({"LA-03", "LA-43"}),
             ),
             Cell(),
         ),

@@ -40,7 +40,7 @@ def _columns(door: str, cell: Cell) -> Iterator[str]:
         yield NONE if cell.resource is None else verdict.replace("_", " ")
     yield _number(cell.studies)
     yield _number(cell.images)
-    yield ", ".join(sorted(f"{stage}: {reason.replace('_', ' ')}" for stage, reason in cell.why)) or NONE
+    yield ", ".join(sorted(f"{stage}: {reason.replace('_', ' ')}" for stage, reason in cell.why | cell.beside)) or NONE
     yield ", ".join(sorted(cell.controls)) or NONE
 
 

@@ -49,7 +49,7 @@ PEERS = [
                 read=OFFERED,
                 studies=exact(5),
                 images=exact(7),
-                controls=frozenset({"LA-02"}),
+                controls=frozenset({"LA-02", "LA-43"}),
             ),
         ),
     ),
@@ -102,7 +102,7 @@ HOSTILE = [
         read=OFFERED,
         studies=at_least(1),
         why=frozenset({(Stage.COUNT, Reason.LIMIT)}),
-        controls=frozenset({"LA-02"}),
+        controls=frozenset({"LA-02", "LA-43"}),
     ),
     hostile(
         "a viewer with a thousand roots, all of them elsewhere",
@@ -119,6 +119,6 @@ HOSTILE = [
     hostile(
         "redirects without an end",
         web(lambda: lambda _method, target: [response(b"", 302, b"Location: " + target + b"x")]),
-        **no_service(Stage.TALK, Reason.EMPTY),
+        **no_service(Stage.LIST, Reason.BUDGET),
     ),
 ]

@@ -45,7 +45,7 @@ PEERS = [
                 list=PROVEN,
                 read=UNKNOWN,
                 why=NAMES_ONLY,
-                controls=frozenset({"LA-03"}),
+                controls=frozenset({"LA-03", "LA-43"}),
             ),
             THE_DAEMON,
         ),
@@ -80,7 +80,12 @@ async def without_end() -> AsyncIterator[bytes]:
 def behind(server: str, why: frozenset[tuple[Stage, Reason]], peer: RsyncPeer) -> Hostile:
     """One whose list of files is not as it should be."""
     cell = Cell(
-        state=State.HOSTILE, resource="public", list=PROVEN, read=UNKNOWN, why=why, controls=frozenset({"LA-03"})
+        state=State.HOSTILE,
+        resource="public",
+        list=PROVEN,
+        read=UNKNOWN,
+        why=why,
+        controls=frozenset({"LA-03", "LA-43"}),
     )
     return Hostile(server=server, serve=lambda: peer.serve, cells=(cell, THE_DAEMON))
 

@@ -62,12 +62,12 @@ PEERS = [
     Peer(
         server="Samba, guest ok",
         start=samba("public", guest_ok="yes"),
-        cells=(Cell(**OPEN, write=REFUSED, controls=frozenset({"LA-03"})), LOGIN),
+        cells=(Cell(**OPEN, write=REFUSED, controls=frozenset({"LA-03", "LA-43"})), LOGIN),
     ),
     Peer(
         server="Samba, guest ok, not read only",
         start=samba("public", guest_ok="yes", read_only="no"),
-        cells=(Cell(**OPEN, write=OFFERED, controls=frozenset({"LA-03", "LA-41"})), LOGIN),
+        cells=(Cell(**OPEN, write=OFFERED, controls=frozenset({"LA-03", "LA-41", "LA-43"})), LOGIN),
     ),
     Peer(
         server="Samba, no guests on the share",

@@ -28,7 +28,7 @@ OPEN = Cell(
     write=OFFERED,
     studies=exact(7),
     images=exact(7),
-    controls=frozenset({"LA-03", "LA-41"}),
+    controls=frozenset({"LA-03", "LA-41", "LA-43"}),
 )
 AS_PAGES = replace(listing.OPEN, state=None, protocol="listing")
 """The same folder, which the server lists as pages too."""
@@ -60,7 +60,7 @@ PEERS = [
                 read=OFFERED,
                 studies=exact(5),
                 images=exact(7),
-                controls=frozenset({"LA-02"}),
+                controls=frozenset({"LA-02", "LA-43"}),
             ),
         ),
     ),
@@ -119,7 +119,7 @@ HOSTILE = [
         studies=at_least(1),
         images=at_least(1),
         why=frozenset({(Stage.COUNT, Reason.BUDGET)}),
-        controls=frozenset({"LA-03"}),
+        controls=frozenset({"LA-03", "LA-43"}),
     ),
     hostile(
         "a folder that contains itself",
