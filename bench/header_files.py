@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,7 @@ def _headers() -> Iterator[bytes]:
     spec = importlib.util.find_spec("pydicom")
     assert spec is not None
     assert spec.origin is not None
+    warnings.simplefilter("ignore")  # pydicom's, about what the samples hold
     for name in SAMPLES:
         dataset = pydicom.dcmread(
             Path(spec.origin).parent / "data" / "test_files" / f"{name}.dcm", stop_before_pixels=True

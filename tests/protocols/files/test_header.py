@@ -271,3 +271,12 @@ def test_the_attributes_are_those_of_the_dictionary() -> None:
 
 def test_overlays_of_every_group_count_as_one() -> None:
     assert wanted()[0x601E4000] == wanted()[0x60004000] == 0x60004000
+
+
+def test_a_header_that_lies_in_the_pixels_is_none() -> None:
+    data = dicom(7, 3)
+    place = data.index(b"\x08\0\x16\0UI")
+    hidden = data[:place] + b"\xe0\x7f\x10\0OW\0\0\xff\xff\0\0" + data[place:]
+    assert header.identify(data) is not None
+    assert header.identify(hidden) is None
+    assert header.read(hidden).identity.study == b""

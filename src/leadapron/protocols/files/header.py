@@ -36,6 +36,8 @@ BURNED_IN = 0x00280301
 IMPLICIT, DEFLATED, BIG = b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.2"
 DEFLATED_ALSO = frozenset((DEFLATED, b"1.2.840.10008.1.2.4.95", b"1.2.840.10008.1.2.4.205"))
 """With JPIP's (PS3.5 sections A.5, A.7)."""
+_OTHERWISE = DEFLATED_ALSO | {BIG}
+"""In which nothing lies as `identify` looks for it."""
 DIRECTORY = b"1.2.840.10008.1.3.10"
 DOCUMENT, REPORT = b"1.2.840.10008.5.1.4.1.1.104.", b"1.2.840.10008.5.1.4.1.1.88."
 """Roots of the SOP classes of encapsulated documents, and of structured reports (PS3.4 Annex B.5)."""
@@ -108,7 +110,9 @@ def identify(data: bytes) -> Identity | None:
     if meta is None:
         return None
     class_, sop_class, instance_, instance, syntax_, syntax = meta.groups()
-    if syntax == BIG or syntax in DEFLATED_ALSO or not (_fits(class_) and _fits(instance_) and _fits(syntax_)):
+    if class_[2] + 4 != len(class_) or instance_[2] + 4 != len(instance_) or syntax_[2] + 4 != len(syntax_):
+        return None  # a length that is not that of what follows
+    if syntax in _OTHERWISE:
         return None
     # The class is followed at once by the instance, both as in the meta information, and the study by the series, nowhere
     # but at the top level.
@@ -118,20 +122,17 @@ def identify(data: bytes) -> Identity | None:
     else:
         pair = b"\x08\0\x16\0%b\x08\0\x18\0%b" % (class_, instance_)
         study, studies, at = b"\x20\0\x0d\0UI", _STUDY, 2
-    place = data.find(pair, meta.end())
+    end = meta.end()
+    place = data.find(pair, end)
     while place >= 0 and (place := data.find(study, place + 4)) >= 0:
         found = studies.match(data, place)
-        if found is not None and _fits(found[1], at) and _fits(found[3], at):
-            may_be_pixels = (
-                data.find(b"\x7f", meta.end(), place) >= 0 and data.find(_PIXEL_GROUP, meta.end(), place) >= 0
-            )
-            return None if may_be_pixels else Identity(syntax, sop_class, instance, found[2], found[4])
+        if found is None:
+            continue
+        study_, study_uid, series_, series_uid = found.groups()
+        if study_[at] + 4 == len(study_) and series_[at] + 4 == len(series_):
+            may_be_pixels = data.find(b"\x7f", end, place) >= 0 and data.find(_PIXEL_GROUP, end, place) >= 0
+            return None if may_be_pixels else Identity(syntax, sop_class, instance, study_uid, series_uid)
     return None
-
-
-def _fits(element: bytes, at: int = 2) -> bool:
-    """Whether the length in it, at this place, is that of what follows its fourth byte."""
-    return element[at] + 4 == len(element)
 
 
 # -- the strict way ---------------------------------------------------------------------------------------------------
@@ -256,6 +257,11 @@ def _meta(data: bytes, place: int, seen: Seen) -> tuple[int, Ending | None, bool
     """Group 0002, explicit VR little endian; some write it implicit. The place behind it; how it ended, where it did before
     its end; and whether it names application entities."""
     explicit, titles = data[place + 4 : place + 6] in _VRS, False
+    if (usual := _META.match(data, place - 4) if place else None) is not None:
+        class_, instance, syntax = usual.group(1, 3, 5)
+        if class_[2] + 4 == len(class_) and instance[2] + 4 == len(instance) and syntax[2] + 4 == len(syntax):
+            values, place = seen.values, usual.end()
+            values[MEDIA_CLASS], values[MEDIA_INSTANCE], values[SYNTAX] = class_[4:], instance[4:], syntax[4:]
     while data.startswith(b"\2\0", place):
         if len(data) - place < 12:
             return place + 12, Ending.CUT, titles
