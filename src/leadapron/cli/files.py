@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from leadapron.protocols.files.result import Found
 
 ENTRIES, READS, SECONDS = 200_000, 20_000, 60.0
-FULL_ENTRIES, FULL_READS, FULL_SECONDS = 1_000_000_000, 1_000_000_000, 7 * 86_400.0
+FULL_ENTRIES, FULL_READS, FULL_BYTES, FULL_SECONDS = 1_000_000_000, 1_000_000_000, 1 << 50, 7 * 86_400.0
 INCOMPLETE = 3
 
 
 def files_command(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="The folder.", show_default=False)],
-    full: Annotated[bool, typer.Option("--full", help="Without bounds on entries, reads and time.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Without bounds on entries, reads, bytes and time.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Count the DICOM files of a folder, and which patient data their headers hold. Shows numbers only."""
@@ -71,7 +71,7 @@ def _census(path: Path, *, full: bool) -> tuple[Found, Observation]:
     from leadapron.protocols.base import Terms
     from leadapron.protocols.files.local import LocalTree
     from leadapron.protocols.files.verdicts import observe
-    from leadapron.protocols.files.walk import Walk
+    from leadapron.protocols.files.walk import MOST_BYTES, Walk
 
     terms = Terms(
         depth=Depth.CENSUS,
@@ -84,7 +84,7 @@ def _census(path: Path, *, full: bool) -> tuple[Found, Observation]:
         seconds=FULL_SECONDS if full else SECONDS,
     )
     tree = LocalTree(path)
-    walk = Walk(tree, terms, in_clear=False)
+    walk = Walk(tree, terms, in_clear=False, most_bytes=FULL_BYTES if full else MOST_BYTES)
     try:
         for _ in walk.run():
             pass

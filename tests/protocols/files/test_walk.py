@@ -358,3 +358,13 @@ def test_from_a_server_that_slows_down_less_is_asked_at_once(slower: float, step
     drive(walking.run())
     assert tree.asked[1 : 1 + len(steps)] == steps, "behind the few that are read first"
     assert sum(tree.asked[1:]) == 1300
+
+
+def test_no_more_bytes_are_read_than_may_be() -> None:
+    root = {b"%d.dcm" % number: dicom(1, number) for number in range(300)}
+    walking = Walk(MemoryTree(root), TERMS, in_clear=False, most_bytes=1)
+    drive(walking.run())
+    found = walking.found()
+    assert 0 < found.read < 300
+    assert Failed(stage=Stage.COUNT, reason=Reason.BUDGET) in found.unknowns
+    assert walk(MemoryTree(root)).read == 300

@@ -73,9 +73,15 @@ class Walk:
     """Breadth-first over a tree, within the terms' budget; counts, samples, reads magic or headers as the depth allows."""
 
     def __init__(
-        self, tree: Tree, terms: Terms, *, in_clear: bool, clock: Callable[[], float] = time.monotonic
+        self,
+        tree: Tree,
+        terms: Terms,
+        *,
+        in_clear: bool,
+        most_bytes: int = MOST_BYTES,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._tree, self._terms, self._clock = tree, terms, clock
+        self._tree, self._terms, self._clock, self._most_bytes = tree, terms, clock, most_bytes
         self._may_census = depth_of(terms, in_clear=in_clear) is Depth.CENSUS
         self._is_withheld = terms.depth >= Depth.CENSUS and not self._may_census
         self._chance = random.Random(terms.key or None)  # noqa: S311 - a sample; a key makes it the same again
@@ -173,7 +179,7 @@ class Walk:
         length = header.FIRST if self._may_census else preamble.LENGTH
         while drawn:
             size = min(self._at_once.size, self._terms.requests - self._requests)
-            if size <= 0 or self._bytes >= MOST_BYTES or self._clock() - self._started >= self._terms.seconds:
+            if size <= 0 or self._bytes >= self._most_bytes or self._clock() - self._started >= self._terms.seconds:
                 return
             batch, drawn = drawn[:size], drawn[size:]
             self._sampled += len(batch)
