@@ -368,3 +368,11 @@ def test_no_more_bytes_are_read_than_may_be() -> None:
     assert 0 < found.read < 300
     assert Failed(stage=Stage.COUNT, reason=Reason.BUDGET) in found.unknowns
     assert walk(MemoryTree(root)).read == 300
+
+
+@pytest.mark.parametrize("most_bytes", [1, 1 << 40])
+def test_bytes_that_may_not_be_read_are_nothing_that_a_larger_budget_would_show(most_bytes: int) -> None:
+    root = {b"%d.dcm" % number: dicom(1, number) for number in range(300)}
+    walking = Walk(MemoryTree(root), replace(TERMS, requests=200), in_clear=False, most_bytes=most_bytes)
+    drive(walking.run())
+    assert walking.found().is_cut == (most_bytes > 1)

@@ -294,7 +294,7 @@ class Walk:
             return lost is Reason.TIMEOUT
         listing = self._listing
         is_listed = not listing.queue and not listing.is_spent and listing.why is not Reason.BUDGET
-        can_be_read = self._bytes < MOST_BYTES and (self._reading.tally.read or self._early.tally.read)
+        can_be_read = self._bytes < self._most_bytes and (self._reading.tally.read or self._early.tally.read)
         return not is_listed or bool(can_be_read and self._sampled < listing.tally.candidates)
 
     @property
