@@ -30,7 +30,7 @@ from leadapron.protocols.dicom.signs import Own
 from leadapron.protocols.dicomweb.census import Sampling, WebCensus
 from leadapron.protocols.dicomweb.counting import Api, Counting, WebCount
 from leadapron.protocols.dicomweb.finding import Archives, Looking, Place
-from leadapron.protocols.http.web import Front, WebDoor, left_to_look, list_verdict, look_of, reached, read_behind
+from leadapron.protocols.http.web import Front, WebDoor, list_verdict, look_of, look_within, reached, read_behind
 
 NAME = "dicomweb"
 LOOK, COUNT, CENSUS = look_of(NAME), f"{NAME}.count", f"{NAME}.census"
@@ -73,16 +73,12 @@ class DicomWeb(WebDoor):
 
 
 def _look(case: Case, attempts: Attempts, front: Front) -> Looking | None:
-    left = left_to_look(case, attempts)
-    if left is None:
-        return None
-    return Looking(
-        name=LOOK,
-        endpoint=case.endpoint,
-        depth=Depth.COUNT,
-        contact=case.terms.contact,
-        requests=min(LOOKS, left.requests),
-        limits=Limits(deadline=left.seconds, idle_timeout=20.0),
+    return look_within(
+        Looking,
+        NAME,
+        case,
+        attempts,
+        most=LOOKS,
         is_all_locked=front.is_locked or front.refuses_anything,
         answers_anything=front.answers_anything,
     )

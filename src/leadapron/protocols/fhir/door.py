@@ -33,7 +33,7 @@ from leadapron.protocols.fhir.counting import (
     FhirTotal,
     Said,
 )
-from leadapron.protocols.http.web import Front, WebDoor, left_to_look, look_of, reached, read_behind
+from leadapron.protocols.http.web import Front, WebDoor, look_of, look_within, reached, read_behind
 
 NAME = "fhir"
 LOOK, COUNT = look_of(NAME), f"{NAME}.count"
@@ -65,17 +65,7 @@ def _name(place: FhirPlace) -> str:
 
 
 def _look(case: Case, attempts: Attempts) -> FhirLooking | None:
-    left = left_to_look(case, attempts)
-    if left is None:
-        return None
-    return FhirLooking(
-        name=LOOK,
-        endpoint=case.endpoint,
-        depth=Depth.COUNT,
-        contact=case.terms.contact,
-        requests=min(len(BASES), left.requests),
-        limits=Limits(deadline=left.seconds, idle_timeout=20.0),
-    )
+    return look_within(FhirLooking, NAME, case, attempts, most=len(BASES))
 
 
 def _count(case: Case, place: FhirPlace) -> FhirCounting:

@@ -106,12 +106,10 @@ class Header:
 
 def identify(data: bytes) -> Identity | None:
     """The UIDs of a file with preamble, where they are where they ought to be; None: `read` has to look."""
-    meta = _META.match(data, 128)
+    meta = _usual_meta(data)
     if meta is None:
         return None
-    class_, sop_class, instance_, instance, syntax_, syntax = meta.groups()
-    if class_[2] + 4 != len(class_) or instance_[2] + 4 != len(instance_) or syntax_[2] + 4 != len(syntax_):
-        return None  # a length that is not that of what follows
+    class_, sop_class, instance_, instance, _, syntax = meta.groups()
     if syntax in _OTHERWISE:
         return None
     # The class is followed at once by the instance, both as in the meta information, and the study by the series, nowhere
@@ -133,6 +131,16 @@ def identify(data: bytes) -> Identity | None:
             may_be_pixels = data.find(b"\x7f", end, place) >= 0 and data.find(_PIXEL_GROUP, end, place) >= 0
             return None if may_be_pixels else Identity(syntax, sop_class, instance, study_uid, series_uid)
     return None
+
+
+def _usual_meta(data: bytes) -> re.Match[bytes] | None:
+    """`_META`, where each length is that of what follows."""
+    meta = _META.match(data, 128)
+    if meta is None:
+        return None
+    class_, instance, syntax = meta.group(1, 3, 5)
+    fits = class_[2] + 4 == len(class_) and instance[2] + 4 == len(instance) and syntax[2] + 4 == len(syntax)
+    return meta if fits else None
 
 
 # -- the strict way ---------------------------------------------------------------------------------------------------
@@ -257,11 +265,9 @@ def _meta(data: bytes, place: int, seen: Seen) -> tuple[int, Ending | None, bool
     """Group 0002, explicit VR little endian; some write it implicit. The place behind it; how it ended, where it did before
     its end; and whether it names application entities."""
     explicit, titles = data[place + 4 : place + 6] in _VRS, False
-    if (usual := _META.match(data, place - 4) if place else None) is not None:
-        class_, instance, syntax = usual.group(1, 3, 5)
-        if class_[2] + 4 == len(class_) and instance[2] + 4 == len(instance) and syntax[2] + 4 == len(syntax):
-            values, place = seen.values, usual.end()
-            values[MEDIA_CLASS], values[MEDIA_INSTANCE], values[SYNTAX] = class_[4:], instance[4:], syntax[4:]
+    if (usual := _usual_meta(data) if place else None) is not None:
+        values, (class_, instance, syntax), place = seen.values, usual.group(1, 3, 5), usual.end()
+        values[MEDIA_CLASS], values[MEDIA_INSTANCE], values[SYNTAX] = class_[4:], instance[4:], syntax[4:]
     while data.startswith(b"\2\0", place):
         if len(data) - place < 12:
             return place + 12, Ending.CUT, titles

@@ -100,15 +100,16 @@ class Reading:
 
     def head(self, data: bytes, *, whole: bool, before: Head | None = None) -> Head:
         """What the first bytes of a file say; nothing is counted. `before`: what fewer of them said."""
+        kind = preamble.classify(data)
         identity = header.identify(data) if self.sampled >= CENSUS else None
         if identity is not None:
-            return Head(preamble.classify(data), identity=identity)
+            return Head(kind, identity=identity)
         reader = before.reader if before is not None and before.reader is not None else header.Reader()
         try:
             found = reader.read(data, whole=whole)
         except WireError:
-            return Head(preamble.classify(data))
-        return Head(preamble.classify(data), identity=found.identity, found=found, reader=reader)
+            return Head(kind)
+        return Head(kind, identity=found.identity, found=found, reader=reader)
 
     def take(self, head: Head) -> bool:
         """Whether it is DICOM; what its header says is counted."""

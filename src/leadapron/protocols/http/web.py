@@ -7,8 +7,8 @@ import functools
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from leadapron.model import (
     Access,
@@ -103,6 +103,9 @@ class WebJob:
         return Client(self.endpoint, contact=self.contact, requests=self.requests)
 
 
+Look = TypeVar("Look", bound=WebJob)
+
+
 class WebDoor(ABC):
     """One door over HTTP. Its attempts are named after it: `dicomweb.look`, `dicomweb.count:/dicom-web`. What stands behind
     the colon is the resource."""
@@ -152,6 +155,32 @@ def left_to_look(case: Case, attempts: Attempts) -> Left | None:
     seconds = sum(float(case.attempts[name].get("seconds", 0.0)) for name in looks if name in case.attempts)
     left = Left(requests=case.terms.queries - asked, seconds=case.terms.seconds - seconds)
     return left if left.requests > 0 and left.seconds >= _LEAST_SECONDS else None
+
+
+def look_within(
+    kind: type[Look],
+    door: str,
+    case: Case,
+    attempts: Attempts,
+    *,
+    most: int,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    **own: Any,
+) -> Look | None:
+    """The look of a door, as far as the budget reaches that all share; None: it is spent. `most` requests. `own`: the other
+    fields of the job."""
+    left = left_to_look(case, attempts)
+    if left is None:
+        return None
+    return kind(
+        name=look_of(door),
+        endpoint=case.endpoint,
+        depth=Depth.COUNT,
+        contact=case.terms.contact,
+        requests=min(most, left.requests),
+        limits=replace(limits, deadline=left.seconds, idle_timeout=20.0),
+        **own,
+    )
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from leadapron.protocols.base import Case, Identify, Page
 from leadapron.protocols.files.result import Found
 from leadapron.protocols.files.verdicts import observe
 from leadapron.protocols.http.exchange import Client
-from leadapron.protocols.http.web import FORBIDDEN, Front, WebDoor, left_to_look, look_of, reached
+from leadapron.protocols.http.web import FORBIDDEN, Front, WebDoor, look_of, look_within, reached
 from leadapron.protocols.listing.folders import ROOT, folders
 from leadapron.protocols.listing.formats import format_of
 from leadapron.protocols.listing.looking import Listings, Looking, Place
@@ -65,17 +65,7 @@ class ListingDoor(WebDoor):
 
 
 def _look(case: Case, attempts: Attempts) -> Looking | None:
-    left = left_to_look(case, attempts)
-    if left is None:
-        return None
-    return Looking(
-        name=LOOK,
-        endpoint=case.endpoint,
-        depth=Depth.COUNT,
-        contact=case.terms.contact,
-        requests=min(len(folders()), left.requests),
-        limits=Limits(deadline=left.seconds, idle_timeout=20.0, max_received=8 << 20),
-    )
+    return look_within(Looking, NAME, case, attempts, most=len(folders()), limits=Limits(max_received=8 << 20))
 
 
 def _formats(attempts: Attempts, front: Front) -> Mapping[str, int]:

@@ -24,7 +24,7 @@ from leadapron.protocols.attempts import Attempts
 from leadapron.protocols.base import Case, Identify, Page
 from leadapron.protocols.dicom.signs import Own
 from leadapron.protocols.dicomweb.counting import WebCount
-from leadapron.protocols.http.web import Front, WebDoor, left_to_look, look_of, reached, read_behind
+from leadapron.protocols.http.web import Front, WebDoor, look_of, look_within, reached, read_behind
 from leadapron.protocols.portal.blank import BlankForm, Outcome, PortalBlank
 from leadapron.protocols.portal.counting import ViewerCounting
 from leadapron.protocols.portal.looking import Data, PortalLooking, PortalPage, PortalPages, Shows
@@ -73,18 +73,8 @@ def _is_to_be_counted(page: PortalPage) -> bool:
 
 
 def _look(case: Case, attempts: Attempts, front: Front) -> PortalLooking | None:
-    left = left_to_look(case, attempts)
-    if left is None:
-        return None
-    return PortalLooking(
-        name=LOOK,
-        endpoint=case.endpoint,
-        depth=Depth.COUNT,
-        contact=case.terms.contact,
-        requests=min(LOOKS, left.requests),
-        limits=Limits(deadline=left.seconds, idle_timeout=20.0),
-        paths=tuple(path for path in portals() if path != ROOT or front.seen.get(FRONT)),
-    )
+    paths = tuple(path for path in portals() if path != ROOT or front.seen.get(FRONT))
+    return look_within(PortalLooking, NAME, case, attempts, most=LOOKS, paths=paths)
 
 
 def _count(case: Case, page: PortalPage) -> ViewerCounting:

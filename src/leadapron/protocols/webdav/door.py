@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from leadapron.model import Access, Attempt, Completed, Depth, Failed, Observation, Reason, Service, Stage, Verdict
+from leadapron.model import Access, Attempt, Completed, Failed, Observation, Reason, Service, Stage, Verdict
 from leadapron.net.conversation import Job, Limits
 from leadapron.protocols.attempts import Attempts
 from leadapron.protocols.base import Case, Identify, Page
 from leadapron.protocols.files.result import Found
 from leadapron.protocols.files.verdicts import observe
 from leadapron.protocols.http.exchange import Client
-from leadapron.protocols.http.web import Front, WebDoor, left_to_look, look_of, reached
+from leadapron.protocols.http.web import Front, WebDoor, look_of, look_within, reached
 from leadapron.protocols.listing.walking import Walking, walking
 from leadapron.protocols.webdav.looking import DavPlace, DavPlaces, Looking
 from leadapron.protocols.webdav.places import Where, places
@@ -56,17 +56,9 @@ class DavDoor(WebDoor):
 
 
 def _look(case: Case, attempts: Attempts, front: Front) -> Looking | None:
-    left = left_to_look(case, attempts)
-    if left is None:
-        return None
-    return Looking(
-        name=LOOK,
-        endpoint=case.endpoint,
-        depth=Depth.COUNT,
-        contact=case.terms.contact,
-        requests=left.requests,
-        limits=Limits(deadline=left.seconds, idle_timeout=20.0, max_received=1 << 20),
-        wheres=tuple(where for where in places() if not where.front or front.seen.get(_told(where))),
+    wheres = tuple(where for where in places() if not where.front or front.seen.get(_told(where)))
+    return look_within(
+        Looking, NAME, case, attempts, most=case.terms.queries, limits=Limits(max_received=1 << 20), wheres=wheres
     )
 
 
