@@ -60,7 +60,7 @@ class Place:
             contextlib.closing(AuditLog.open(self.folder / "audit.jsonl")) as audit_log,
         ):
             if not store.runs():
-                store.create_run(_new(scope, options), permutation_key="5a" * 16)
+                store.create_run(_new(scope, options), permutation_key="2." + "5a" * 16)
             (run,) = store.runs()
             audit = Audit(
                 scope=scope,

@@ -26,7 +26,7 @@ from leadapron import __version__
 from leadapron.assess.judge import judge, refuted
 from leadapron.assess.moved import Move
 from leadapron.attribute.place import Attribution
-from leadapron.discover.space import Intervals, TargetSpace
+from leadapron.discover.space import Intervals, TargetSpace, key_of
 from leadapron.errors import RunStopped
 from leadapron.identify.match import IDENTIFY
 from leadapron.model import (
@@ -155,7 +155,7 @@ class Audit:
 
     def discover(self) -> None:
         """Connect to every (address, port) of the scope, in permuted order, at the pace."""
-        key = bytes.fromhex(self.store.permutation_key(self.run_.id))
+        key = key_of(self.store.permutation_key(self.run_.id))
         intervals4, intervals6 = self._intervals(4), self._intervals(6)
         space = TargetSpace(intervals4, intervals6, self._ports(), key, self._spots(intervals4, intervals6))
         done, in_part = self.store.progress(self.run_.id), self.store.chunks_in_part(self.run_.id)
