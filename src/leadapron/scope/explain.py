@@ -6,14 +6,14 @@ import datetime as dt
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leadapron.model import Address, Depth
 from leadapron.scope.buckets import spot_of
 from leadapron.scope.decision import Permit
 from leadapron.scope.doors import doors, doors_with_ports
 from leadapron.scope.gate import Gate, in_force
-from leadapron.scope.grant import Grant, Network, Zone
+from leadapron.scope.grant import Grant, Network, Scope, SweepTerms, Zone
 from leadapron.scope.policy import SWEPT6, Policy, Rule, Standing, hosts_of, nowhere, shut_out, single, span
 from leadapron.scope.special import SPECIAL4, SPECIAL6, embedding, unmapped
 
@@ -53,6 +53,16 @@ class ZoneLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SurveyLine:
+    opt_out: str
+    page: str
+    """the name of the file of its text"""
+    url: str
+    exclusions: str
+    """the name of their file"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
     """What would be touched."""
 
@@ -77,6 +87,9 @@ class Overview:
     """blocks subtracted from the granted networks"""
     connections: int
     """a sweep makes at most"""
+    sweep: SweepTerms
+    """with the rate that holds"""
+    survey: SurveyLine | None
     notes: tuple[str, ...]
 
 
@@ -149,6 +162,8 @@ def overview(gate: Gate, now: dt.datetime) -> Overview:
         excluded=tally.sum(Standing.EXCLUDED.value),
         special=tuple(_subtracted(gate.policy)),
         connections=(swept.ipv4 + swept.ipv6) * len(scope.ports.all) + len(gate.policy.spots),
+        sweep=replace(scope.sweep, packets_per_second=scope.packets_per_second),
+        survey=_survey_line(scope),
         notes=tuple(_notes(gate, tally)),
     )
 
@@ -179,6 +194,13 @@ def _zone_line(zone: Zone, tally: _Tally, now: dt.datetime) -> ZoneLine:
         gap_seconds=zone.gap_seconds,
         addresses=tally.sum("zone", zone.name),
     )
+
+
+def _survey_line(scope: Scope) -> SurveyLine | None:
+    if (survey := scope.survey) is None:
+        return None
+    exclusions = survey.exclusions.name if survey.exclusions else ""
+    return SurveyLine(opt_out=survey.opt_out, page=survey.page.name, url=survey.url, exclusions=exclusions)
 
 
 def _subtracted(policy: Policy) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from pathlib import Path
 
 from leadapron.model import Depth, Vantage
@@ -20,6 +20,9 @@ from leadapron.scope.window import Window
 
 Network = IPv4Network | IPv6Network
 """Never an IPv4-mapped IPv6 network: those are written as IPv4."""
+
+DEFAULT_SOURCE_PORTS = (61_000, 65_535)
+"""Above those that Linux gives to connections by itself (`net.ipv4.ip_local_port_range`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +141,44 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SweepTerms:
+    """How ports are looked for. What the gate permits and the pace of one network hold whatever the method."""
+
+    method: str = "auto"
+    """auto (SYN packets where the process may send them and a grant is wide, else connections), syn, connect"""
+    packets_per_second: float | None = None
+    """SYN packets; None: as many as the pace has connections a second (`Scope.packets_per_second`)"""
+    bits_per_second: float | None = None
+    """at the level of IP: headers and all, without what the link adds"""
+    probes: int = 1
+    """SYN packets to one address and port, 1 to 5"""
+    cooldown_seconds: float = 8.0
+    """for which answers are waited for after the last packet, 1 to 60"""
+    source_address: IPv4Address | None = None
+    """None: the one that the routing table gives"""
+    source_ports: tuple[int, int] = DEFAULT_SOURCE_PORTS
+    """first and last"""
+    processes: int = 1
+    """of the sweep by connections, 1 to 64"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """Where those whom a survey meets can read what it is, and how they leave it."""
+
+    opt_out: str
+    """the e-mail address that they write to"""
+    page: Path
+    """the file with the text of the web page"""
+    text: str
+    """what stood in it when the scope was read; not empty"""
+    url: str = ""
+    """where the page is shown"""
+    exclusions: Path | None = None
+    """the file of dated exclusions"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttributionFiles:
     """MMDB files of the operator, in place of the database that ships; each was sound when the scope was read."""
 
@@ -161,6 +202,9 @@ class Scope:
     ports: Ports
     pace: Pace
     budget: Budget
+    sweep: SweepTerms = SweepTerms()
+    survey: Survey | None = None
+    """there where a grant is wide"""
     infrastructure: tuple[tuple[str, int], ...] = ()
     """our own endpoints: host (address in its canonical form, or lower-case name) and port; the listener's too"""
     listener: OurListener | None = None
@@ -168,6 +212,11 @@ class Scope:
     sha256: str
     """of the bytes of the file"""
     path: Path
+
+    @property
+    def packets_per_second(self) -> float:
+        """Of a sweep by SYN packets; it may be above the pace of connections."""
+        return self.sweep.packets_per_second or self.pace.connections_per_second
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -24,12 +24,35 @@ from leadapron.scope.checks import (
     check_zones,
     digest_of,
 )
-from leadapron.scope.file import AttributionTable, GrantTable, ScopeFile, VantageTable, ZoneTable, keys_at, sound
-from leadapron.scope.grant import AttributionFiles, Budget, Contact, Grant, Mine, Pace, Ports, Scope, Zone
+from leadapron.scope.file import (
+    AttributionTable,
+    GrantTable,
+    ScopeFile,
+    SurveyTable,
+    VantageTable,
+    ZoneTable,
+    keys_at,
+    sound,
+    sound_table,
+)
+from leadapron.scope.grant import (
+    AttributionFiles,
+    Budget,
+    Contact,
+    Grant,
+    Mine,
+    Pace,
+    Ports,
+    Scope,
+    Survey,
+    SweepTerms,
+    Zone,
+)
 from leadapron.scope.lines import Path as Place
 from leadapron.scope.lines import find_lines, line_of
 from leadapron.scope.our_listener import OurListener
 from leadapron.scope.parse import Mistake
+from leadapron.scope.survey import check_survey, check_wide, read_page
 
 MAX_SIZE = 1 << 20
 
@@ -64,7 +87,10 @@ def parse_scope(data: bytes, path: Path, *, today: dt.date) -> Scope:
     found += _check(raw, path, today)
     if found or file is None:
         raise _errors(path, text, found)
-    return _scope(file, path, hashlib.sha256(data).hexdigest())
+    try:
+        return _scope(file, path, hashlib.sha256(data).hexdigest())
+    except Mistake as mistake:  # in a file beside it, since it was checked
+        raise _errors(path, text, [Found((), mistake)]) from None
 
 
 def _parse_toml(data: bytes, path: Path) -> tuple[str, dict[str, Any]]:
@@ -98,8 +124,11 @@ def _check(raw: dict[str, Any], path: Path, today: dt.date) -> Iterator[Found]:
         yield from check_not_all_later(grants, today)
     yield from check_zones(zones, grants if whole else None)
     yield from check_token_file(raw.get("vantage"), path.parent)
-    for attribution in sound({"attribution": [raw.get("attribution")]}, "attribution", AttributionTable).values():
+    if (attribution := sound_table(raw, "attribution", AttributionTable)) is not None:
         yield from check_attribution(attribution, path.parent)
+    if (survey := sound_table(raw, "survey", SurveyTable)) is not None:
+        yield from check_survey(survey, path.parent)
+    yield from check_wide(grants, has_survey="survey" in raw)
 
 
 def _explain(error: ValidationError, raw: dict[str, Any]) -> Iterator[Found]:
@@ -173,6 +202,8 @@ def _scope(file: ScopeFile, path: Path, sha256: str) -> Scope:
         ports=Ports() if file.ports is None else Ports(by_door=file.ports.by_door()),
         pace=Pace(**dict(file.pace)),
         budget=Budget(**dict(file.budget)),
+        sweep=SweepTerms(**dict(file.sweep)),
+        survey=_survey(file.survey, path.parent),
         infrastructure=tuple(dict.fromkeys([*file.infrastructure.allow, *ours])),
         listener=listener,
         attribution=AttributionFiles(
@@ -189,6 +220,18 @@ def _listener(table: VantageTable, base: Path) -> OurListener | None:
     host, port = table.listener
     ports = tuple(dict.fromkeys([port, *table.listener_ports]))
     return OurListener(host=host, ports=ports, token_file=base / table.token_file)
+
+
+def _survey(table: SurveyTable | None, base: Path) -> Survey | None:
+    if table is None:
+        return None
+    return Survey(
+        opt_out=table.opt_out,
+        page=base / table.page,
+        text=read_page(base / table.page, table.page),
+        url=table.url,
+        exclusions=base / table.exclusions if table.exclusions else None,
+    )
 
 
 def _grant(table: GrantTable, base: Path) -> Grant:
