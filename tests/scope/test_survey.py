@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
+from netaddr import IPSet
 from scope_samples import MINIMAL, TODAY, Clock
 
 from leadapron.errors import ScopeErrors
+from leadapron.lab import tls
 from leadapron.scope.explain import overview
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import Scope, SweepTerms, load_scope
-from leadapron.scope.survey import MAX_PAGE
+from leadapron.scope.special import SPECIAL4
+from leadapron.scope.survey import MAX_PAGE, public_addresses
 
 SURVEY = '[survey]\nopt_out = "optout@cert.example"\npage = "page.txt"\n'
 
@@ -166,3 +169,120 @@ def test_the_overview_holds_the_rate_that_holds(folder: Path) -> None:
     assert (view.sweep.packets_per_second, view.sweep.method) == (500.0, "auto")
     assert view.survey is not None
     assert (view.survey.opt_out, view.survey.page, view.survey.exclusions) == ("optout@cert.example", "page.txt", "")
+
+
+def wide(depth: str = "talk", basis: str = "owner") -> str:
+    text = MINIMAL.replace("198.18.0.0/24", "0.0.0.0/0") + "wide = true\n"
+    return text.replace('"talk"', f'"{depth}"').replace('basis = "owner"', f'basis = "{basis}"')
+
+
+LAW = 'reference = "BSIG § 7c"\n'
+
+
+@pytest.mark.parametrize(
+    ("depth", "basis", "problem"),
+    [
+        ("connect", "owner", None),
+        ("talk", "owner", None),
+        ("talk", "statutory", None),
+        ("count", "statutory", None),
+        ("count", "owner", "is count, in a wide grant that no law is the basis of"),
+        ("count", "partner", "is count, in a wide grant that no law is the basis of"),
+        ("census", "owner", "is census, in a wide grant"),
+        ("census", "statutory", "is census, in a wide grant"),
+    ],
+)
+def test_a_survey_goes_less_deep(folder: Path, depth: str, basis: str, problem: str | None) -> None:
+    text = wide(depth, basis) + LAW + SURVEY
+    if problem is None:
+        assert load(folder, text).grants[0].depth.name.lower() == depth
+    else:
+        number = next(n for n, line in enumerate(text.splitlines(), 1) if line.startswith("depth"))
+        assert mistakes(folder, text) == [(number, "grant[0].depth", problem)]
+
+
+def test_a_law_has_to_be_cited(folder: Path) -> None:
+    text = wide("count", "statutory") + SURVEY
+    assert [found[1:] for found in mistakes(folder, text)] == [
+        ("grant[0]", "has a statutory basis without a reference")
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cleartext_census = true",
+        "blank_login = true",
+        'called_aets = ["PACS"]',
+        'calling_aets = ["CT1"]',
+        "well_known_titles = true",
+        'client_certificate = "pair.pem"',
+    ],
+)
+def test_what_only_an_owner_can_say_is_no_part_of_a_survey(folder: Path, line: str) -> None:
+    pair = tls.made_up("auditor.example")
+    (folder / "pair.pem").write_bytes(pair.certificate + pair.key)
+    text = wide() + line + "\n"
+    key = f"grant[0].{line.split()[0]}"
+    assert mistakes(folder, text + SURVEY) == [
+        (text.count("\n"), key, "is an owner's word, and a wide grant has many owners")
+    ]
+    assert load(folder, MINIMAL + line + "\n").grants
+
+
+@pytest.mark.parametrize(
+    ("networks", "size"),
+    [
+        (["8.0.0.0/12"], 1 << 20),
+        (["8.0.0.0/12", "8.0.0.0/13", "8.15.255.255"], 1 << 20),
+        (["8.0.0.0/12", "9.0.0.0/32"], (1 << 20) + 1),
+        (["8.0.0.0/8"], 1 << 24),
+        (["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "240.0.0.0/8"], 0),
+        (["198.16.0.0/13"], (1 << 19) - (1 << 17)),
+        (["0.0.0.0/0"], 3_702_257_664),
+        (["2001:db8::/32"], 0),
+    ],
+)
+def test_public_addresses_are_counted_once_and_without_special_ones(networks: list[str], size: int) -> None:
+    found = [ip_network(network) for network in networks]
+    held = IPSet([network for network in networks if ":" not in network])
+    assert public_addresses(found) == size == len(held - IPSet([str(block) for block, _ in SPECIAL4]))
+
+
+def test_more_than_a_twelfth_prefix_of_public_addresses_has_to_be_meant(folder: Path) -> None:
+    def of(*networks: str) -> str:
+        return MINIMAL.replace('["198.18.0.0/24"]', str(list(networks)).replace("'", '"'))
+
+    assert load(folder, of("8.0.0.0/13", "9.0.0.0/13"))
+    assert load(folder, of("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "8.0.0.0/12"))
+    text = of("8.0.0.0/13", "9.0.0.0/13", "11.0.0.1")
+    problem = "hold 1,048,577 public IPv4 addresses, more than 1,048,576"
+    assert mistakes(folder, text) == [(text.count("\n"), "grant[0].networks", problem)]
+    assert load(folder, text + "wide = true\n" + SURVEY)
+
+
+def test_a_survey_of_all_of_ipv4_leaves_out_special_blocks_and_nothing_else(folder: Path) -> None:
+    gate = Gate(load(folder, wide() + SURVEY), clock=Clock())
+    swept = gate.intervals(4)
+    assert sum(last - first + 1 for first, last in swept) == 3_702_257_664
+    assert [str(ip_address(value)) for value in (swept[0][0], swept[0][1], swept[1][0], swept[-1][1])] == [
+        "1.0.0.0",
+        "9.255.255.255",
+        "11.0.0.0",
+        "223.255.255.255",
+    ]
+    view = overview(gate, Clock().now)
+    assert len(view.special) == len(SPECIAL4)
+    assert view.connections == 3_702_257_664 * len(gate.scope.ports.all)
+
+
+def test_the_grants_of_owners_keep_their_depth_inside_a_survey(folder: Path) -> None:
+    own = MINIMAL[MINIMAL.index("[[grant]]") :].replace('"one"', '"own"').replace("198.18.0.0/24", "11.0.0.0/24")
+    deep = own.replace('"talk"', '"census"') + "blank_login = true\n"
+    shy = own.replace('"own"', '"shy"').replace("11.0.0.0/24", "11.0.0.128/25").replace('"talk"', '"connect"')
+    gate = Gate(load(folder, wide() + deep + shy + SURVEY), clock=Clock())
+    depths = {
+        address: gate.depth_now(ip_address(address))
+        for address in ("10.255.255.255", "11.0.0.1", "11.0.0.200", "11.0.1.0")
+    }
+    assert depths == {"10.255.255.255": 0, "11.0.0.1": 4, "11.0.0.200": 1, "11.0.1.0": 2}

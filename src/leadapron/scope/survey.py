@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from leadapron.scope.checks import Found
+from leadapron.model import Depth
+from leadapron.scope.checks import WIDEST, Found
 from leadapron.scope.file import GrantTable, SurveyTable
+from leadapron.scope.grant import Network
+from leadapron.scope.lines import Path as Place
 from leadapron.scope.parse import Mistake
+from leadapron.scope.policy import Span, merged, span
+from leadapron.scope.special import SPECIAL4
 
 MAX_PAGE = 64 << 10
 """Bytes of the text of the page."""
+
+LARGEST = 1 << 20
+"""Public IPv4 addresses that one grant may hold without `wide = true`: as many as a /12."""
+
+FOR_OWNERS = (
+    "cleartext_census",
+    "blank_login",
+    "called_aets",
+    "calling_aets",
+    "well_known_titles",
+    "client_certificate",
+    "client_key",
+)
+"""Keys of a grant by which an owner lets us go further than any stranger would."""
 
 
 def check_survey(table: SurveyTable, base: Path) -> Iterator[Found]:
@@ -22,13 +41,68 @@ def check_survey(table: SurveyTable, base: Path) -> Iterator[Found]:
 
 
 def check_wide(grants: Mapping[int, GrantTable], *, has_survey: bool) -> Iterator[Found]:
-    """What a grant may not hold that is wide."""
+    """What a wide grant needs and may not hold, and what is too much for one that is not."""
     for index, grant in grants.items():
-        if grant.wide and not has_survey:
+        place: Place = ("grant", index)
+        if not grant.wide:
+            yield from _check_size(grant, place)
+            continue
+        if not has_survey:
             mistake = Mistake(
                 "needs a table [survey]", "say in it how people opt out (`opt_out`) and read why (`page`)"
             )
-            yield Found(("grant", index, "wide"), mistake)
+            yield Found((*place, "wide"), mistake)
+        if (too_deep := _too_deep(grant)) is not None:
+            yield Found((*place, "depth"), too_deep)
+        for key in FOR_OWNERS:
+            if getattr(grant, key):
+                remedy = "remove it, or grant the owner's networks apart, in a grant that is not wide"
+                yield Found((*place, key), Mistake("is an owner's word, and a wide grant has many owners", remedy))
+
+
+def _check_size(grant: GrantTable, place: Place) -> Iterator[Found]:
+    if any(network.prefixlen < WIDEST[network.version] for network in grant.networks):
+        return  # which is said already
+    if (size := public_addresses(grant.networks)) > LARGEST:
+        problem = f"hold {size:,} public IPv4 addresses, more than {LARGEST:,}"
+        yield Found(
+            (*place, "networks"), Mistake(problem, "set `wide = true` if it is a survey, else split it by owner")
+        )
+
+
+def public_addresses(networks: Iterable[Network]) -> int:
+    """IPv4 addresses, each once, without those of special-purpose blocks."""
+    spans = merged(sorted(span(network) for network in networks if network.version == 4))
+    cut = sorted(span(block) for block, _ in SPECIAL4)
+    return _size(spans) - _size(_common(spans, cut))
+
+
+def _size(spans: Iterable[Span]) -> int:
+    return sum(last - first + 1 for first, last in spans)
+
+
+def _common(one: Sequence[Span], other: Sequence[Span]) -> Iterator[Span]:
+    """What lies in both. Both are sorted and disjoint."""
+    i = j = 0
+    while i < len(one) and j < len(other):
+        first, last = max(one[i][0], other[j][0]), min(one[i][1], other[j][1])
+        if first <= last:
+            yield first, last
+        if one[i][1] < other[j][1]:
+            i += 1
+        else:
+            j += 1
+
+
+def _too_deep(grant: GrantTable) -> Mistake | None:
+    if grant.depth == Depth.CENSUS:
+        return Mistake(
+            "is census, in a wide grant", "what records hold is for their owner to show: use talk or connect"
+        )
+    if grant.depth == Depth.COUNT and grant.basis != "statutory":
+        remedy = 'use talk or connect, or cite the law that lets you count: basis = "statutory", with a `reference`'
+        return Mistake("is count, in a wide grant that no law is the basis of", remedy)
+    return None
 
 
 def read_page(path: Path, name: str) -> str:
