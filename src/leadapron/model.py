@@ -499,5 +499,9 @@ class Run:
     """None: nothing is exposed, or nobody counted"""
     inventory: tuple[Expected, ...] = ()
     """the systems that there should be, as they were known when it began; empty: nobody said"""
+    exclusions: int = 0
+    """of a survey, when it began: later ones take nothing out of the space that it sweeps, and are not touched"""
+    exclusions_sha256: str = ""
+    """of these, as `Scope.exclusions_sha256`"""
     summary: Summary | None = None
     """None: it has not come to its end, or an earlier version made it"""

@@ -40,6 +40,7 @@ from leadapron.pipeline_key import RunKey
 from leadapron.pipeline_terms import BUCKETS, FULL_ANSWERS, FULL_SECONDS
 from leadapron.scope.audit_log import AuditLog, in_use
 from leadapron.scope.decision import Denial
+from leadapron.scope.exclusions import as_begun
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import Scope, load_scope
 from leadapron.scope.policy import nowhere, shut_out
@@ -128,7 +129,11 @@ def _check_depth(run: Run, scope: Scope, finding: Finding) -> None:
 
 
 def _gate(scope: Scope, run: Run) -> Gate:
-    return Gate(scope, pins={pin.name: pin.addresses for pin in run.pins if pin.addresses})
+    """Of the space that the run began with, narrowed by the exclusions that came since. Raises InputError."""
+    begun = as_begun(scope, run.exclusions, run.exclusions_sha256)
+    gate = Gate(begun, pins={pin.name: pin.addresses for pin in run.pins if pin.addresses})
+    gate.narrow(scope)
+    return gate
 
 
 def _conduct(
@@ -232,6 +237,8 @@ def _new(scope: Scope, options: Options) -> Run:
         kind=AUDIT,
         scope_id=scope.id,
         scope_sha256=scope.sha256,
+        exclusions=len(scope.exclusions),
+        exclusions_sha256=scope.exclusions_sha256,
         vantage=scope.vantage,
         version=__version__,
         started_at=now,

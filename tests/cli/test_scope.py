@@ -83,7 +83,9 @@ def test_check_tells_how_ports_are_looked_for(path: Path) -> None:
     assert "SYN packets: 100,000 and 50,000,000 bits a second at most, 1 to one address and port\n" in text
     assert "from 198.18.0.1 ports 61000-65535, answers are waited for 8 s\n" in text
     assert "connections: 1 process" not in text
-    assert "opt out: no@cert.example; page: page.txt, shown at https://cert.example/s; no file of exclusions\n" in text
+    assert "Survey:        opt out: no@cert.example\n" in text
+    assert "page:    page.txt, shown at https://cert.example/s\n" in text
+    assert "no file of exclusions\n" in text
     view = json.loads(run("check", path, "--json"))
     assert view["sweep"]["source_address"] == "198.18.0.1"
     assert view["survey"] == {
@@ -91,6 +93,7 @@ def test_check_tells_how_ports_are_looked_for(path: Path) -> None:
         "page": "page.txt",
         "url": "https://cert.example/s",
         "exclusions": "",
+        "excluded": 0,
     }
 
 

@@ -194,9 +194,9 @@ def _sweep_lines(sweep: SweepTerms) -> list[str]:
 
 
 def _survey_lines(survey: SurveyLine) -> list[str]:
-    shown = f", shown at {survey.url}" if survey.url else ""
-    kept = f"exclusions in {survey.exclusions}" if survey.exclusions else "no file of exclusions"
-    return [f"Survey:        opt out: {survey.opt_out}; page: {survey.page}{shown}; {kept}"]
+    page = f"page:    {survey.page}" + (f", shown at {survey.url}" if survey.url else "")
+    kept = f"{survey.excluded:,} exclusions in {survey.exclusions}" if survey.exclusions else "no file of exclusions"
+    return [f"Survey:        opt out: {survey.opt_out}", f"{'':15}{page}", f"{'':15}{kept}"]
 
 
 def _account_lines(answer: Account, gate: Gate) -> list[str]:

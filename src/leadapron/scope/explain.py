@@ -60,6 +60,8 @@ class SurveyLine:
     url: str
     exclusions: str
     """the name of their file"""
+    excluded: int
+    """networks that it holds"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +202,13 @@ def _survey_line(scope: Scope) -> SurveyLine | None:
     if (survey := scope.survey) is None:
         return None
     exclusions = survey.exclusions.name if survey.exclusions else ""
-    return SurveyLine(opt_out=survey.opt_out, page=survey.page.name, url=survey.url, exclusions=exclusions)
+    return SurveyLine(
+        opt_out=survey.opt_out,
+        page=survey.page.name,
+        url=survey.url,
+        exclusions=exclusions,
+        excluded=len(scope.exclusions),
+    )
 
 
 def _subtracted(policy: Policy) -> Iterator[str]:
@@ -325,8 +333,17 @@ def _zones(zones: Iterable[Zone], address: Address) -> Iterator[str]:
 def _exclusions(gate: Gate, address: Address) -> Iterator[str]:
     for grant in gate.scope.grants:
         for network in grant.exclude:
-            if address in network or (network.version == 4 and any(address in by for by in embedding(network))):
+            if _leads_into(address, network):
                 yield f"exclusion {network} of grant {grant.id!r}"
+    for exclusion in gate.scope.exclusions:
+        if _leads_into(address, exclusion.network):
+            yield f"exclusion {exclusion.network}, asked for on {exclusion.since:%Y-%m-%d}"
     for host, port in gate.scope.infrastructure:
         if single(address) in map(single, hosts_of(host, gate.pins)):
             yield f"infrastructure {host}:{port}"
+
+
+def _leads_into(address: Address, network: Network) -> bool:
+    if address.version == network.version:
+        return address in network
+    return network.version == 4 and any(address in by for by in embedding(network))

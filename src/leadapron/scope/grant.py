@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from pathlib import Path
@@ -179,6 +179,18 @@ class Survey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Exclusion:
+    """A network that somebody asked a survey to leave alone. Holds against every grant."""
+
+    network: Network
+    since: dt.datetime
+    """UTC. It holds whatever this says"""
+    because: str
+    asked_by: str = ""
+    """who asked: is published nowhere"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttributionFiles:
     """MMDB files of the operator, in place of the database that ships; each was sound when the scope was read."""
 
@@ -209,9 +221,18 @@ class Scope:
     """our own endpoints: host (address in its canonical form, or lower-case name) and port; the listener's too"""
     listener: OurListener | None = None
     attribution: AttributionFiles = AttributionFiles()
+    exclusions: tuple[Exclusion, ...] = ()
+    """of the survey, in the order in which they were asked for"""
+    exclusions_sha256: str = ""
+    """of their networks, in this order; "" without any"""
     sha256: str
     """of the bytes of the file"""
     path: Path
+
+    @property
+    def digests(self) -> tuple[str, str]:
+        """What two readings differ in. Only the first tells runs apart: exclusions come while a run goes on."""
+        return self.sha256, self.exclusions_sha256
 
     @property
     def packets_per_second(self) -> float:
@@ -226,6 +247,14 @@ class Scope:
         hosts = (bucket.origin.host for bucket in self.buckets)
         ours = (host for host, _ in self.infrastructure)
         return tuple(dict.fromkeys([*granted, *(host for host in (*hosts, *ours) if not is_literal(host))]))
+
+    @property
+    def excluded(self) -> Iterator[Network]:
+        """What no grant opens: the exclusions of the grants, and those of the survey."""
+        for grant in self.grants:
+            yield from grant.exclude
+        for exclusion in self.exclusions:
+            yield exclusion.network
 
     @property
     def buckets(self) -> tuple[Bucket, ...]:

@@ -24,6 +24,7 @@ from leadapron.scope.checks import (
     check_zones,
     digest_of,
 )
+from leadapron.scope.exclusions import digest
 from leadapron.scope.file import (
     AttributionTable,
     GrantTable,
@@ -52,7 +53,7 @@ from leadapron.scope.lines import Path as Place
 from leadapron.scope.lines import find_lines, line_of
 from leadapron.scope.our_listener import OurListener
 from leadapron.scope.parse import Mistake
-from leadapron.scope.survey import check_survey, check_wide, read_page
+from leadapron.scope.survey import check_survey, check_wide, exclusions_of, read_page
 
 MAX_SIZE = 1 << 20
 
@@ -66,14 +67,32 @@ _TYPES = {
 
 def read_scope(path: Path, *, today: dt.date) -> Scope:
     """Raises ScopeErrors."""
+    return parse_scope(_bytes_of(path), path, today=today)
+
+
+def exclusions_file(path: Path) -> Path:
+    """Where the survey of the scope at `path` keeps its exclusions, whatever else that file says: who wants to be left alone
+    is heard when the grants have ended, and when the file of exclusions is yet to be made. Raises ScopeErrors."""
+    text, raw = _parse_toml(_bytes_of(path), path)
+    survey = raw.get("survey")
+    name = survey.get("exclusions") if isinstance(survey, dict) else None
+    if isinstance(name, str) and name.strip():
+        return path.parent / name.strip()
+    place: Place = ("survey", "exclusions")
+    mistake = Mistake(
+        "is missing", 'add a table [survey] with `exclusions = "exclusions.txt"`; docs/scope.md says more'
+    )
+    raise _errors(path, text, [Found(place, mistake)])
+
+
+def _bytes_of(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_SIZE + 1)
+            return file.read(MAX_SIZE + 1)
     except OSError as error:
         raise _one(
             path, 0, f"cannot be read: {error.strerror}", "name a scope file; `leadapron init` writes one"
         ) from None
-    return parse_scope(data, path, today=today)
 
 
 def parse_scope(data: bytes, path: Path, *, today: dt.date) -> Scope:
@@ -188,6 +207,7 @@ def _one(path: Path, line: int, problem: str, remedy: str) -> ScopeErrors:
 def _scope(file: ScopeFile, path: Path, sha256: str) -> Scope:
     listener = _listener(file.vantage, path.parent)
     ours = [(listener.host, port) for port in listener.ports] if listener else []
+    exclusions = exclusions_of(file.survey, path.parent) if file.survey else ()
     return Scope(
         version=file.version,
         id=file.id,
@@ -204,6 +224,8 @@ def _scope(file: ScopeFile, path: Path, sha256: str) -> Scope:
         budget=Budget(**dict(file.budget)),
         sweep=SweepTerms(**dict(file.sweep)),
         survey=_survey(file.survey, path.parent),
+        exclusions=exclusions,
+        exclusions_sha256=digest(exclusions),
         infrastructure=tuple(dict.fromkeys([*file.infrastructure.allow, *ours])),
         listener=listener,
         attribution=AttributionFiles(

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from leadapron.model import Depth
 from leadapron.scope.checks import WIDEST, Found
+from leadapron.scope.exclusions import read_exclusions
 from leadapron.scope.file import GrantTable, SurveyTable
-from leadapron.scope.grant import Network
+from leadapron.scope.grant import Exclusion, Network
 from leadapron.scope.lines import Path as Place
 from leadapron.scope.parse import Mistake
 from leadapron.scope.policy import Span, merged, span
@@ -38,6 +39,15 @@ def check_survey(table: SurveyTable, base: Path) -> Iterator[Found]:
         read_page(base / table.page, table.page)
     except Mistake as mistake:
         yield Found(("survey", "page"), mistake)
+    try:
+        exclusions_of(table, base)
+    except Mistake as mistake:
+        yield Found(("survey", "exclusions"), mistake)
+
+
+def exclusions_of(table: SurveyTable, base: Path) -> tuple[Exclusion, ...]:
+    """None where the table names no file of them. Raises Mistake."""
+    return read_exclusions(base / table.exclusions, table.exclusions) if table.exclusions else ()
 
 
 def check_wide(grants: Mapping[int, GrantTable], *, has_survey: bool) -> Iterator[Found]:
