@@ -19,6 +19,7 @@ from leadapron.errors import InputError
 from leadapron.model import (
     AUDIT,
     FINAL,
+    SNAPSHOT_OF,
     VERIFY,
     Endpoint,
     Expected,
@@ -163,7 +164,7 @@ def _conduct(
             key = run_key.read()
         _forget_superseded(store)
         store.update_method(run.id, _method(scope, options), catalogue_version())
-        store.update_data(run.id, attribution.sources)
+        store.update_data(run.id, {**attribution.sources, **_snapshots(scope)})
         stop_file.unlink(missing_ok=True)  # only now: until the log is ours it may be meant for another process
         for pin in run.pins:
             audit_log.write("name", name=pin.name, addresses=[str(address) for address in pin.addresses])
@@ -189,6 +190,15 @@ def _conduct(
             run_key.destroy()
             store.forget_shown_studies(run.id)
         return finished
+
+
+def _snapshots(scope: Scope) -> dict[str, str]:
+    """The files that networks were taken from, by grant, with whose networks they are."""
+    return {
+        f"{SNAPSHOT_OF}{grant.id}": f"{', '.join(grant.taken)}: {grant.snapshot}"
+        for grant in scope.grants
+        if grant.snapshot is not None
+    }
 
 
 def _forget_superseded(store: Store) -> None:

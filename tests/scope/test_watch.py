@@ -77,7 +77,7 @@ def test_a_change_of_the_same_size_within_one_tick_is_seen(path: Path, watch: Sc
 def test_a_settled_file_is_not_read_again(path: Path, watch: ScopeWatch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("leadapron.scope.watch.SETTLING", -1.0)
     assert watch.poll() is None
-    monkeypatch.setattr(ScopeWatch, "_digest", lambda _: pytest.fail("read"))
+    monkeypatch.setattr(ScopeWatch, "_identity", lambda _: pytest.fail("read"))
     assert watch.poll() is None
 
 

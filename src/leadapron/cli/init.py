@@ -52,6 +52,7 @@ valid_until = {valid_until}
 country = {country}  # two letters, for private addresses
 depth = {depth}  # connect | talk | count | census
 networks = {networks}
+# countries = ["DE"]  # or as_numbers = [64500]; with `wide = true` and `snapshot`, a file that says which networks these are
 names = {names}  # resolved once, then pinned; all A and AAAA
 exclude = {exclude}  # wins over every grant
 called_aets = []  # titles the owner told us

@@ -144,6 +144,8 @@ def _overview_lines(view: Overview) -> list[str]:
             f"    {held}, {grant.valid_from} to {grant.valid_until} (UTC), as far as {grant.depth}",
             f"    {_count(grant.addresses)}" + (f", names: {', '.join(grant.names)}" if grant.names else ""),
         ]
+        if grant.snapshot:
+            lines += [f"    networks of {', '.join(grant.taken)} by {grant.snapshot}"]
     lines += [""] + (["Zones"] if view.zones else [])
     for zone in view.zones:
         rules = [f"as far as {zone.max_depth}"] if zone.max_depth else []

@@ -40,6 +40,10 @@ class GrantLine:
     addresses: Sum
     """that this grant decides about: no exclusion and no longer prefix of another grant"""
     names: tuple[str, ...]
+    taken: tuple[str, ...]
+    """countries and autonomous systems whose networks they are"""
+    snapshot: str
+    """the file that says so"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +188,8 @@ def _grant_line(grant: Grant, tally: _Tally, now: dt.datetime) -> GrantLine:
         depth=grant.depth.name.lower(),
         addresses=tally.sum("grant", grant.id),
         names=grant.names,
+        taken=grant.taken,
+        snapshot=str(grant.snapshot or ""),
     )
 
 
@@ -242,12 +248,22 @@ def _notes(gate: Gate, tally: _Tally) -> Iterator[str]:
         for network in grant.exclude:
             if not _covers_any(network, gate.policy):
                 yield f"exclusion {network} of grant {grant.id!r} covers nothing that is granted"
-        for network in grant.networks:
-            if network.version == 6 and network.prefixlen < SWEPT6:
-                yield f"{network} is wider than /{SWEPT6}: not swept, only addresses that are listed or named are tried"
+        yield from _notes_on_wide6(grant)
     for zone in scope.zones:
         if tally.sum("zone", zone.name) == Sum():
             yield f"zone {zone.name!r} covers nothing that is granted"
+
+
+def _notes_on_wide6(grant: Grant) -> Iterator[str]:
+    wide = [network for network in grant.networks if network.version == 6 and network.prefixlen < SWEPT6]
+    if grant.snapshot is not None and wide:
+        yield (
+            f"{len(wide):,} IPv6 networks of grant {grant.id!r} are wider than /{SWEPT6}: not swept, only addresses that "
+            "are listed or named are tried"
+        )
+        return
+    for network in wide:
+        yield f"{network} is wider than /{SWEPT6}: not swept, only addresses that are listed or named are tried"
 
 
 def _covers_any(network: Network, policy: Policy) -> bool:

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from pathlib import Path
@@ -33,6 +34,30 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The file of one day that says which networks a country or an autonomous system has."""
+
+    file: str
+    """its name, without the folder"""
+    kind: str
+    """mmdb; or delegated: statistics of a regional internet registry"""
+    title: str
+    """what its maker calls it, or the registry"""
+    date: dt.date
+    """when it was built; the last day that it tells of"""
+    sha256: str
+    networks: int
+    """that were taken from it: merged, and without special-purpose blocks"""
+    addresses4: int
+    """IPv4 addresses in them"""
+
+    def __str__(self) -> str:
+        made = f"{self.title}, {self.date}" if self.title else f"{self.date}"
+        held = f"{self.networks:,} networks, {self.addresses4:,} IPv4 addresses"
+        return f"{self.file} ({made}), SHA-256 {self.sha256}, {held}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """A written authorisation."""
 
@@ -53,6 +78,11 @@ class Grant:
     country: str = ""
     depth: Depth
     networks: tuple[Network, ...] = ()
+    """where there is a snapshot, those that were taken from it"""
+    countries: tuple[str, ...] = ()
+    """ISO 3166-1 alpha-2: whose networks were taken"""
+    as_numbers: tuple[int, ...] = ()
+    snapshot: Snapshot | None = None
     names: tuple[str, ...] = ()
     """lower case, without the last dot"""
     buckets: tuple[Bucket, ...] = ()
@@ -67,6 +97,11 @@ class Grant:
     blank_login: bool = False
     key_pair: tuple[Path, Path] | None = None
     """a client certificate and its key, in PEM: shown to servers of TLS that let nobody in without one"""
+
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """Whose networks come from the snapshot: `DE`, `AS64500`."""
+        return (*self.countries, *(f"AS{number}" for number in self.as_numbers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +261,7 @@ class Scope:
     exclusions_sha256: str = ""
     """of their networks, in this order; "" without any"""
     sha256: str
-    """of the bytes of the file"""
+    """of the bytes of the file; where there are snapshots, of that and theirs (see `identity`)"""
     path: Path
 
     @property
@@ -257,6 +292,10 @@ class Scope:
             yield exclusion.network
 
     @property
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        return tuple(grant.snapshot for grant in self.grants if grant.snapshot is not None)
+
+    @property
     def buckets(self) -> tuple[Bucket, ...]:
         """Of all grants, each once."""
         return tuple(dict.fromkeys(bucket for grant in self.grants for bucket in grant.buckets))
@@ -267,6 +306,13 @@ class Scope:
             if grant.id == grant_id:
                 return grant
         raise KeyError(grant_id)
+
+
+def identity(sha256: str, snapshots: Iterable[Snapshot]) -> str:
+    """What tells scopes apart: the SHA-256 of the file, and where it takes networks from others, one of these as well. A
+    newer snapshot has another space, in which no run of the older one can go on."""
+    digests = [snapshot.sha256 for snapshot in snapshots]
+    return hashlib.sha256("\n".join([sha256, *digests]).encode()).hexdigest() if digests else sha256
 
 
 def is_literal(host: str) -> bool:

@@ -81,6 +81,20 @@ def country(value: object) -> str:
     return text
 
 
+def country_code(value: object) -> str:
+    """As `country`, and never empty."""
+    if not (code := country(value)):
+        raise Mistake("is an empty country code", 'use two capital letters (ISO 3166-1), "DE"')
+    return code
+
+
+def as_number(value: object) -> int:
+    """RFC 6793: 32 bits; 0 is reserved."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 1 << 32:
+        raise Mistake("is not the number of an autonomous system", "write it without AS and quotes, 64500")
+    return value
+
+
 def uid_root(value: object) -> str:
     """PS3.5 section 9.1: components of digits, without leading zeros; short enough to leave room for what is below."""
     text = _string(value).rstrip(".")

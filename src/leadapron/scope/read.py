@@ -48,11 +48,13 @@ from leadapron.scope.grant import (
     Survey,
     SweepTerms,
     Zone,
+    identity,
 )
 from leadapron.scope.lines import Path as Place
 from leadapron.scope.lines import find_lines, line_of
 from leadapron.scope.our_listener import OurListener
 from leadapron.scope.parse import Mistake
+from leadapron.scope.snapshot import check_snapshots, taken_from
 from leadapron.scope.survey import check_survey, check_wide, exclusions_of, read_page
 
 MAX_SIZE = 1 << 20
@@ -147,6 +149,7 @@ def _check(raw: dict[str, Any], path: Path, today: dt.date) -> Iterator[Found]:
         yield from check_attribution(attribution, path.parent)
     if (survey := sound_table(raw, "survey", SurveyTable)) is not None:
         yield from check_survey(survey, path.parent)
+    yield from check_snapshots(grants, path.parent)
     yield from check_wide(grants, has_survey="survey" in raw)
 
 
@@ -207,13 +210,15 @@ def _one(path: Path, line: int, problem: str, remedy: str) -> ScopeErrors:
 def _scope(file: ScopeFile, path: Path, sha256: str) -> Scope:
     listener = _listener(file.vantage, path.parent)
     ours = [(listener.host, port) for port in listener.ports] if listener else []
+    grants = tuple(_grant(table, path.parent) for table in file.grant)
+    snapshots = [grant.snapshot for grant in grants if grant.snapshot is not None]
     exclusions = exclusions_of(file.survey, path.parent) if file.survey else ()
     return Scope(
         version=file.version,
         id=file.id,
         contact=Contact(**dict(file.contact)),
         vantage=Vantage(kind=VantageKind(file.vantage.kind), name=file.vantage.name),
-        grants=tuple(_grant(table, path.parent) for table in file.grant),
+        grants=grants,
         mine=Mine(
             uid_roots=tuple(dict.fromkeys(root for table in file.mine for root in table.uid_roots)),
             issuers=tuple(dict.fromkeys(issuer for table in file.mine for issuer in table.issuers)),
@@ -231,7 +236,7 @@ def _scope(file: ScopeFile, path: Path, sha256: str) -> Scope:
         attribution=AttributionFiles(
             **{kind: path.parent / name for kind, name in dict(file.attribution).items() if name}
         ),
-        sha256=sha256,
+        sha256=identity(sha256, snapshots),
         path=path,
     )
 
@@ -262,6 +267,9 @@ def _grant(table: GrantTable, base: Path) -> Grant:
     certificate, key = values.pop("client_certificate"), values.pop("client_key")
     pair = (base / certificate, base / (key or certificate)) if certificate else None
     values["buckets"] += values.pop("urls")
+    values["snapshot"] = None
+    if table.snapshot:
+        values["snapshot"], values["networks"] = taken_from(table, base)
     return Grant(**values, document_sha256=digest, key_pair=pair)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from leadapron.model import Depth
@@ -12,7 +12,8 @@ from leadapron.scope.file import GrantTable, SurveyTable
 from leadapron.scope.grant import Exclusion, Network
 from leadapron.scope.lines import Path as Place
 from leadapron.scope.parse import Mistake
-from leadapron.scope.policy import Span, merged, span
+from leadapron.scope.policy import merged, span
+from leadapron.scope.spans import common, size_of
 from leadapron.scope.special import SPECIAL4
 
 MAX_PAGE = 64 << 10
@@ -84,24 +85,7 @@ def public_addresses(networks: Iterable[Network]) -> int:
     """IPv4 addresses, each once, without those of special-purpose blocks."""
     spans = merged(sorted(span(network) for network in networks if network.version == 4))
     cut = sorted(span(block) for block, _ in SPECIAL4)
-    return _size(spans) - _size(_common(spans, cut))
-
-
-def _size(spans: Iterable[Span]) -> int:
-    return sum(last - first + 1 for first, last in spans)
-
-
-def _common(one: Sequence[Span], other: Sequence[Span]) -> Iterator[Span]:
-    """What lies in both. Both are sorted and disjoint."""
-    i = j = 0
-    while i < len(one) and j < len(other):
-        first, last = max(one[i][0], other[j][0]), min(one[i][1], other[j][1])
-        if first <= last:
-            yield first, last
-        if one[i][1] < other[j][1]:
-            i += 1
-        else:
-            j += 1
+    return size_of(spans) - size_of(common(spans, cut))
 
 
 def _too_deep(grant: GrantTable) -> Mistake | None:

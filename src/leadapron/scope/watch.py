@@ -11,7 +11,7 @@ from pathlib import Path
 from leadapron.errors import InputError, RunStopped, ScopeErrors
 from leadapron.scope.exclusions import read_exclusions, with_exclusions
 from leadapron.scope.gate import Gate
-from leadapron.scope.grant import Scope, load_scope
+from leadapron.scope.grant import Scope, identity, load_scope
 from leadapron.scope.parse import Mistake
 from leadapron.scope.policy import nowhere
 
@@ -51,7 +51,7 @@ class ScopeWatch:
 
     def _read(self) -> Scope | None:
         try:
-            if (stamp := self._changed(self._path)) and self._digest() != self._scope.sha256:
+            if (stamp := self._changed(self._path)) and self._identity() != self._scope.sha256:
                 return load_scope(self._path, today=self._today)
         except ScopeErrors as error:
             raise RunStopped(f"the scope no longer holds: {error.errors[0]}") from None
@@ -84,9 +84,10 @@ class ScopeWatch:
         stamp = (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)
         return stamp if stamp != self._seen.get(path) else None
 
-    def _digest(self) -> str:
+    def _identity(self) -> str:
+        """Of the file as it is, with the snapshots of the last reading: what they say by now is for another run."""
         with self._path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            return identity(hashlib.file_digest(file, "sha256").hexdigest(), self._scope.snapshots)
 
     def _remember(self, path: Path, stamp: _Stamp) -> None:
         """Only what has settled: a fresh file is read again next time."""
