@@ -132,7 +132,14 @@ class Audit:
 
     def _stages(self) -> None:
         arm(self.gate, on_denied=self.context.denied)
-        self.audit_log.write("run", run=self.run_.id, scope_sha256=self.scope.sha256, version=__version__)
+        scope_sha256, exclusions_sha256 = self.scope.digests
+        self.audit_log.write(
+            "run",
+            run=self.run_.id,
+            scope_sha256=scope_sha256,
+            exclusions_sha256=exclusions_sha256,
+            version=__version__,
+        )
         for grant in self.scope.grants:
             self.audit_log.write("grant", id=grant.id, reference=grant.reference, document_sha256=grant.document_sha256)
         self.way_out.begin(self.control.request)

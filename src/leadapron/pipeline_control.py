@@ -75,4 +75,5 @@ class Control:
             self.request(stopped.why)
         else:
             if changed:
-                self._log.write("scope_narrowed", scope_sha256=changed)
+                scope_sha256, exclusions_sha256 = changed.digests
+                self._log.write("scope_narrowed", scope_sha256=scope_sha256, exclusions_sha256=exclusions_sha256)

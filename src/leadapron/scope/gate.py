@@ -294,7 +294,7 @@ class Gate:
 
     def narrow(self, scope: Scope) -> None:
         """From now on `scope` has to permit as well. Names keep their pins; names without one authorise nothing."""
-        if any(layer.scope.sha256 == scope.sha256 for layer in self._layers):
+        if any(layer.scope.digests == scope.digests for layer in self._layers):
             return
         layer = _Layer(scope, self._pins)
         self._endpoints &= layer.endpoints

@@ -232,11 +232,10 @@ def _claims(scope: Scope, pins: Pins) -> dict[Network, _Claim]:
 
 def _exclusions(scope: Scope, pins: Pins) -> Iterator[Network]:
     """With the IPv6 networks that lead to them, and our own endpoints on ports of targets."""
-    for grant in scope.grants:
-        for network in grant.exclude:
-            yield network
-            if isinstance(network, IPv4Network):
-                yield from embedding(network)
+    for network in scope.excluded:
+        yield network
+        if isinstance(network, IPv4Network):
+            yield from embedding(network)
     ports = set(scope.ports.all)
     for host, port in scope.infrastructure:
         if port in ports:
