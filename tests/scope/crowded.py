@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from dataclasses import replace
 from ipaddress import IPv4Address, ip_address
 
 import numpy as np
@@ -19,19 +18,19 @@ from leadapron.scope.window import Window
 
 PORTS = (104, 443, 11112)
 ASKED = (104, 443, 9000)
-OTHER = [16, 22, 24, 24, 25, 28, 30, 32, 32, 32]
+LENGTHS = [16, 22, 24, 24, 25, 28, 30, 32, 32, 32]
 """lengths of prefixes"""
 
 
-def network(random: random.Random) -> str:
+def network(chance: random.Random) -> str:
     """One of a few /16 and a special-purpose block, so that many meet; one in eight of IPv6."""
-    length = random.choice(OTHER)
-    if not random.randrange(8):
-        value = int(ip_address("2002:1401::")) + (random.randrange(1 << 10) << 80)
+    length = chance.choice(LENGTHS)
+    if not chance.randrange(8):
+        value = int(ip_address("2002:1401::")) + (chance.randrange(1 << 10) << 80)
         length += 16
         return f"{ip_address(value >> 128 - length << 128 - length)}/{length}"
-    base = random.choice(["20.1.0.0", "20.1.0.0", "20.2.0.0", "198.18.0.0"])
-    value = int(ip_address(base)) + random.randrange(1 << 10)
+    base = chance.choice(["20.1.0.0", "20.1.0.0", "20.2.0.0", "198.18.0.0"])
+    value = int(ip_address(base)) + chance.randrange(1 << 10)
     return f"{ip_address(value >> 32 - length << 32 - length)}/{length}"
 
 
@@ -39,7 +38,8 @@ def crowded(seed: int, size: int) -> Scope:
     """About `size` networks in grants, as many exclusions, half as many zones and buckets."""
     chance = random.Random(seed)
     grants = [_grant(chance, index, size) for index in range(4)]
-    grants.append(grant("0.0.0.0/0", id="all", wide=True, depth=Depth.CONNECT)) if chance.randrange(2) else None
+    if chance.randrange(2):
+        grants.append(grant("0.0.0.0/0", id="all", wide=True, depth=Depth.CONNECT))
     windows = [None, None, Window.parse("11:00-13:00 UTC"), Window.parse("22:00-05:00 UTC")]
     zones = tuple(
         zone(
@@ -74,14 +74,15 @@ def borders(subject: Scope) -> list[Address]:
     """The first and last address of each network, those beside them, and the addresses of buckets."""
     found = [
         (network.version, int(end) + step)
-        for networks in (*((*one.networks, *one.exclude) for one in subject.grants), *(z.networks for z in subject.zones))
+        for networks in (
+            *((*one.networks, *one.exclude) for one in subject.grants),
+            *(z.networks for z in subject.zones),
+        )
         for network in networks
         for end in (network.network_address, network.broadcast_address)
         for step in (-1, 0, 1)
     ]
-    found += [
-        (address.version, int(address)) for each in subject.buckets if (address := ip_address(each.origin.host))
-    ]
+    found += [(address.version, int(address)) for each in subject.buckets if (address := ip_address(each.origin.host))]
     return [
         IPv4Address(value) if version == 4 else ip_address(value)
         for version, value in dict.fromkeys(found)
@@ -108,11 +109,6 @@ def ask_in_every_way(gate: Gate, addresses: list[Address], ports: tuple[int, ...
     assert permits.dtype == np.bool_
     assert permits.tolist() == [expected[place] is None for place in four]
     assert gate.filter4(numbers).tolist() == [gate.depth_now(asked[place][0]) for place in four]
-
-
-def without(subject: Scope, **changes: object) -> Scope:
-    """Another reading of the same file."""
-    return replace(subject, **changes)  # type: ignore[arg-type]
 
 
 def reason_of(gates: list[Gate], address: Address, port: int) -> Denied | None:

@@ -20,7 +20,9 @@ def expected(starts: list[int], numbers: list[int], asked: list[int]) -> list[in
 
 
 def near(starts: list[int]) -> list[int]:
-    return [address for start in starts for address in (start - 1, start, start + 1, start ^ 0xFF) if 0 <= address <= LAST]
+    return [
+        address for start in starts for address in (start - 1, start, start + 1, start ^ 0xFF) if 0 <= address <= LAST
+    ]
 
 
 @given(starts, st.data())

@@ -169,7 +169,9 @@ def test_complaints_while_the_file_goes_back_and_forth() -> None:
     """Two forms of a file that do not imply each other: each is kept once, with the exclusions of its last reading."""
     gate = Gate(complaints(0)[0], clock=Clock())
     for number, one in enumerate(complaints(40)):
-        gate.narrow(replace(one, ports=Ports.of(dicom=((104, 4242), (104, 5678))[number % 2]), sha256=f"{number + 99:064}"))
+        gate.narrow(
+            replace(one, ports=Ports.of(dicom=((104, 4242), (104, 5678))[number % 2]), sha256=f"{number + 99:064}")
+        )
     assert len(gate._readings.layers) == 3
     assert [gate.denied_at(IPv4Address(f"20.0.{place}.7"), 104) for place in (0, 38, 39, 40)] == [
         Denied.NARROWED, Denied.NARROWED, Denied.NARROWED, None,
@@ -180,11 +182,21 @@ def test_a_reading_that_fails_is_read_again(monkeypatch: pytest.MonkeyPatch) -> 
     """What could not be compiled is not taken for known."""
     first, then = complaints(1)
     gate = Gate(first, clock=Clock())
-    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+    with monkeypatch.context() as patch:
         patch.setattr("leadapron.scope.layer.compile_policy", lambda *_: (_ for _ in ()).throw(MemoryError))
-        gate.narrow(then)
+        with pytest.raises(MemoryError):
+            gate.narrow(then)
     gate.narrow(then)
     assert gate.denied_at(IPv4Address("20.0.0.7"), 104) is Denied.NARROWED
+
+
+def test_a_reading_that_is_known_is_not_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, then = complaints(1)
+    gate = Gate(first, clock=Clock())
+    gate.narrow(then)
+    monkeypatch.setattr("leadapron.scope.layer.compile_policy", lambda *_: pytest.fail("compiled"))
+    for one in (first, then):
+        gate.narrow(one)
 
 
 BASE = grant("20.0.0.0/16", id="g", depth=Depth.COUNT)
@@ -238,3 +250,17 @@ def test_a_bucket_in_a_network_that_is_gone_has_terms_of_its_own() -> None:
     permit = gate.decide(ip_address("20.0.0.5"), 104)
     assert isinstance(permit, Permit)
     assert permit.depth is Depth.COUNT
+
+
+def test_a_bucket_that_went_is_remembered_beside_other_connections() -> None:
+    """A spot that was denied keeps a second connection from its port."""
+    late = grant(
+        id="b", buckets=(bucket("s3://scans@http://20.0.0.5:20000"),), valid_until=NOON.date() - dt.timedelta(1)
+    )
+    scopes = [layer().scope, layer(BASE, late).scope, layer(replace(BASE, exclude=(IPv4Network("20.0.9.9/32"),))).scope]
+    gate = Gate(scopes[0], clock=Clock())
+    for number, one in enumerate(scopes[1:], 1):
+        gate.narrow(replace(one, sha256=f"{number:064}"))
+    with gate.beside(ip_address("20.0.0.5"), 20_000), gate.beside(ip_address("20.0.0.6"), 20_000):
+        assert gate.dial_allowed("20.0.0.6", 20_000) is None
+        assert gate.dial_allowed("20.0.0.5", 20_000) is Denied.NARROWED

@@ -219,8 +219,9 @@ def _claimed_spots(scope: Scope, pins: Pins) -> dict[Place, _Claim]:
 
 
 def _add(claims: dict[V, _Claim], key: V, claim: _Claim) -> None:
+    """Equal networks are swept alike."""
     before = claims.get(key)
-    claims[key] = claim if before is None else _Claim((*before.grants, *claim.grants), before.swept or claim.swept)
+    claims[key] = claim if before is None else _Claim((*before.grants, *claim.grants), claim.swept)
 
 
 def _zones(scope: Scope, version: int) -> dict[Span, frozenset[int]]:

@@ -63,11 +63,9 @@ class _Terms:
         return True
 
     def hold_at(self, version: int, value: int, port: int) -> bool:
-        number, is_open = self._one.deciding(version, value, port)
-        if not self._one.granted[number]:
-            return True
-        theirs, is_open_there = self._other.deciding(version, value, port)
-        return is_open == is_open_there and self._are_equal(number, theirs)
+        """Whether a spot that `one` grants is decided alike: in one of them a network may open its port, and decide."""
+        number, _ = self._one.deciding(version, value, port)
+        return not self._one.granted[number] or self._are_equal(number, self._other.deciding(version, value, port)[0])
 
     def _are_equal(self, number: int, theirs: int) -> bool:
         pair = number, theirs
@@ -78,8 +76,7 @@ class _Terms:
 
 
 def _terms(rule: Rule) -> tuple[object, ...]:
-    """All by which a rule decides, or that it says in a permit."""
-    grants = tuple(
+    """All by which a granted rule decides, or that it says in a permit, apart from its zones."""
+    return tuple(
         (grant.id, grant.depth, grant.valid_from, grant.valid_until, grant.cleartext_census) for grant in rule.grants
     )
-    return rule.standing, grants, rule.zones
