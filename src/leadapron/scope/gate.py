@@ -74,7 +74,7 @@ class Gate:
         self._pins = dict(pins or {})
         self._clock = clock
         first = Layer(scope, self._pins)
-        self._readings, self._digests = Readings.of(first), {_digest(scope)}
+        self._readings, self._digests = Readings.of(first), {scope.digests}
         self._endpoints = first.endpoints
         self._lanes = lanes(scope.zones)
         self._state: _State | None = None
@@ -229,12 +229,12 @@ class Gate:
 
     def narrow(self, scope: Scope) -> None:
         """From now on `scope` has to permit as well. Names keep their pins; names without one authorise nothing."""
-        if (digest := _digest(scope)) in self._digests:
+        if scope.digests in self._digests:
             return
         layer = Layer(scope, self._pins)
         self._endpoints &= layer.endpoints
         self._readings = self._readings.narrowed(layer)
-        self._digests.add(digest)
+        self._digests.add(scope.digests)
         self._lanes = lanes(zone for each in self._readings.layers for zone in each.scope.zones)
 
     def _at(self, present: float) -> _State:
@@ -256,11 +256,6 @@ class Gate:
             ports=layer.ports if len(binding) == 1 else frozenset(),
         )
         return state
-
-
-def _digest(scope: Scope) -> tuple[str, ...]:
-    """Of all that was read: two scopes with the same one are the same."""
-    return (scope.sha256,)
 
 
 def _aware(present: float) -> dt.datetime:

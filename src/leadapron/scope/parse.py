@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
 from socket import AF_INET, inet_pton
 from urllib.parse import unquote, urlsplit
 
@@ -81,6 +81,20 @@ def country(value: object) -> str:
     if text and not re.fullmatch("[A-Z]{2}", text):
         raise Mistake("is not a country code", 'use two capital letters (ISO 3166-1), "DE"')
     return text
+
+
+def country_code(value: object) -> str:
+    """As `country`, and never empty."""
+    if not (code := country(value)):
+        raise Mistake("is an empty country code", 'use two capital letters (ISO 3166-1), "DE"')
+    return code
+
+
+def as_number(value: object) -> int:
+    """RFC 6793: 32 bits; 0 is reserved."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 1 << 32:
+        raise Mistake("is not the number of an autonomous system", "write it without AS and quotes, 64500")
+    return value
 
 
 def uid_root(value: object) -> str:
@@ -193,6 +207,42 @@ def endpoint(value: object) -> tuple[str, int]:
         return str(unmapped(ip_address(host))), number
     except ValueError:
         return host_name(host), number
+
+
+def port_range(value: object) -> tuple[int, int]:
+    """`61000-65535`, or a single port: the first and the last."""
+    match = re.fullmatch("([0-9]{1,5})(?:-([0-9]{1,5}))?", _string(value).strip())
+    if not match:
+        raise Mistake("is not a range of ports", 'write the first and the last, "61000-65535"')
+    first, last = port(int(match[1])), port(int(match[2] or match[1]))
+    if last < first:
+        raise Mistake("ends before it begins", f'write the lower port first, "{last}-{first}"')
+    return first, last
+
+
+def source_address(value: object) -> IPv4Address:
+    """An address that packets can come from."""
+    text = _string(value).strip()
+    try:
+        address = IPv4Address(text)
+    except ValueError:
+        raise Mistake(f"{text!r} is not an IPv4 address", "write the address that the sweep comes from") from None
+    if address.is_multicast or address.is_unspecified or int(address) >> 28 == 0xF:
+        raise Mistake(f"{address} is nobody's address", "write the address that the sweep comes from")
+    return address
+
+
+def web_address(value: object) -> str:
+    """An `http` or `https` URL, as a browser takes it; ASCII, so that it shows what it is."""
+    text = optional_line(value)
+    try:
+        parts = urlsplit(text)
+        is_sound = parts.scheme in _SCHEMES and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        is_sound = False
+    if not is_sound or not text.isascii() or re.search(r"[\s\"'<>\\]", text):
+        raise Mistake(f"{text!r} is not a web address", 'write it as "https://cert.example/survey"')
+    return text
 
 
 def bucket(value: object) -> Bucket:

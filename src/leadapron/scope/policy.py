@@ -237,9 +237,8 @@ def _exclusions(scope: Scope, pins: Pins, asked6: Sequence[Span]) -> dict[int, l
     """By IP version: with our own endpoints on ports of targets, and the IPv6 addresses that lead to an excluded network,
     as far as `asked6` meets any."""
     spans: dict[int, list[Span]] = {4: [], 6: []}
-    for grant in scope.grants:
-        for network in grant.exclude:
-            spans[network.version].append(span(network))
+    for network in scope.excluded:
+        spans[network.version].append(span(network))
     for leading in EMBEDDINGS:
         first, last = leading.of(0, SIZE[4] - 1)
         if any(start <= last and first <= end for start, end in asked6):
