@@ -74,6 +74,7 @@ class Book:
         self.closed_pieces.append((closed.start, closed.stop))
         assert sum(closed.outcomes.values()) + len(closed.waiting) == closed.stop - closed.start
         assert all(number > 0 for number in closed.outcomes.values())
+        assert len(closed.refused) == closed.outcomes.get(Outcome.REFUSED, 0)
         self.outcomes.update(closed.outcomes)
         self.waiting += (closed.waiting.astype(np.int64) + closed.start).tolist()
 

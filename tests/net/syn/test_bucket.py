@@ -75,12 +75,12 @@ def test_a_slower_rate_holds_at_once_and_the_full_one_comes_back() -> None:
     clock = Clock()
     bucket = TokenBucket(10_000, clock)
     clock.now += 60
-    bucket.slow_down(0.5)
+    bucket.change(5000)
     assert bucket.available() == 50
     bucket.spend(50)
     clock.now += 0.005
     assert bucket.available() == 25
-    bucket.slow_down(1.0)
+    bucket.change(10_000)
     clock.now += 60
     assert bucket.available() == 100
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -201,12 +202,13 @@ def test_what_stays_lost_is_said_and_never_called_silent(
 
 
 def test_lost_answers_halve_the_rate_until_they_are_found(both: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    factors: list[float] = []
+    rates: list[float] = []
 
     class Watched(engine.TokenBucket):
-        def slow_down(self, factor: float) -> None:
-            factors.append(factor)
-            super().slow_down(factor)
+        def change(self, rate: float) -> None:
+            if rate not in rates[-1:]:
+                rates.append(rate)
+            super().change(rate)
 
     class Leaking(engine.Ring):
         """Loses the first answers that it has."""
@@ -230,7 +232,7 @@ def test_lost_answers_halve_the_rate_until_they_are_found(both: Pair, monkeypatc
     assert sorted(book.hits) == list(range(1000))
     assert stats.sent == 1000 + Leaking.lost
     assert (stats.dropped, stats.lost) == (Leaking.lost, 0)
-    assert factors == [0.5, 1.0]
+    assert rates == [20_000, 10_000]
 
 
 def test_small_pieces_at_a_low_rate_cost_next_to_nothing(both: Pair) -> None:
@@ -358,3 +360,24 @@ def test_source_ports_of_others_are_refused_before_anything_is_opened(
 
 def test_root_can_sweep_raw(both: Pair) -> None:
     assert both.sweeping(can_sweep_raw)
+
+
+def test_a_piece_may_have_a_rate_of_its_own(both: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Paced(Space):
+        wanted = iter([None, 1000.0, 50_000.0, 2000.0])
+
+        def piece(self) -> Piece | None:
+            piece = super().piece()
+            return piece and replace(piece, rate=next(self.wanted))
+
+    rates: list[float] = []
+
+    class Watched(engine.TokenBucket):
+        def spend(self, packets: int) -> None:
+            rates.extend([self.rate] * packets)
+            super().spend(packets)
+
+    monkeypatch.setattr(engine, "TokenBucket", Watched)
+    book, _ = sweep(both, Paced(1000, size=250), SynSettings(packets_per_second=20_000, cooldown=0.1))
+    assert sorted(book.hits) == list(range(1000))
+    assert rates == [20_000.0] * 250 + [1000.0] * 250 + [20_000.0] * 250 + [2000.0] * 250

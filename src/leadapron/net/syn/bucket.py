@@ -18,7 +18,7 @@ class TokenBucket:
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
         if not rate > 0:
             raise ValueError("a rate is greater than 0")
-        self._clock, self._full = clock, rate
+        self._clock = clock
         self._since = clock()
         self._set(rate)
         self._tokens = 1.0
@@ -26,11 +26,17 @@ class TokenBucket:
     def _set(self, rate: float) -> None:
         self._rate, self._most = rate, max(1.0, rate * CATCH_UP)
 
-    def slow_down(self, factor: float) -> None:
-        """From now on this part of the rate; 1.0: all of it."""
-        self._refill()
-        self._set(self._full * factor)
-        self._tokens = min(self._tokens, self._most)
+    @property
+    def rate(self) -> float:
+        """Packets a second right now."""
+        return self._rate
+
+    def change(self, rate: float) -> None:
+        """From now on."""
+        if rate != self._rate:
+            self._refill()
+            self._set(rate)
+            self._tokens = min(self._tokens, self._most)
 
     def available(self) -> int:
         """Packets that may leave right now."""

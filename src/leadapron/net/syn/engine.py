@@ -124,8 +124,7 @@ class _Sweep:
         self._flights = InFlight()
         self._asker = Asker(sender, engine.jar, sources, engine.permits)
         self._hearer = Hearer(self._flights, engine.jar, sources, engine.index_of, sink)
-        self._bucket = TokenBucket(engine.rate, engine.clock)
-        self._quantum = min(max(1, int(engine.rate * QUANTUM)), MOST)
+        self._rate, self._bucket = engine.rate, TokenBucket(engine.rate, engine.clock)
         self._asking: deque[Flight] = deque()
         """whose round is not over"""
         self._waiting: list[tuple[float, int, Flight]] = []
@@ -152,6 +151,11 @@ class _Sweep:
             self._rest(is_free)
             self._hear_at = 0.0
         self._stop()
+
+    @property
+    def _quantum(self) -> int:
+        """Packets that make a batch."""
+        return min(max(1, int(self._bucket.rate * QUANTUM)), MOST)
 
     def _look(self) -> None:
         """Hear, and go on with what is due."""
@@ -188,6 +192,8 @@ class _Sweep:
     def _ask(self) -> bool:
         """Send one batch. Returns whether there was any target to ask."""
         begun = time.thread_time()
+        if self._asking or self._fetch():
+            self._bucket.change(self._rate_of(self._asking[0]))
         parts = list(self._parts(min(self._bucket.available(), MOST)))
         if parts:
             batch = self._asker.prepare(parts)
@@ -210,10 +216,17 @@ class _Sweep:
             if number == len(self._asking) and not self._fetch():
                 return
             flight = self._asking[number]
+            if number and self._rate_of(flight) != self._bucket.rate:
+                return
             if len(part := flight.take(most)):
                 most -= len(part)
                 yield part
             number += flight.is_asked
+
+    def _rate_of(self, flight: Flight) -> float:
+        """Half of it, as long as there are flights whose answers were lost."""
+        rate = min(self._rate, flight.piece.rate or self._rate)
+        return rate / 2 if self._repeating else rate
 
     def _has_room(self) -> bool:
         """Whether there may be another piece, and room for it."""
@@ -248,7 +261,7 @@ class _Sweep:
         if flight.probes + 1 < self._settings.probes:
             flight.probes += 1
         elif flight.is_suspect and flight.repeats < REPEATS:
-            self._repeat(1 if not flight.repeats else 0)
+            self._repeating += not flight.repeats
             flight.repeats += 1
         else:
             self._close(flight, is_final=not flight.is_suspect)
@@ -258,16 +271,11 @@ class _Sweep:
         else:
             self._close(flight, is_final=True)
 
-    def _repeat(self, more: int) -> None:
-        """Half the rate, as long as there are flights whose answers were lost."""
-        self._repeating += more
-        self._bucket.slow_down(0.5 if self._repeating else 1.0)
-
     def _close(self, flight: Flight, *, is_final: bool) -> None:
         closed = flight.closed(is_final=is_final)
         self._flights.remove(flight)
         if flight.repeats:
-            self._repeat(-1)
+            self._repeating -= 1
         self._answered += flight.answered
         if flight.is_suspect:
             self._lost += len(flight.silent())

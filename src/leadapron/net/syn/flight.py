@@ -113,8 +113,13 @@ class Flight:
             unknown |= self.states == ASKED
         elif counts[ASKED]:
             outcomes[Outcome.TIMEOUT] = int(counts[ASKED])
-        waiting = np.flatnonzero(unknown).astype(np.uint32)
-        return Closed(start=self.piece.start, stop=self.piece.stop, outcomes=outcomes, waiting=waiting)
+        return Closed(
+            start=self.piece.start,
+            stop=self.piece.stop,
+            outcomes=outcomes,
+            refused=np.flatnonzero(self.states == REFUSED).astype(np.uint32),
+            waiting=np.flatnonzero(unknown).astype(np.uint32),
+        )
 
 
 class InFlight:

@@ -40,6 +40,8 @@ class Piece:
     ports: Ports
     places: npt.NDArray[np.uint32]
     """ascending: index - start of each. Those of [0, stop - start) that are missing are not asked"""
+    rate: float | None = None
+    """packets a second at most while it is asked, where that is less than the settings say"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,8 @@ class Closed:
     stop: int
     outcomes: Mapping[Outcome, int]
     """CONNECTED, REFUSED, UNREACHABLE, and TIMEOUT: silent, and asked to the end"""
+    refused: npt.NDArray[np.uint32]
+    """places that refused"""
     waiting: npt.NDArray[np.uint32]
     """places of which nothing is known, to be asked again some time: denied at the last moment, stopped, not sent, or
     their answers may have been lost"""
