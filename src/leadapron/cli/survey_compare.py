@@ -213,10 +213,20 @@ def _titled(title: str, rows: Sequence[object]) -> str:
     return f"{title} ({SHOWN} of {len(rows)} shown)" if len(rows) > SHOWN else title
 
 
+_WORDS = {
+    "images": "images, as reported",
+    "unique_images": "images, each once",
+    "genuine_images": "patients' images, as reported",
+    "unique_genuine_images": "patients' images, each once",
+    "studies": "studies, as reported",
+    "unique_studies": "studies, each once",
+}
+
+
 def _total_row(held: Held, t: Messages) -> Row:
     from leadapron.report.words import short_number
 
-    return held.name, t.number(held.truth), short_number(t, held.found), _percent(held), _said(held)
+    return _WORDS[held.name], t.number(held.truth), short_number(t, held.found), _percent(held), _said(held)
 
 
 def _said(held: Held) -> str:

@@ -1,4 +1,4 @@
-"""Whether this is a network namespace without a way out: only loopback and veth pairs, and no default route.
+"""Whether this is a network namespace without a way out: only loopback and veth pairs, and no route behind a neighbour.
 
 The world answers for millions of public addresses. Where a packet could leave the machine it must not begin.
 """
@@ -14,24 +14,29 @@ from typing import Any
 from leadapron.errors import InputError
 
 TIMEOUT = 10.0
+_VIA = frozenset(("gateway", "via", "nexthops", "nhid"))
+"""What `ip -json route` calls a neighbour."""
 
 
 def expect_closed() -> None:
-    """Raises InputError where there is another interface, a default route, or no `ip` to ask."""
+    """Raises InputError where there is another interface, a route through a gateway, or no `ip` to ask."""
     for family in ("-4", "-6"):
-        if (why := way_out(_asked("-details", "link"), _asked(family, "route", "show", "default"))) is not None:
+        if (why := way_out(_asked("-details", "link"), _asked(family, "route"))) is not None:
             raise InputError(f"the world is played in a network namespace without a way out only: {why}")
 
 
-def way_out(links: Sequence[Mapping[str, Any]], default_routes: Sequence[object]) -> str | None:
-    """What leads out of the namespace, as `ip -json` shows links and default routes; None where nothing does.
+def way_out(links: Sequence[Mapping[str, Any]], routes: Sequence[Mapping[str, Any]]) -> str | None:
+    """What leads out of the namespace, as `ip -json` shows links and routes; None where nothing does.
 
     A container has its interface by a veth pair, too: its default route gives it away.
     """
     for link in links:
         if link.get("ifname") != "lo" and link.get("linkinfo", {}).get("info_kind") != "veth":
             return f"here is {link.get('ifname')}"
-    return "here is a default route" if default_routes else None
+    for route in routes:
+        if route.get("dst") == "default" or not _VIA.isdisjoint(route):
+            return f"here is a route to {route.get('dst')}"
+    return None
 
 
 def _asked(*arguments: str) -> list[dict[str, Any]]:

@@ -42,6 +42,7 @@ class Held:
     """A number of the truth, and what the run says. `is_judged` False: for information."""
 
     name: str
+    """as the JSON report calls it, or a country"""
     truth: int
     found: Count | None
     is_judged: bool = True
@@ -288,15 +289,15 @@ def _totals(truth: Mapping[str, Any], view: View) -> Iterator[Held]:
     Studies are for information: a server that caps hides those without a date, which may be many small ones."""
     totals, unique = view.totals, view.totals.unique or Unique()
     studies, images = truth["studies"], truth["images"]
-    yield Held(name="images, as reported", truth=images["raw"], found=totals.images)
-    yield Held(name="images, each once", truth=images["unique"], found=unique.images)
+    yield Held(name="images", truth=images["raw"], found=totals.images)
+    yield Held(name="unique_images", truth=images["unique"], found=unique.images)
     for name, count, found in (
-        ("patients' images, as reported", images["genuine_raw"], totals.genuine_images),
-        ("patients' images, each once", images["genuine_unique"], unique.genuine_images),
+        ("genuine_images", images["genuine_raw"], totals.genuine_images),
+        ("unique_genuine_images", images["genuine_unique"], unique.genuine_images),
     ):
         yield Held(name=name, truth=count, found=found, is_judged=found is not None)
-    yield Held(name="studies, as reported", truth=studies["raw"], found=totals.studies, is_judged=False)
-    yield Held(name="studies, each once", truth=studies["unique"], found=unique.studies, is_judged=False)
+    yield Held(name="studies", truth=studies["raw"], found=totals.studies, is_judged=False)
+    yield Held(name="unique_studies", truth=studies["unique"], found=unique.studies, is_judged=False)
 
 
 def _countries(truth: Mapping[str, Any], view: View) -> Iterator[CountryHeld]:

@@ -66,7 +66,9 @@ def world(seed: int, scale: int = 1) -> World:
     with shipped() as database:
         found, built = places.look(database), database.built
     count = max(1, round(published.SERVERS / scale))
-    countries = found.countries(min(published.COUNTRIES, count), list(published.BY_COUNTRY))
+    fixed = _fixed(scale)
+    most = count - sum(fixed.values()) + len(fixed)
+    countries = found.countries(min(published.COUNTRIES, most), list(published.BY_COUNTRY))
     made = places.ranges(found, countries, ADDRESSES // scale, seed)
     chance = random.Random(f"world/{seed}/{scale}")  # noqa: S311 - made-up data
     ground = Ground.of(made, chance)
@@ -79,6 +81,12 @@ def world(seed: int, scale: int = 1) -> World:
         servers=tuple(_Servers(seed, scale, chance, ground).all(_of_countries(countries, count, scale, chance))),
         boxes=boxes,
     )
+
+
+def _fixed(scale: int) -> dict[str, int]:
+    """The servers of the countries of which that was published."""
+    known = published.BY_COUNTRY.items()
+    return {code: max(1, round(each.servers / scale)) for code, each in known if each.servers}
 
 
 def _database() -> str:
@@ -99,7 +107,7 @@ def _of_countries(
 ) -> list[tuple[str, list[int]]]:
     """The images of each open server, by country: as published, in all and of the countries that were named."""
     known = published.BY_COUNTRY
-    servers = {code: max(1, round(each.servers / scale)) for code, each in known.items() if each.servers}
+    servers = _fixed(scale)
     drawn = [code for code in countries if code not in servers]
     weights = [_SERVER_WEIGHTS.get(code, chance.lognormvariate(0.0, 0.8)) for code in drawn]
     servers |= dict(zip(drawn, shared(count - sum(servers.values()), weights), strict=True))
