@@ -207,8 +207,9 @@ class _Servers:
             yield self._server(country, Kind.MIRROR, copied, _whole(self._collection(images)))
 
     def _kinds(self, places_: Sequence[tuple[str, int]]) -> dict[int, Kind]:
-        """Which servers are not plain. None of them is a giant; mirrors stand in no country whose images were published;
-        one that caps has images enough for more studies than its cap."""
+        """Which servers are not plain. None of them is a giant, or in a country whose images were published; one that caps
+        has images enough for more studies than its cap. A kind to which the scale leaves less than one server has a small one,
+        so that it weighs in the totals about what it does at 1:1."""
         kinds: dict[int, Kind] = {}
         by_need = sorted(_KINDS, key=lambda kind: -CAPS.get(kind, 0))
         for kind in by_need:
@@ -218,8 +219,8 @@ class _Servers:
                 if place not in kinds and images <= published.GIANT and country not in ("US", "KR", "RU", "GB")
             ]
             enough = [place for place in free if places_[place][1] >= 4 * CAPS.get(kind, 0)]
-            if kind is Kind.BARE:
-                enough = sorted(free, key=lambda place: places_[place][1])[: max(1, len(free) // 2)]
+            if kind is Kind.BARE or (kind not in CAPS and _KINDS[kind] < self._scale):
+                enough = sorted(free, key=lambda place: places_[place][1])[: max(1, len(free) // 3)]
             count = max(1, _KINDS[kind] // self._scale)
             kinds |= dict.fromkeys(self._chance.sample(enough, min(count, len(enough))), kind)
         return kinds
