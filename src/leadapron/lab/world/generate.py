@@ -208,8 +208,8 @@ class _Servers:
 
     def _kinds(self, places_: Sequence[tuple[str, int]]) -> dict[int, Kind]:
         """Which servers are not plain. None of them is a giant, or in a country whose images were published; one that caps
-        has images enough for more studies than its cap. A kind to which the scale leaves less than one server has a small one,
-        so that it weighs in the totals about what it does at 1:1."""
+        has images enough for more studies than its cap. A kind to which the scale leaves less than one server has a small
+        one, so that it weighs in the totals about what it does at 1:1."""
         kinds: dict[int, Kind] = {}
         by_need = sorted(_KINDS, key=lambda kind: -CAPS.get(kind, 0))
         for kind in by_need:
