@@ -25,6 +25,7 @@ from leadapron.scope.decision import Denial, Denied
 from leadapron.scope.exclusions import add_exclusions
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import Exclusion
+from leadapron.store import tables
 from leadapron.store.store import Store
 from mmdb_files import COUNTRIES, write_mmdb
 from scope_file import write_scope
@@ -229,6 +230,24 @@ def test_what_a_run_that_never_goes_on_left_behind_is_gone_when_the_next_one_ope
     audit()
     assert left(last) == (False, 0)
     assert left(elsewhere)[1] == 1
+
+
+def test_a_run_of_an_earlier_order_does_not_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it counted as done would be other targets."""
+    monkeypatch.setenv("LEADAPRON_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(Audit, "execute", lambda audit: audit.run_)
+    scope = write_scope(tmp_path / "scope.toml", networks=["127.0.0.8/32"], ports=[104])
+    url = f"sqlite:///{tmp_path / 's.db'}"
+
+    def go_on(*, resume: bool) -> Run:
+        return pipeline_run.audit_scope(scope, url=url, resume=resume, options=Options(), progress=Silent())[0]
+
+    run = go_on(resume=False)
+    assert go_on(resume=True).id == run.id
+    with Store.open(url) as store, store._engine.begin() as connection:
+        connection.execute(tables.runs.update().values(permutation_key="5a" * 16))
+    with pytest.raises(InputError, match=r"scope\.toml: run .* earlier version.*without --resume"):
+        go_on(resume=True)
 
 
 DELEGATED = """\

@@ -17,11 +17,14 @@ HELLO_TIMEOUT = 10.0
 
 
 class Progress(Interface):
-    """Where the command line shows what goes on."""
+    """Where the command line shows what goes on: several phases at once."""
 
     def begin(self, phase: str, total: int, done: int) -> None: ...
-    def advance(self, amount: int, **figures: int) -> None: ...
-    def end(self) -> None: ...
+    def more(self, phase: str, amount: int) -> None:
+        """There is so much more to do."""
+
+    def advance(self, phase: str, amount: int, **figures: int) -> None: ...
+    def end(self, phase: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

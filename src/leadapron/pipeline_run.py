@@ -15,6 +15,7 @@ from leadapron.assess.catalogue import catalogue, catalogue_version
 from leadapron.assess.judge import refuted
 from leadapron.attribute.place import opened
 from leadapron.discover.inventory import read_inventory
+from leadapron.discover.space import key_of, new_key
 from leadapron.errors import InputError
 from leadapron.model import (
     AUDIT,
@@ -159,7 +160,7 @@ def _conduct(
     ):
         if is_new:  # only now: a run that cannot be logged leaves no trace of one
             key = run_key.make()
-            store.create_run(run, permutation_key=secrets.token_hex(16))
+            store.create_run(run, permutation_key=new_key())
         else:
             key = run_key.read()
         _forget_superseded(store)
@@ -297,6 +298,13 @@ def _resumed(store: Store, scope: Scope) -> Run:
         raise InputError(
             f"{scope.path}: no unfinished run of this scope from this vantage; run `leadapron audit` without --resume"
         )
+    try:
+        key_of(store.permutation_key(run.id))
+    except ValueError:
+        raise InputError(
+            f"{scope.path}: run {run.id} was begun by an earlier version, which swept in another order; run `leadapron "
+            "audit` without --resume"
+        ) from None
     _check_infrastructure(scope, run.pins)
     return run
 

@@ -319,7 +319,7 @@ def test_no_grant_at_all(tmp_path: Path) -> None:
         ("a = 1\na = 2\n\n", 2, "not TOML"),
         (b"version = 1\n\nid = '\xff'\n", 3, "not UTF-8"),
         ("a = " + "[" * 100_000, 0, "nested"),
-        ("#" * MAX_SIZE + "#", 0, "larger than 1 MiB"),
+        ("#" * MAX_SIZE + "#", 0, "larger than 16 MiB"),
     ],
 )
 def test_what_is_no_toml(tmp_path: Path, text: str | bytes, number: int, problem: str) -> None:

@@ -15,7 +15,7 @@ from leadapron.scope.doors import doors, doors_with_ports
 from leadapron.scope.gate import Gate, in_force
 from leadapron.scope.grant import Grant, Network, Scope, SweepTerms, Zone
 from leadapron.scope.policy import SWEPT6, Policy, Rule, Standing, hosts_of, nowhere, shut_out, single, span
-from leadapron.scope.special import SPECIAL4, SPECIAL6, embedding, unmapped
+from leadapron.scope.special import SPECIAL4, SPECIAL6, behind, unmapped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,19 +347,14 @@ def _zones(zones: Iterable[Zone], address: Address) -> Iterator[str]:
 
 
 def _exclusions(gate: Gate, address: Address) -> Iterator[str]:
+    meant = (address, *behind(address))
     for grant in gate.scope.grants:
         for network in grant.exclude:
-            if _leads_into(address, network):
+            if any(each in network for each in meant):
                 yield f"exclusion {network} of grant {grant.id!r}"
     for exclusion in gate.scope.exclusions:
-        if _leads_into(address, exclusion.network):
+        if any(each in exclusion.network for each in meant):
             yield f"exclusion {exclusion.network}, asked for on {exclusion.since:%Y-%m-%d}"
     for host, port in gate.scope.infrastructure:
         if single(address) in map(single, hosts_of(host, gate.pins)):
             yield f"infrastructure {host}:{port}"
-
-
-def _leads_into(address: Address, network: Network) -> bool:
-    if address.version == network.version:
-        return address in network
-    return network.version == 4 and any(address in by for by in embedding(network))

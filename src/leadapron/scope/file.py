@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     InstanceOf,
+    PlainValidator,
     ValidationError,
     create_model,
     model_validator,
@@ -61,7 +62,7 @@ Identifier = Annotated[str, BeforeValidator(parse.identifier)]
 AETitle = Annotated[str, BeforeValidator(parse.ae_title)]
 Date = Annotated[dt.date, BeforeValidator(_date)]
 DepthName = Annotated[Depth, BeforeValidator(parse.depth)]
-NetworkText = Annotated[Network, BeforeValidator(parse.network)]
+NetworkText = Annotated[Network, PlainValidator(parse.network)]
 BucketName = Annotated[InstanceOf[Bucket], BeforeValidator(parse.bucket)]
 UrlText = Annotated[InstanceOf[Bucket], BeforeValidator(parse.url)]
 HostName = Annotated[str, BeforeValidator(parse.host_name)]

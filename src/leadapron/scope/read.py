@@ -57,7 +57,8 @@ from leadapron.scope.parse import Mistake
 from leadapron.scope.snapshot import check_snapshots, taken_from
 from leadapron.scope.survey import check_survey, check_wide, exclusions_of, read_page
 
-MAX_SIZE = 1 << 20
+MAX_SIZE = 16 << 20
+"""Bytes: over half a million networks."""
 
 _TYPES = {
     "string_type": ("a string", 'in quotes, "…"'),
@@ -105,7 +106,7 @@ def parse_scope(data: bytes, path: Path, *, today: dt.date) -> Scope:
         found: list[Found] = []
     except ValidationError as error:
         file, found = None, list(_explain(error, raw))
-    found += _check(raw, path, today)
+    found += _check(raw, file, path, today)
     if found or file is None:
         raise _errors(path, text, found)
     try:
@@ -116,7 +117,7 @@ def parse_scope(data: bytes, path: Path, *, today: dt.date) -> Scope:
 
 def _parse_toml(data: bytes, path: Path) -> tuple[str, dict[str, Any]]:
     if len(data) > MAX_SIZE:
-        raise _one(path, 0, "is larger than 1 MiB", "split it into several scopes")
+        raise _one(path, 0, "is larger than 16 MiB", "split it into several scopes")
     try:
         text = data.decode()
         return text, tomllib.loads(text)
@@ -137,8 +138,12 @@ def _toml_problem(message: str, data: bytes) -> tuple[str, int]:
     return message.removesuffix(" (at end of document)"), data.rstrip(b"\n").count(b"\n") + 1
 
 
-def _check(raw: dict[str, Any], path: Path, today: dt.date) -> Iterator[Found]:
-    grants, zones = sound(raw, "grant", GrantTable), sound(raw, "zone", ZoneTable)
+def _check(raw: dict[str, Any], file: ScopeFile | None, path: Path, today: dt.date) -> Iterator[Found]:
+    """`file` is None where a part of `raw` has a mistake in itself: then its other parts are looked at."""
+    if file is None:
+        grants, zones = sound(raw, "grant", GrantTable), sound(raw, "zone", ZoneTable)
+    else:
+        grants, zones = dict(enumerate(file.grant)), dict(enumerate(file.zone))
     whole = isinstance(raw.get("grant"), list) and len(grants) == len(raw["grant"])
     yield from check_grants(grants, path.parent, today)
     if whole:
