@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from leadapron.cli.survey_compare import compare_command
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from leadapron.model import Address
     from leadapron.scope.grant import Exclusion, Network
 
 survey_app = typer.Typer(no_args_is_help=True)
@@ -86,6 +88,60 @@ def exclusions_command(scope: ScopeArgument, json: JsonOption = False) -> None:
         text = "\n".join([*_table(exclusions), f"{len(exclusions):,} in {path}"])
     with while_read():
         typer.echo(text)
+
+
+@survey_app.command("kit", short_help="Write what a survey publishes.")
+def kit_command(
+    scope: ScopeArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write the files.", show_default=False)],
+    sources: Annotated[
+        list[str] | None,
+        typer.Option("--source", metavar="ADDRESS", help="An address that the survey comes from; repeatable."),
+    ] = None,
+    lang: Annotated[str, typer.Option("--lang", help="en or it, of the page.")] = "en",
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+) -> None:
+    """Write what a responsible survey publishes: a page on what it is and how to leave it, lines for the DNS and whois, and
+    the networks that it leaves alone."""
+    import datetime as dt
+
+    from leadapron.report.kit import Kit, kit_files
+    from leadapron.scope.grant import load_scope
+
+    kit = Kit.of(load_scope(scope), [_address(source) for source in sources or ()], dt.datetime.now(dt.UTC).date())
+    files = kit_files(kit, lang)
+    _publish(out, files, force=force)
+    with while_read():
+        typer.echo("\n".join(str(out / name) for name in files))
+
+
+def _publish(folder: Path, files: dict[str, str], *, force: bool) -> None:
+    """All or, where one stands in the way, none. They are for everybody to read."""
+    from leadapron.cli.report import write_private
+    from leadapron.errors import InputError
+
+    if not force and (known := next((name for name in files if os.path.lexists(folder / name)), None)):
+        raise InputError(f"{folder / known}: exists; choose another folder, or --force to replace what is there")
+    try:
+        if not folder.is_dir():
+            folder.mkdir(parents=True)
+            folder.chmod(0o755)
+        for name, text in files.items():
+            write_private(folder / name, text, force=force)
+            (folder / name).chmod(0o644)
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}; choose another folder") from None
+
+
+def _address(text: str) -> Address:
+    from ipaddress import ip_address
+
+    from leadapron.errors import InputError
+
+    try:
+        return ip_address(text.strip("[]"))
+    except ValueError:
+        raise InputError(f"--source: {text!r} is not an address; write it as 198.18.0.1 or 2001:db8::1") from None
 
 
 def _network(text: str) -> Network:

@@ -108,7 +108,7 @@ def _grant(t: Messages, grant: Grant) -> Iterator[str]:
     yield "\t" + t(key, by=grant.granted_by, reference=grant.reference)
     yield "\t" + t("valid", first=_day(t, grant.valid_from), last=_day(t, grant.valid_until))
     if grant.snapshot is not None:
-        yield "\t" + t("snapshot", what=", ".join(grant.taken), **_snapshot(t, grant.snapshot))
+        yield "\t" + networks_of(t, grant, grant.snapshot)
     elif grant.networks:
         yield "\t" + t("networks", networks=_listed(grant.networks))
     if grant.names:
@@ -118,15 +118,18 @@ def _grant(t: Messages, grant: Grant) -> Iterator[str]:
     yield "\t" + t("depth", depth=_name(grant.depth))
 
 
-def _snapshot(t: Messages, snapshot: Snapshot) -> dict[str, str]:
-    return {
-        "file": snapshot.file,
-        "title": snapshot.title,
-        "date": _day(t, snapshot.date),
-        "networks": t.number(snapshot.networks),
-        "addresses": t.number(snapshot.addresses4),
-        "sha256": snapshot.sha256,
-    }
+def networks_of(t: Messages, grant: Grant, snapshot: Snapshot) -> str:
+    """Whose networks a grant took from a file, and which file that is."""
+    return t(
+        "snapshot",
+        what=", ".join(grant.taken),
+        file=snapshot.file,
+        title=snapshot.title,
+        date=_day(t, snapshot.date),
+        networks=t.number(snapshot.networks),
+        addresses=t.number(snapshot.addresses4),
+        sha256=snapshot.sha256,
+    )
 
 
 def _sees(t: Messages, scope: Scope) -> Iterator[str]:

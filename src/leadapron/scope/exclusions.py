@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import datetime as dt
 import fcntl
-import functools
 import hashlib
 import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network
 from pathlib import Path
 from socket import AF_INET, inet_pton
@@ -39,6 +38,29 @@ _FAST = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?:/([0-9]{1,2}))?", re.ASCI
 _SINCE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """A file up to the end of a line: its bytes, how many lines they are, and what stands in them."""
+
+    data: bytes = b""
+    lines: int = 0
+    found: tuple[Exclusion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Hashed:
+    of: tuple[Exclusion, ...] = ()
+    state: hashlib._Hash = field(default_factory=hashlib.sha256)
+
+
+class _Last:
+    """The last file that was read. One that only grew is read, and hashed, on from where it ended: a run looks at it often,
+    and of 100,000 lines one is new."""
+
+    read = _Read()
+    hashed = _Hashed()
+
+
 def read_exclusions(path: Path, name: str) -> tuple[Exclusion, ...]:
     """In the order of the file. `name` is how the scope names it. Raises Mistake, which names the line."""
     try:
@@ -49,10 +71,13 @@ def read_exclusions(path: Path, name: str) -> tuple[Exclusion, ...]:
     return _parsed(data, name)
 
 
-def digest(exclusions: Iterable[Exclusion]) -> str:
+def digest(exclusions: tuple[Exclusion, ...]) -> str:
     """SHA-256 of the networks, one a line; "" of none. Dates and reasons decide nothing."""
-    text = "\n".join(str(exclusion.network) for exclusion in exclusions)
-    return hashlib.sha256(text.encode()).hexdigest() if text else ""
+    known = _Last.hashed if exclusions[: len(_Last.hashed.of)] == _Last.hashed.of else _Hashed()
+    state = known.state.copy()
+    state.update("".join(f"{each.network}\n" for each in exclusions[len(known.of) :]).encode())
+    _Last.hashed = _Hashed(of=exclusions, state=state)
+    return state.hexdigest() if exclusions else ""
 
 
 def with_exclusions(scope: Scope, exclusions: tuple[Exclusion, ...]) -> Scope:
@@ -97,26 +122,33 @@ def _data(path: Path) -> bytes:
         return file.read(MAX_SIZE + 1)
 
 
-@functools.lru_cache(maxsize=1)
 def _parsed(data: bytes, name: str) -> tuple[Exclusion, ...]:
     remedy = "name a file of `leadapron survey exclude`"
     if len(data) > MAX_SIZE:
         raise Mistake(f"{name!r} is larger than 64 MiB", remedy)
+    known = _Last.read if data.startswith(_Last.read.data) else _Read()
     try:
-        lines = data.decode().split("\n")
+        lines = data[len(known.data) :].decode().split("\n")
     except UnicodeDecodeError:
         raise Mistake(f"{name!r} is not UTF-8", remedy) from None
-    found = []
-    for number, line in enumerate(lines, 1):
+    found = [*known.found, *_exclusions(lines, known.lines, name)]
+    if len(found) > MOST:
+        raise Mistake(f"{name!r} holds more than {MOST:,} exclusions", "merge networks that lie side by side")
+    result = known.found if len(found) == len(known.found) else tuple(found)
+    if data.endswith(b"\n"):
+        _Last.read = _Read(data=data, lines=known.lines + len(lines) - 1, found=result)
+    return result
+
+
+def _exclusions(lines: Iterable[str], before: int, name: str) -> Iterator[Exclusion]:
+    """`before`: how many lines of the file come before these."""
+    for number, line in enumerate(lines, before + 1):
         text = line.strip()
         if text and not text.startswith("#"):
             try:
-                found.append(_exclusion(text))
+                yield _exclusion(text)
             except Mistake as mistake:
                 raise Mistake(f"line {number} of {name!r}: {mistake.problem}", mistake.remedy) from None
-    if len(found) > MOST:
-        raise Mistake(f"{name!r} holds more than {MOST:,} exclusions", "merge networks that lie side by side")
-    return tuple(found)
 
 
 def _exclusion(text: str) -> Exclusion:

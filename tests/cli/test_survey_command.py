@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from typer.testing import CliRunner
 
 from leadapron.cli.survey import survey_app
 from leadapron.errors import InputError, ScopeErrors
+from leadapron.report.kit import FILES
 from leadapron.scope.grant import load_scope
 from scope_file import write_scope
 
@@ -98,3 +101,80 @@ def test_a_list_that_is_not_there_is_no_empty_list(scope: Path) -> None:
     (scope.parent / "exclusions.txt").touch()
     assert run("exclusions", scope) == f"0 in {scope.parent / 'exclusions.txt'}\n"
     assert run("exclusions", scope, "--json") == "[]\n"
+
+
+KIT = """
+[sweep]
+source_address = "198.18.0.1"
+"""
+
+
+@pytest.fixture
+def wide(scope: Path) -> Path:
+    """The scope of a survey that can begin."""
+    (scope.parent / "exclusions.txt").touch()
+    text = scope.read_text().replace('depth = "count"', 'depth = "talk"\nwide = true')
+    scope.write_text(text.replace("[survey]", f"{KIT}[survey]"))
+    return scope
+
+
+def test_a_kit_is_written_for_everybody_to_read(wide: Path, tmp_path: Path) -> None:
+    run("exclude", wide, "198.18.0.7", "--because", "asked by mail", "--asked-by", "secret@hospital.example")
+    before = os.umask(0o077)
+    try:
+        said = run("kit", wide, "--out", tmp_path / "kit" / "new")
+    finally:
+        os.umask(before)
+    folder = tmp_path / "kit" / "new"
+    assert said.splitlines() == [str(folder / name) for name in FILES]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o644}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    assert "198.18.0.7/32" in (folder / "exclusions.txt").read_text()
+    assert all("secret" not in path.read_text() for path in folder.iterdir())
+
+
+def test_a_kit_in_italian_from_other_addresses(wide: Path, tmp_path: Path) -> None:
+    run("kit", wide, "--out", tmp_path / "kit", "--lang", "it", "--source", "[2001:db8::7]", "--source", "198.18.0.3")
+    page = (tmp_path / "kit" / "index.html").read_text()
+    assert '<html lang="it">' in page
+    assert "2001:db8::7, survey-1.cert.example" in page
+    assert "198.18.0.1" not in page
+
+
+def test_what_is_there_already_is_replaced_only_by_force(wide: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "kit"
+    folder.mkdir()
+    (folder / "whois.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"whois\.txt: exists"):
+        run("kit", wide, "--out", folder)
+    assert [path.name for path in folder.iterdir()] == ["whois.txt"]
+    run("kit", wide, "--out", folder, "--force")
+    assert "remarks:" in (folder / "whois.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--source", "cert.example"), "--source: 'cert.example' is not an address"),
+        (("--lang", "de"), "no texts in language 'de'"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_said(
+    wide: Path, tmp_path: Path, options: tuple[str, str], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        run("kit", wide, "--out", tmp_path / "kit", *options)
+    assert not (tmp_path / "kit").exists()
+
+
+def test_a_scope_that_is_no_survey_has_no_kit(tmp_path: Path) -> None:
+    plain = write_scope(tmp_path / "scope.toml", networks=["198.18.0.0/24"], ports=[104])
+    with pytest.raises(InputError, match=r"has no table \[survey\]"):
+        run("kit", plain, "--out", tmp_path / "kit")
+
+
+def test_a_folder_that_cannot_be_made_is_said(wide: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="choose another folder"):
+        run("kit", wide, "--out", tmp_path / "file" / "kit")
