@@ -93,7 +93,11 @@ def test_the_result_is_on_stdout_and_the_progress_on_stderr(scope: Path, tmp_pat
     assert "list 23 studies" in result.stdout.splitlines()[0]
     assert "to do" not in result.stdout
     first_lines = [line.split(":")[0] for line in result.stderr.splitlines()]
-    assert [each for each in first_lines if each in ("Discover", "Identify", "Assess")] == ["Discover", "Identify", "Assess"]
+    assert [each for each in first_lines if each in ("Discover", "Identify", "Assess")] == [
+        "Discover",
+        "Identify",
+        "Assess",
+    ]
     assert ESCAPE not in result.stdout + result.stderr
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy.typing as npt
 from leadapron.net.syn.cookie import CookieJar
 from leadapron.net.syn.flight import ASKED, HELD, Flight, Part
 from leadapron.net.syn.piece import Addresses, Permits, Ports
-from leadapron.net.syn.sender import Sender
+from leadapron.net.syn.sender import Sender, Sent
 from leadapron.net.syn.source import Sources
 
 DENIED = "denied"
@@ -44,11 +46,10 @@ class Batch:
         )
 
     def mark(self, state: int) -> None:
-        if len(self.flights) == 1:
-            self.flights[0].states[self.places] = state
-            return
+        """Of those that have not answered."""
         for number, flight in enumerate(self.flights):
-            flight.states[self.places[self.owners == number]] = state
+            places = self.places if len(self.flights) == 1 else self.places[self.owners == number]
+            flight.states[places[flight.states[places] <= ASKED]] = state
 
 
 def joined(parts: Sequence[Part]) -> Batch:
@@ -68,31 +69,87 @@ def joined(parts: Sequence[Part]) -> Batch:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pending:
+    """A batch on its way to the kernel."""
+
+    batch: Batch
+    sent: Future[Sent]
+    ended: Sequence[Flight]
+    """whose round is over with this batch"""
+
+
 class Asker:
-    """Sends batches. `not_sent` counts what was kept back, by the name of the `errno` or DENIED; its places are held."""
+    """Sends batches, each by one of `senders` in turn: in threads of `pool`, or at once without one.
 
-    def __init__(self, sender: Sender, jar: CookieJar, sources: Sources, permits: Permits) -> None:
-        self._sender, self._jar, self._sources, self._permits = sender, jar, sources, permits
+    `not_sent` counts what was kept back, by the name of the `errno` or DENIED; its places are held.
+    """
+
+    def __init__(
+        self,
+        senders: Sequence[Sender],
+        pool: Executor | None,
+        jar: CookieJar,
+        sources: Sources,
+        permits: Permits,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._senders, self._pool, self._jar, self._sources, self._permits = senders, pool, jar, sources, permits
+        self._should_stop = should_stop
+        """asked by the threads, where there are any"""
+        self._turn = 0
+        self._pending: deque[_Pending] = deque()
         self.not_sent: Counter[str] = Counter()
+        self.sent = 0
+        self.building = self.sending = 0.0
+        """seconds of processor time"""
 
-    def prepare(self, parts: Sequence[Part]) -> Batch:
-        """Ask the gate, and build the packets of what it permits."""
-        batch = joined(parts)
+    @property
+    def is_idle(self) -> bool:
+        return not self._pending
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._pending) == len(self._senders)
+
+    def ask(self, parts: Sequence[Part], ended: Sequence[Flight]) -> int:
+        """Ask the gate, build the packets of what it permits, and send them. Not while it is full. `ended`: flights whose
+        round is over with these parts. Returns how many packets are on their way."""
+        begun = time.thread_time()
+        batch, sender = joined(parts), self._senders[self._turn % len(self._senders)]
         batch = self._keep(batch, self._permits(batch.addresses, batch.ports), DENIED)
-        if not len(batch):
-            return batch
         sources = self._sources.of(batch.addresses, batch.ports)
         if not sources.all():
             has_way = np.broadcast_to(sources != 0, len(batch))
+            sources = np.broadcast_to(sources, len(batch))[has_way]
             batch = self._keep(batch, has_way, _NO_ROUTE)
-            sources = np.broadcast_to(sources, has_way.shape)[has_way]
-        self._sender.batch.fill(sources, batch.addresses, batch.ports, self._jar.of(batch.addresses, batch.ports))
-        return batch
-
-    def send(self, batch: Batch, should_stop: Callable[[], bool]) -> int:
-        """Send what `prepare` returned last. Returns how many packets left."""
+        sender.batch.fill(sources, batch.addresses, batch.ports, self._jar.of(batch.addresses, batch.ports))
         batch.mark(ASKED)
-        sent = self._sender.send(len(batch), should_stop)
+        self._turn += 1
+        self.building += time.thread_time() - begun
+        if self._pool is not None:
+            sent = self._pool.submit(sender.send, len(batch), self._should_stop)
+        else:
+            sent = Future()
+            sent.set_result(sender.send(len(batch), self._should_stop))
+        self._pending.append(_Pending(batch=batch, sent=sent, ended=ended))
+        return len(batch)
+
+    def settle(self, patience: float = 0.0) -> list[Flight]:
+        """Note what became of batches, in their order, waiting so long for the first. Returns flights whose round is over
+        since all its packets left. Raises what a sender raised."""
+        ended: list[Flight] = []
+        if self._pending:
+            wait((self._pending[0].sent,), timeout=patience)
+        while self._pending and self._pending[0].sent.done():
+            pending = self._pending.popleft()
+            self._note(pending.batch, pending.sent.result())
+            ended += pending.ended
+        return ended
+
+    def _note(self, batch: Batch, sent: Sent) -> None:
+        self.sent += sent.reached - len(sent.failed)
+        self.sending += sent.seconds
         if sent.failed:
             self.not_sent.update(errno.errorcode.get(number, str(number)) for number in sent.failed.values())
             batch.only(np.array(list(sent.failed), dtype=np.intp)).mark(HELD)
@@ -100,7 +157,6 @@ class Asker:
             if sent.full:
                 self.not_sent[errno.errorcode[sent.full]] += left
             batch.only(np.arange(sent.reached, len(batch))).mark(HELD)
-        return sent.reached - len(sent.failed)
 
     def _keep(self, batch: Batch, which: npt.NDArray[np.bool_], why: str) -> Batch:
         """Those that may go on; the others are held."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import count
 
 from leadapron.net.syn.answers import ACCEPTED, REFUSED, UNREACHABLE
@@ -42,6 +44,9 @@ SHORT_TICK = 0.02
 """Seconds between two looks whether there is another piece, or sending may go on."""
 HEAR_GAP = 0.005
 """Seconds of sending between two looks at the answers: a thousand of them cost little more than one."""
+THREADED_RATE = 100_000
+"""Packets a second from which threads send, each a batch at a time: the kernel needs the time of a processor for each."""
+SENDERS = 2
 RING_SECONDS = 0.25
 """How long the ring takes answers that nobody reads, if every packet has one."""
 LEAST_FRAMES, MOST_FRAMES = 1 << 12, 1 << 15
@@ -91,12 +96,16 @@ class SynEngine:
         for the cool-down, `STOP_WAIT` at most. What any of the callables raises ends the run, and pieces that were not
         closed are not reported. Raises OSError where there are no raw sockets.
         """
+        threads = min(SENDERS, len(os.sched_getaffinity(0))) if self.rate >= THREADED_RATE else 0
         with contextlib.ExitStack() as stack:
             ring = Ring(self.settings.source_ports, _frames(self.rate))
             stack.callback(ring.close)
-            sender = Sender(SynBatch(MOST))
-            stack.callback(sender.close)
-            sweep = _Sweep(self, ring, sender, next_piece, sink, should_stop)
+            senders = [Sender(SynBatch(MOST)) for _ in range(threads + 1)]
+            for sender in senders:
+                stack.callback(sender.close)
+            pool = stack.enter_context(ThreadPoolExecutor(threads)) if threads else None
+            sweep = _Sweep(self, ring, senders, pool, next_piece, sink, should_stop)
+            stack.callback(sweep.halt)  # before the pool is waited for
             sweep.run(may_send)
             return sweep.stats()
 
@@ -113,7 +122,8 @@ class _Sweep:
         self,
         engine: SynEngine,
         ring: Ring,
-        sender: Sender,
+        senders: Sequence[Sender],
+        pool: Executor | None,
         next_piece: NextPiece,
         sink: Sink,
         should_stop: Callable[[], bool],
@@ -121,8 +131,10 @@ class _Sweep:
         self._settings, self._clock = engine.settings, engine.clock
         self._ring, self._sink, self._next_piece, self._should_stop = ring, sink, next_piece, should_stop
         sources = Sources(engine.settings.source)
+        self._halted = False
         self._flights = InFlight()
-        self._asker = Asker(sender, engine.jar, sources, engine.permits)
+        is_stopped = self._is_stopped if pool is None else self._is_halted  # what the user gave is asked in this thread
+        self._asker = Asker(senders, pool, engine.jar, sources, engine.permits, is_stopped)
         self._hearer = Hearer(self._flights, engine.jar, sources, engine.index_of, sink)
         self._rate, self._bucket = engine.rate, TokenBucket(engine.rate, engine.clock)
         self._asking: deque[Flight] = deque()
@@ -135,17 +147,20 @@ class _Sweep:
         """when to ask for a piece, and when to hear, again"""
         self._repeating = 0
         self._begun = self._clock()
-        self._first_sent = self._last_sent = self._begun
-        self._sent = self._answered = self._dropped = self._lost = 0
-        self._building = self._sending = self._receiving = 0.0
+        self._first_sent = self._last_sent = 0.0
+        self._answered = self._dropped = self._lost = 0
+        self._receiving = 0.0
 
     def run(self, may_send: Callable[[], bool]) -> None:
-        while not self._should_stop():
+        while not self._is_stopped():
             if self._clock() >= self._hear_at:
                 self._look()
             is_free = may_send()
-            if is_free and self._bucket.available() >= self._quantum and self._ask():
-                continue
+            if is_free and self._bucket.available() >= self._quantum:
+                self._settle(HEAR_GAP if self._asker.is_full else 0.0)
+                if self._asker.is_full or self._ask():
+                    continue
+            self._settle(0.0)
             if self._is_dry and not self._flights:
                 return
             self._rest(is_free)
@@ -157,6 +172,17 @@ class _Sweep:
         """Packets that make a batch."""
         return min(max(1, int(self._bucket.rate * QUANTUM)), MOST)
 
+    def halt(self) -> None:
+        """No packet more."""
+        self._halted = True
+
+    def _is_halted(self) -> bool:
+        return self._halted
+
+    def _is_stopped(self) -> bool:
+        self._halted = self._halted or self._should_stop()
+        return self._halted
+
     def _look(self) -> None:
         """Hear, and go on with what is due."""
         polled = self._clock()
@@ -166,6 +192,7 @@ class _Sweep:
         self._hear_at = polled + HEAR_GAP
 
     def _stop(self) -> None:
+        self._settle_all()
         until = self._clock() + min(self._settings.cooldown, STOP_WAIT)
         while any(flight.has_begun for flight in self._flights) and (left := until - self._clock()) > 0:
             self._ring.wait(min(left, TICK))
@@ -182,6 +209,8 @@ class _Sweep:
             delay = min(delay, max(self._bucket.delay(self._quantum), self._look_at - now))
         if self._waiting:
             delay = min(delay, self._waiting[0][0] - now)
+        if not self._asker.is_idle:
+            delay = min(delay, 0.001)
         if delay >= 0.001:
             self._ring.wait(delay)
         elif delay > 0:
@@ -191,24 +220,26 @@ class _Sweep:
 
     def _ask(self) -> bool:
         """Send one batch. Returns whether there was any target to ask."""
-        begun = time.thread_time()
         if self._asking or self._fetch():
             self._bucket.change(self._rate_of(self._asking[0]))
-        parts = list(self._parts(min(self._bucket.available(), MOST)))
-        if parts:
-            batch = self._asker.prepare(parts)
-            built = time.thread_time()
-            if not self._sent:
-                self._first_sent = self._clock()
-            sent = self._asker.send(batch, self._should_stop)
-            self._sent += sent
-            self._bucket.spend(sent)
-            self._last_sent = self._clock()
-            self._building += built - begun
-            self._sending += time.thread_time() - built
+        parts, ended = list(self._parts(min(self._bucket.available(), MOST))), []
         while self._asking and self._asking[0].is_asked:
-            self._asked(self._asking.popleft())
+            ended.append(self._asking.popleft())
+        if parts:
+            self._first_sent = self._first_sent or self._clock()
+            self._bucket.spend(self._asker.ask(parts, ended))
+        elif ended:  # all answered while they waited for their turn
+            self._settle_all()
+            self._asked(ended)
         return bool(parts)
+
+    def _settle(self, patience: float) -> None:
+        if not self._asker.is_idle:
+            self._asked(self._asker.settle(patience))
+
+    def _settle_all(self) -> None:
+        while not self._asker.is_idle:
+            self._settle(TICK)
 
     def _parts(self, most: int) -> Iterator[Part]:
         number = 0
@@ -249,12 +280,14 @@ class _Sweep:
 
     # -- rounds --------------------------------------------------------------------------------------------------------
 
-    def _asked(self, flight: Flight) -> None:
-        """A round of questions is over."""
-        pause = self._settings.cooldown
-        if flight.probes + 1 < self._settings.probes:
-            pause = min(pause, PROBE_GAP)
-        heapq.heappush(self._waiting, (self._clock() + pause, next(self._numbers), flight))
+    def _asked(self, flights: Sequence[Flight]) -> None:
+        """All questions of a round of theirs have left."""
+        self._last_sent = self._clock()
+        for flight in flights:
+            pause = self._settings.cooldown
+            if flight.probes + 1 < self._settings.probes:
+                pause = min(pause, PROBE_GAP)
+            heapq.heappush(self._waiting, (self._last_sent + pause, next(self._numbers), flight))
 
     def _next_round(self, flight: Flight) -> None:
         """All answers that were there when the flight became due have been heard."""
@@ -296,8 +329,8 @@ class _Sweep:
     def stats(self) -> SynStats:
         hearer, kinds = self._hearer, self._hearer.kinds
         return SynStats(
-            sent=self._sent,
-            sent_bytes=self._sent * SIZE,
+            sent=self._asker.sent,
+            sent_bytes=self._asker.sent * SIZE,
             accepted=kinds[ACCEPTED],
             refused=kinds[REFUSED],
             unreachable=kinds[UNREACHABLE],
@@ -309,7 +342,7 @@ class _Sweep:
             not_sent=dict(self._asker.not_sent),
             elapsed=self._clock() - self._begun,
             asking=self._last_sent - self._first_sent,
-            building=self._building,
-            sending=self._sending,
+            building=self._asker.building,
+            sending=self._asker.sending,
             receiving=self._receiving,
         )

@@ -128,4 +128,4 @@ class SynStats:
     building: float
     sending: float
     receiving: float
-    """seconds of this thread's processor time"""
+    """seconds of processor time; `sending` of all threads that send"""

@@ -17,7 +17,9 @@ from leadapron.net.syn.packets import SIZE, SynBatch
 from leadapron.net.syn.raw import IPPROTO_RAW, libc, open_raw
 
 MOST = 1024
-"""Packets of one call (UIO_MAXIOV)."""
+"""Packets of one batch."""
+_CALL = 256
+"""Packets of one call of the kernel, between two looks whether to stop."""
 PATIENCE = 500
 """Pauses in a row, of a millisecond at most, for room in the kernel's queues."""
 _PAUSE = 0.001
@@ -60,6 +62,8 @@ class Sent(NamedTuple):
     """`errno` of queues that stayed full, else 0"""
     failed: dict[int, int]
     """`errno` of those before that the kernel refused, by their place in the batch"""
+    seconds: float
+    """of the thread's processor time"""
 
 
 class Sender:
@@ -87,12 +91,14 @@ class Sender:
         self._at = ctypes.addressof(self._messages)
 
     def send(self, count: int, should_stop: Callable[[], bool]) -> Sent:
-        """The first `count` packets of the batch. `should_stop` is asked before each call of the kernel."""
+        """The first `count` packets of the batch. `should_stop` is asked before each call of the kernel. Lets other threads
+        run meanwhile."""
+        begun = time.thread_time()
         self._places[:count, 1] = self.batch.destinations[:count]
         file, failed = self._socket.fileno(), dict[int, int]()
         done, pauses, number = 0, PATIENCE, 0
         while done < count and pauses and not should_stop():
-            sent = self._send(file, self._at + done * _STEP, min(count - done, MOST), 0)
+            sent = self._send(file, self._at + done * _STEP, min(count - done, _CALL), 0)
             if sent > 0:
                 done, pauses = done + sent, PATIENCE
             elif (number := ctypes.get_errno()) in _FULL:
@@ -101,7 +107,7 @@ class Sender:
             else:
                 failed[done] = number
                 done += 1
-        return Sent(done, 0 if pauses else number, failed)
+        return Sent(done, 0 if pauses else number, failed, time.thread_time() - begun)
 
     def _wait_for_room(self, number: int) -> None:
         if number == errno.EAGAIN:
