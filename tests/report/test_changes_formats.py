@@ -71,6 +71,7 @@ def test_the_lines_say_the_same() -> None:
     assert "198.18.0.2:104 dicom ANY-SCP, now at 198.18.0.3:104 [IT] " in lines[-1]
     assert all(line.isprintable() for line in lines)
     (italian,) = (line for line in lines if line.startswith("IT "))
+    assert max(map(len, lines[1 : lines.index(italian)])) <= 80
     assert italian.split() == ["IT", "0", "0", "1", "1", "0", "1"]
 
 

@@ -28,6 +28,15 @@ _WORDS = {
     Change.PASSED: "opened and settled in between",
 }
 
+_COLUMNS = {
+    Change.OPENED: "opened",
+    Change.REOPENED: "reopened",
+    Change.CLOSED: "closed",
+    Change.MOVED: "moved",
+    Change.NOT_OBSERVED: "unseen",
+    Change.STANDING: "standing",
+}
+
 
 def changes_schema() -> Any:
     """The published JSON Schema (draft 2020-12)."""
@@ -76,12 +85,12 @@ def changes_lines(changes: Changes) -> Iterator[str]:
 
 
 def _by_group(changes: Changes) -> Iterator[str]:
-    shown = (Change.OPENED, Change.REOPENED, Change.CLOSED, Change.MOVED, Change.NOT_OBSERVED, Change.STANDING)
+    """A table that fits 80 columns."""
     yield ""
-    yield f"{changes.by.value:30} " + " ".join(f"{_WORDS[change]:>12}" for change in shown)
+    yield f"{changes.by.value:24} " + "".join(f"{title:>9}" for title in _COLUMNS.values())
     for group in changes.groups:
         counts = changes.count(group)
-        yield f"{plain(group.name)[:30]:30} " + " ".join(f"{counts[change]:>12,}" for change in shown)
+        yield f"{plain(group.name)[:24]:24} " + "".join(f"{counts[change]:>9,}" for change in _COLUMNS)
 
 
 def _named(run: Run) -> str:
