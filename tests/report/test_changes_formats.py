@@ -78,3 +78,21 @@ def test_the_lines_say_the_same() -> None:
 def test_a_run_that_did_not_come_to_its_end_is_told() -> None:
     stopped = dataclasses.replace(made(), run=dataclasses.replace(made().run, status=RunStatus.STOPPED))
     assert ", stopped)" in next(iter(changes_lines(stopped)))
+
+
+def test_what_the_two_did_otherwise_is_told() -> None:
+    alike = made()
+    assert changes_document(alike)["differs"] == []
+    assert not any(line.startswith("They differ") for line in changes_lines(alike))
+    assert alike.run.method is not None
+    for name, value in (
+        ("catalogue", {"catalogue": "0f" * 32}),
+        ("doors", {"method": dataclasses.replace(alike.run.method, doors=("dicom",))}),
+        ("ports", {"ports": (104,)}),
+        ("scope", {"scope_sha256": "00" * 32}),
+    ):
+        other = dataclasses.replace(alike, run=dataclasses.replace(alike.run, **value))  # type: ignore[arg-type]
+        document = changes_document(other)
+        VALIDATOR.validate(document)
+        assert document["differs"] == [name]
+        assert f"They differ in {name}: what opened may have been there before." in changes_lines(other)

@@ -96,6 +96,19 @@ class Changes:
         return {severity: counted[severity] for severity in Severity}
 
     @property
+    def differs(self) -> tuple[str, ...]:
+        """What the two audits did otherwise: where anything is named, what opened may have been there before."""
+        one, other = self.since, self.run
+        doors = [() if run.method is None else run.method.doors for run in (one, other)]
+        found = {
+            "catalogue": one.catalogue != other.catalogue,
+            "doors": doors[0] != doors[1],
+            "ports": one.ports != other.ports,
+            "scope": one.scope_sha256 != other.scope_sha256,
+        }
+        return tuple(name for name, is_other in found.items() if is_other)
+
+    @property
     def groups(self) -> tuple[Group, ...]:
         return tuple(sorted({each.group for each in self.changed}))
 

@@ -51,6 +51,7 @@ def changes_document(changes: Changes, tlp: str = DEFAULT_TLP) -> dict[str, obje
         "tlp": tlp_label(tlp),
         "run": _run(changes.run),
         "since": _run(changes.since),
+        "differs": list(changes.differs),
         "by": changes.by.value,
         "totals": {
             change.value: {"findings": count, "severities": _values(changes.severities(change))}
@@ -70,6 +71,8 @@ def changes_lines(changes: Changes) -> Iterator[str]:
     """Sums first, then a line for each finding that changed; none is wrapped."""
     run, since = changes.run, changes.since
     yield f"Scope {plain(run.scope_id)} from the {run.vantage.kind.value}: {_named(run)} since {_named(since)}"
+    if changes.differs:
+        yield f"They differ in {', '.join(changes.differs)}: what opened may have been there before."
     yield ""
     for change, count in changes.count().items():
         parts = ", ".join(
