@@ -464,6 +464,9 @@ class Expected:
     owner: str | None = None
 
 
+SNAPSHOT_OF = "snapshot."
+"""In `Run.data`, before the id of a grant: the file that its networks were taken from."""
+
 AUDIT, VERIFY = "audit", "verify"
 """The kinds of runs."""
 
@@ -494,10 +497,15 @@ class Run:
     catalogue: str = ""
     """SHA-256 of the controls that it was judged by; "": not known"""
     data: Mapping[str, str] = field(default_factory=dict)
-    """name and date of each source of places (country, city, asn); empty: not known"""
+    """name and date of each source of places (country, city, asn), and of each snapshot (`SNAPSHOT_OF`) of networks with its
+    digest and size; empty: not known"""
     unique: Unique | None = None
     """None: nothing is exposed, or nobody counted"""
     inventory: tuple[Expected, ...] = ()
     """the systems that there should be, as they were known when it began; empty: nobody said"""
+    exclusions: int = 0
+    """of a survey, when it began: later ones take nothing out of the space that it sweeps, and are not touched"""
+    exclusions_sha256: str = ""
+    """of these, as `Scope.exclusions_sha256`"""
     summary: Summary | None = None
     """None: it has not come to its end, or an earlier version made it"""

@@ -17,11 +17,14 @@ HELLO_TIMEOUT = 10.0
 
 
 class Progress(Interface):
-    """Where the command line shows what goes on."""
+    """Where the command line shows what goes on: several phases at once."""
 
     def begin(self, phase: str, total: int, done: int) -> None: ...
-    def advance(self, amount: int, **figures: int) -> None: ...
-    def end(self) -> None: ...
+    def more(self, phase: str, amount: int) -> None:
+        """There is so much more to do."""
+
+    def advance(self, phase: str, amount: int, **figures: int) -> None: ...
+    def end(self, phase: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,4 +75,5 @@ class Control:
             self.request(stopped.why)
         else:
             if changed:
-                self._log.write("scope_narrowed", scope_sha256=changed)
+                scope_sha256, exclusions_sha256 = changed.digests
+                self._log.write("scope_narrowed", scope_sha256=scope_sha256, exclusions_sha256=exclusions_sha256)

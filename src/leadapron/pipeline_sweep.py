@@ -82,7 +82,8 @@ class _Chunk:
 class Sweep:
     """One sweep, first or resumed: the source and the sink of the wide engine.
 
-    `done` and `in_part` are what the store knows; `names` are those that led to addresses.
+    `done` and `in_part` are what the store knows; `names` are those that led to addresses; `told` hears of each endpoint
+    that was reached, once it is written.
     """
 
     def __init__(
@@ -97,11 +98,12 @@ class Sweep:
         decided: Decided,
         progress: Progress,
         names: Mapping[Address, str] | None = None,
+        told: Callable[[Endpoint], object] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._space, self._gate, self._size, self._write_chunks = space, gate, size, write
         self._decided, self._progress, self._clock = decided, progress, clock
-        self._names = names or {}
+        self._names, self._told = names or {}, told
         self._in_part = list(in_part)
         self._missing = list(missing([*done, *((chunk.start, chunk.stop) for chunk in in_part)], len(space)))
         self._changed: list[_Chunk] = []
@@ -123,7 +125,7 @@ class Sweep:
         self._decided(chunk.start, chunk.stop, len(targets), denied)
         if denied:
             self.not_asked[Outcome.OUT_OF_SCOPE] += denied.total()
-            self._progress.advance(denied.total())
+            self._progress.advance("discover", denied.total())
         return iter(targets)
 
     def _permitted(self, chunk: _Chunk, batch: Batch) -> tuple[list[Target], Counter[Denied]]:
@@ -157,7 +159,7 @@ class Sweep:
         if outcome in NOT_ASKED:
             if outcome is not Outcome.STOPPED:
                 self.not_asked[outcome] += 1
-                self._progress.advance(1)
+                self._progress.advance("discover", 1)
             return
         chunk.waiting[place] = 0
         chunk.outcomes[outcome.value] += 1
@@ -168,7 +170,7 @@ class Sweep:
         if not chunk.is_changed:
             chunk.is_changed = True
             self._changed.append(chunk)
-        self._progress.advance(1, reached=int(outcome is Outcome.CONNECTED))
+        self._progress.advance("discover", 1, reached=int(outcome is Outcome.CONNECTED))
 
     def polled(self, should_stop: Callable[[], bool]) -> Callable[[], bool]:
         """`should_stop` for the engine, which asks it many times a second: what is due is written on the way."""
@@ -185,9 +187,12 @@ class Sweep:
         """Write all that is known."""
         if self._changed:
             self._write_chunks([chunk.stored() for chunk in self._changed])
+        hits = [hit for chunk in self._changed for hit in chunk.hits]
         for chunk in self._changed:
             chunk.hits, chunk.is_changed = [], False
         self._changed.clear()
+        for hit in hits:
+            self._told(hit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

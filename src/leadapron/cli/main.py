@@ -29,6 +29,7 @@ from leadapron.cli.report import report_command
 from leadapron.cli.scope import scope_app
 from leadapron.cli.show import show_command
 from leadapron.cli.stop import stop_command
+from leadapron.cli.survey import survey_app
 from leadapron.cli.unasked import log_without_values, say_no_values
 from leadapron.cli.vantage import vantage_app
 from leadapron.cli.verify import verify_command
@@ -54,6 +55,7 @@ app.command("demo", help="Audit made-up servers on loopback; compare with the tr
 app.command("init", help="Write a commented scope file, after asking.")(init_command)
 app.add_typer(scope_app, name="scope", help="Explain a scope file, or export it as firewall rules.")
 app.add_typer(vantage_app, name="vantage", help="Check from where we look.")
+app.add_typer(survey_app, name="survey", help="What a survey owes those whom it meets.")
 app.command("listen", help="Answer a scanner elsewhere that checks its way out.")(listen_command)
 app.command("announce", help="Write the note to those who will see an audit.")(announce_command)
 app.command("audit", help="Audit the DICOM servers of a scope.")(audit_command)

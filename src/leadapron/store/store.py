@@ -271,6 +271,25 @@ class Store:
                 rows = [listed | {"records": shown}]
                 connection.execute(_upsert(connection, tables.shown_studies, rows, update=False))
 
+    def record_hellos(self, run_id: str, protocol: str, answers: Iterable[tuple[Endpoint, Payload]]) -> None:
+        """The results of first exchanges. The first one of each endpoint stays."""
+        rows = [
+            {
+                "run_id": run_id,
+                **_place(endpoint),
+                "name": endpoint.name,
+                "protocol": protocol,
+                "job": "hello",
+                "payload": dict(payload),
+            }
+            for endpoint, payload in answers
+        ]
+        if not rows:
+            return
+        with self._engine.begin() as connection:
+            for first in range(0, len(rows), ROWS):
+                connection.execute(_upsert(connection, tables.attempts, rows[first : first + ROWS], update=False))
+
     def attempts(self, run_id: str) -> dict[tuple[Endpoint, str], dict[str, Payload]]:
         """By endpoint and protocol: the payloads by job name."""
         query = sa.select(tables.attempts).where(tables.attempts.c.run_id == run_id)
