@@ -16,16 +16,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from leadapron import __version__
 from leadapron.assess.judge import judge, refuted
 from leadapron.assess.moved import Move
 from leadapron.attribute.place import Attribution
-from leadapron.discover.space import Intervals, TargetSpace, key_of
 from leadapron.errors import RunStopped
 from leadapron.model import (
     Endpoint,
@@ -36,29 +34,27 @@ from leadapron.model import (
     Stage,
     Unknown,
 )
-from leadapron.net.feed import Held
 from leadapron.net.gaps import Gaps
 from leadapron.net.pace import Pace
 from leadapron.net.wide import Outcome
 from leadapron.pipeline_assessing import Assessing
 from leadapron.pipeline_context import Context
 from leadapron.pipeline_control import Control, Options, Progress
+from leadapron.pipeline_discover import Discovery
 from leadapron.pipeline_evidence import Evidence
 from leadapron.pipeline_flow import Flow
-from leadapron.pipeline_history import COVERS_NOTHING, Coverage, Past, Refusals
+from leadapron.pipeline_history import COVERS_NOTHING, Coverage, Past
 from leadapron.pipeline_inventory import Inventory
-from leadapron.pipeline_sweep import Sweep, Swept, chunk_size
+from leadapron.pipeline_sweep import Swept
 from leadapron.pipeline_terms import BUCKETS, ScopeTerms
 from leadapron.pipeline_unique import joined
 from leadapron.pipeline_vantage import Seen, WayOut, answered_and_silent, judged, lost
 from leadapron.protocols.registry import PROTOCOLS
 from leadapron.report.trend import summary
 from leadapron.scope.audit_log import AuditLog
-from leadapron.scope.decision import Denied
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import Scope
 from leadapron.scope.hook import arm
-from leadapron.scope.policy import names_by_address
 from leadapron.store.store import Store
 
 __all__ = ["Audit", "Control", "Options", "Progress"]
@@ -98,7 +94,6 @@ class Audit:
         self.protocols = {
             name: PROTOCOLS[name] for name in (*scope.ports.by_door, *((BUCKETS,) if scope.buckets else ()))
         }
-        self._sweep: Sweep | None = None
         self.inventory = Inventory(run.inventory, gate.pins, run.pins)
         self.terms = ScopeTerms(scope, gate, run, options, attribution or Attribution(), key, self.inventory)
         self.evidence = Evidence(scope, self.protocols, self.terms, only)
@@ -118,6 +113,7 @@ class Audit:
             pace=Pace(scope.pace.connections_per_second, scope.pace.per_network),
             gaps=Gaps(gate.gap_at, gate.lane_of),
         )
+        self.discovery = Discovery(self.context, only=only, inventory=self.inventory)
 
     def execute(self) -> Run:
         """Run every stage. Returns the finished run; its status says whether it is complete."""
@@ -149,72 +145,13 @@ class Audit:
         """All stages at once: what is found is greeted and asked while the sweep goes on, and a stage that has enough to do
         holds up the one before it."""
         flow = Flow(self.context)
-        await flow.run(self._sweeping(flow.arrived, flow.is_full))
+        await flow.run(self.discovery.run(flow.arrived, flow.is_full))
 
     # -- discover ------------------------------------------------------------------------------------------------------
 
     def discover(self) -> None:
         """The sweep by itself."""
-        asyncio.run(self._sweeping())
-
-    async def _sweeping(
-        self, told: Callable[[Endpoint], object] = lambda _: None, is_held: Callable[[], bool] = lambda: False
-    ) -> None:
-        """Connect to every (address, port) of the scope, in permuted order, at the pace."""
-        key = key_of(self.store.permutation_key(self.run_.id))
-        intervals4, intervals6 = self._intervals(4), self._intervals(6)
-        space = TargetSpace(intervals4, intervals6, self._ports(), key, self._spots(intervals4, intervals6))
-        done, in_part = self.store.progress(self.run_.id), self.store.chunks_in_part(self.run_.id)
-        noted = Refusals(self.store, self.run_, self.only, self.inventory.places() if self.only is None else ())
-        sweep = self._sweep = Sweep(
-            space,
-            self.gate,
-            size=chunk_size(self.scope.pace, intervals4, intervals6),
-            done=done,
-            in_part=in_part,
-            write=noted.written_before(lambda chunks: self.store.record_chunks(self.run_.id, chunks)),
-            decided=self._chunk_decided,
-            progress=self.progress,
-            names=names_by_address(self.scope, self.gate.pins),
-            told=told,
-        )
-        self.audit_log.write("sweep", key_sha256=hashlib.sha256(key).hexdigest(), targets=len(space), left=sweep.left)
-        self.progress.begin("discover", len(space), len(space) - sweep.left)
-        try:
-            engine = self.context.engine(self.options.sweep_timeout)
-            sink, should_stop = noted.noted_by(sweep.record), sweep.polled(self.control.should_stop)
-            await engine.drive(Held(sweep.targets(), is_held), sink, should_stop=should_stop)
-        finally:
-            sweep.write()
-            self.audit_log.write("swept", outcomes=self.store.outcomes(self.run_.id), left=sweep.left)
-        self.progress.end("discover")
-
-    def _intervals(self, version: int) -> Intervals:
-        if self.only is None:
-            return self.inventory.added_to(self.gate.intervals(version), version, self.gate)
-        number = int(self.only.address)
-        return [(number, number)] if self.only.address.version == version else []
-
-    def _spots(self, *intervals: Intervals) -> list[tuple[int, int, int]]:
-        """What buckets open, and the sweep would not come by."""
-        if self.only is not None:
-            return []
-        ports = set(self.scope.ports.all)
-        return sorted(
-            (version, value, port)
-            for version, value, port in self.gate.policy.spots
-            if port not in ports or not any(first <= value <= last for first, last in intervals[version == 6])
-        )
-
-    def _ports(self) -> Sequence[int]:
-        return self.scope.ports.all if self.only is None else (self.only.port,)
-
-    def _chunk_decided(self, start: int, stop: int, permitted: int, denied: Mapping[Denied, int]) -> None:
-        if permitted:
-            self.audit_log.write("permitted_in_sweep", start=start, stop=stop, count=permitted)
-        if denied:
-            reasons = {reason.value: count for reason, count in denied.items()}
-            self.audit_log.write("denied_in_sweep", start=start, stop=stop, reasons=reasons)
+        asyncio.run(self.discovery.run())
 
     # -- identify and assess -------------------------------------------------------------------------------------------
 
@@ -237,7 +174,7 @@ class Audit:
         for observation in observations:
             self.store.record_observation(self.run_.id, observation)
         swept = self._swept()
-        is_whole = self._sweep is not None and not swept.left
+        is_whole = self.discovery.has_begun and not swept.left
         if self.only is None:
             unknowns += self.inventory.unseen(hits, self.store.refusals(self.run_.id), self.gate, is_whole=is_whole)
         blind = judged(self._seen(swept, hits, () if observations else unknowns))
@@ -303,7 +240,7 @@ class Audit:
         return found
 
     def _seen(self, swept: Swept, hits: Sequence[Endpoint], unknowns: Sequence[Unknown]) -> Seen:
-        parts = [] if self._sweep is None or swept.left else self.store.outcomes_in_order(self.run_.id)
+        parts = [] if not self.discovery.has_begun or swept.left else self.store.outcomes_in_order(self.run_.id)
         return Seen(
             rounds=self.way_out.rounds,
             tried=swept.tried,
@@ -314,6 +251,4 @@ class Audit:
 
     def _swept(self) -> Swept:
         outcomes = {Outcome(name): count for name, count in self.store.outcomes(self.run_.id).items()}
-        if self._sweep is None:
-            return Swept(outcomes=outcomes)
-        return Swept(outcomes=outcomes, not_asked=self._sweep.not_asked, left=self._sweep.left)
+        return Swept(outcomes=outcomes, not_asked=self.discovery.not_asked, left=self.discovery.left)

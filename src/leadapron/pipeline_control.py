@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol as Interface
 
 from leadapron.errors import RunStopped
-from leadapron.scope.audit_log import AuditLog
+from leadapron.scope.audit_log import Fact
 from leadapron.scope.watch import ScopeWatch
 
 SWEEP_TIMEOUT = 3.0
@@ -39,13 +39,19 @@ class Options:
     hello_timeout: float = HELLO_TIMEOUT
 
 
+class Log(Interface):
+    """Where a change of the scope is written down."""
+
+    def write(self, event: str, **facts: Fact) -> object: ...
+
+
 class Control:
     """Why to stop: a signal, `leadapron stop`, or a scope that no longer holds. Polled, and cheap to poll."""
 
     INTERVAL = 0.5
 
-    def __init__(self, watch: ScopeWatch, stop_file: Path, audit_log: AuditLog) -> None:
-        self._watch, self._stop_file, self._log = watch, stop_file, audit_log
+    def __init__(self, watch: ScopeWatch, stop_file: Path, log: Log) -> None:
+        self._watch, self.stop_file, self._log = watch, stop_file, log
         self._next = 0.0
         self.why = ""
 
@@ -66,7 +72,7 @@ class Control:
         return bool(self.why)
 
     def _look(self) -> None:
-        if self._stop_file.exists():
+        if self.stop_file.exists():
             self.request("stopped by `leadapron stop`")
             return
         try:

@@ -36,6 +36,7 @@ from leadapron.model import (
 from leadapron.net.resolve import resolve
 from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Control, Options, Progress
+from leadapron.pipeline_discover import method_of
 from leadapron.pipeline_history import refusals
 from leadapron.pipeline_inventory import ABOUT_INVENTORIES
 from leadapron.pipeline_key import RunKey
@@ -70,6 +71,7 @@ def audit_scope(
     """
     scope = load_scope(path)
     _check_store(scope, url)
+    method_of(scope)
     expected = _expected(inventories)
     with Store.open(url) as store:
         run = _resumed(store, scope) if resume else replace(_new(scope, options), inventory=expected)
@@ -99,6 +101,7 @@ def verify_finding(
     of its own. Raises InputError (also ScopeErrors, StoreError) before anything is touched."""
     scope = load_scope(path)
     _check_store(scope, url)
+    method_of(scope)
     expected = _expected(inventories)
     with Store.open(url, create=False) as store:
         finding, seen_from = store.finding(key)

@@ -50,6 +50,20 @@ def test_a_batch_of_any_length_keeps_its_order(monkeypatch: pytest.MonkeyPatch, 
     assert len(gate.filter4(addresses)) == length
 
 
+@pytest.mark.parametrize(("address", "port"), [("uint64", "uint16"), ("int64", "uint16"), ("uint32", "int64")])
+def test_what_could_wrap_is_refused(address: str, port: str) -> None:
+    """2^32 + 10.0.0.1 is not 10.0.0.1."""
+    gate = Gate(scope(grant("10.0.0.0/24")), clock=Clock())
+    with pytest.raises(TypeError):
+        gate.permits4(np.array([0x0A000001], dtype=address), np.array([104], dtype=port))
+
+
+def test_arrays_of_two_lengths_are_refused() -> None:
+    gate = Gate(scope(grant("10.0.0.0/24")), clock=Clock())
+    with pytest.raises(ValueError):
+        gate.denials4(np.full(3, 0x0A000001, dtype=np.uint32), np.full(2, 104, dtype=np.uint16))
+
+
 def test_each_port_is_looked_at() -> None:
     gate = Gate(scope(grant("10.0.0.0/24"), ports=Ports.of(dicom=(1, 104, 65_535))), clock=Clock())
     ports = np.arange(1 << 16, dtype=np.uint16)

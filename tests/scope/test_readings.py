@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
@@ -154,6 +155,31 @@ def test_a_hundred_complaints_cost_as_much_as_one() -> None:
     assert gate.denied_at(IPv4Address("20.0.0.7"), 104) is Denied.NARROWED
     assert gate.dial_allowed("20.0.0.7", 104) is Denied.NARROWED
     assert gate.dial_allowed("20.0.0.8", 104) is None
+
+
+def test_a_complaint_to_a_survey_of_a_hundred_thousand_networks_acts_in_time() -> None:
+    """Within five seconds of its being written, of which the file is read for two."""
+    chance = Random(7)
+    lengths = [(chance.randrange(1 << 24, 223 << 24), chance.randrange(16, 33)) for _ in range(200_000)]
+    networks = [IPv4Network((value >> 32 - length << 32 - length, length)) for value, length in lengths]
+    before = scope(grant(id="g", wide=True, exclude=networks[100_000:]))
+    before = replace(before, grants=(replace(before.grants[0], networks=tuple(networks[:100_000])),))
+    after = with_grant(before, chance, exclude=(*before.grants[0].exclude, IPv4Network("20.0.0.0/9")))
+    gate = Gate(before, clock=Clock())
+    asked = np.random.default_rng(7).integers(0, 1 << 32, 1 << 16, dtype=np.uint32)
+    ports = np.full(len(asked), 104, dtype=np.uint16)
+    was = gate.permits4(asked, ports)
+
+    begun = time.process_time()
+    gate.narrow(replace(after, sha256="1" * 64))
+    permitted = gate.permits4(asked, ports)
+    taken = time.process_time() - begun
+
+    assert taken < 3
+    assert permitted.tolist() == (was & (asked >> np.uint32(23) != 0x14000000 >> 23)).tolist()
+    assert was.sum() > permitted.sum() > 1_000
+    for address, is_permitted in list(zip(asked.tolist(), permitted.tolist(), strict=True))[:2_000]:
+        assert (gate.denied_at(IPv4Address(address), 104) is None) is is_permitted
 
 
 def test_what_was_excluded_stays_so_when_its_line_is_removed() -> None:

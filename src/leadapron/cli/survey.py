@@ -1,4 +1,4 @@
-"""`leadapron survey`: what a survey owes those whom it meets."""
+"""`leadapron survey`: what a survey owes those whom it meets, and how well it sees."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 
 from leadapron.cli.options import JsonOption
 from leadapron.cli.output import while_read
+from leadapron.cli.survey_compare import compare_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,10 @@ ScopeArgument = Annotated[Path, typer.Argument(metavar="SCOPE", help="The scope 
 
 @survey_app.callback()
 def _group() -> None:
-    """What a survey owes those whom it meets."""
+    """What a survey owes those whom it meets, and how well it sees."""
+
+
+survey_app.command("compare", short_help="Hold a run against the truth of a made-up world.")(compare_command)
 
 
 @survey_app.command("exclude", short_help="Leave networks alone, from now on and for ever.")

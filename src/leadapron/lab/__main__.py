@@ -1,4 +1,4 @@
-"""`python -m leadapron.lab`: the estate in a process of its own.
+"""`python -m leadapron.lab`: the estate in a process of its own; `python -m leadapron.lab world`: see `lab.world.commands`.
 
 Prints one JSON line (scope, truth) once everything listens, and serves until its stdin closes: it never outlives who
 started it. Ctrl-C and SIGTERM end it likewise. Then it prints what each server was asked. Binds loopback only.
@@ -82,9 +82,14 @@ def _seed(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 also after Ctrl-C, 2 for a wrong option or where nothing can listen."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["world"]:
+        from leadapron.lab.world.commands import main as world
+
+        return world(given[1:])
     parser = argparse.ArgumentParser(prog="python -m leadapron.lab", description="The demo estate on loopback.")
     parser.add_argument("--seed", type=_seed, default=2020, help=f"of the made-up studies, 0 to {estate.MAX_SEED}")
-    seed = parser.parse_args(arguments).seed
+    seed = parser.parse_args(given).seed
     try:
         asyncio.run(serve(seed))
     except InputError as error:

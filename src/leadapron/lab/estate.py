@@ -59,7 +59,7 @@ def _archive(
         access={"reach": "proven", **verdicts},
         counts=counts,
         unknown=inexact,
-        census=census_of(shown) if shown is not None else {},
+        census=census_of(shown) if isinstance(shown, Archive) else {},
         genuineness=(genuineness if shown is not None else "unknown") if verdicts["list"] == "proven" else None,
     )
     server = Server(behaviour)

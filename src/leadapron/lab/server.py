@@ -9,6 +9,7 @@ import itertools
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from leadapron.errors import WireError
 from leadapron.lab.archive import LEVELS, Archive, Keys, level_of, read_identifier, write_identifier
@@ -28,6 +29,8 @@ from leadapron.protocols.dicom.wire.pdu import Abort, AssociateAC, AssociateRJ, 
 READ_SIZE = 65_536
 BATCH = 256
 """Answers that are written together; between two batches a C-CANCEL is heard."""
+SLOW_BATCH = 16
+"""The same of a server that gives only so many a second."""
 MAX_WAITING = 16
 """Requests that may come in while a C-FIND is being answered."""
 
@@ -53,18 +56,32 @@ class OnFind(enum.Enum):
     """`limit` answers, then the connection is reset"""
 
 
+class Findable(Protocol):
+    """What can be queried."""
+
+    def find(self, keys: Keys) -> Iterator[dict[int, bytes]]:
+        """The answers to an identifier (see `Archive.find`)."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
     """`called`, `calling`: the titles that are let in, None for any. `archives` by called title, "" for others."""
 
-    archives: Mapping[str, Archive] = field(default_factory=dict)
+    archives: Mapping[str, Findable] = field(default_factory=dict)
     accepts: frozenset[str] = QUERY | RETRIEVE | STORE
     called: frozenset[str] | None = None
     calling: frozenset[str] | None = None
+    rejects: AssociateRJ | None = None
+    """every association, with this"""
     takes_anything: bool = False
     """accepts every abstract syntax, known or not"""
     on_find: OnFind = OnFind.ANSWER
     limit: int = 0
+    pause: float = 0.0
+    """seconds before each answer to an association or a request"""
+    per_second: float = 0.0
+    """pending answers a second, 0 for as many as it can"""
     worklist: int = 0
     """entries of the modality worklist"""
     implementation_class_uid: str = "1.2.276.0.7230010.3.0.3.6.7"
@@ -72,11 +89,14 @@ class Behaviour:
 
 
 class Server:
-    """Serves connections for `behaviour`. `asked` counts connections, associations, C-ECHO and C-FIND requests."""
+    """Serves connections for `behaviour`. `asked` counts connections, associations, C-ECHO and C-FIND requests, `died` the
+    queries of which it died."""
 
-    def __init__(self, behaviour: Behaviour) -> None:
+    def __init__(self, behaviour: Behaviour, *, asked: Counter[str] | None = None) -> None:
+        """`asked`: a counter that several servers share."""
         self.behaviour = behaviour
-        self.asked: Counter[str] = Counter()
+        self.asked: Counter[str] = Counter() if asked is None else asked
+        self.died = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, to its end."""
@@ -94,18 +114,20 @@ class Server:
 
 class _Session:
     def __init__(self, server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.behaviour, self.asked = server.behaviour, server.asked
+        self.server, self.behaviour, self.asked = server, server.behaviour, server.asked
         self.reader, self.writer = reader, writer
         self.waiting: deque[wire.Event] = deque()
         """what came in while a C-FIND was being answered"""
         self.association = wire.Association(acceptor=True)
         self.abstract: dict[int, str] = {}
-        self.archive = Archive()
+        self.archive: Findable = Archive()
 
     async def answer_events(self) -> None:
         while (
             event := self.waiting.popleft() if self.waiting else self.association.next_event()
         ) is not wire.NEED_DATA:
+            if self.behaviour.pause and not isinstance(event, ReleaseRQ | Abort):
+                await asyncio.sleep(self.behaviour.pause)
             if isinstance(event, AssociateRQ):
                 self.writer.write(self.decide(event))
             elif isinstance(event, wire.Message):
@@ -118,6 +140,8 @@ class _Session:
         """Accept or reject an association; a rejection says which title it does not know (PS3.8 Table 9-21)."""
         self.asked["associations"] += 1
         behaviour = self.behaviour
+        if behaviour.rejects is not None:
+            return self.association.reject(behaviour.rejects)
         for known, title, reason in (
             (behaviour.called, request.called_aet, 7),
             (behaviour.calling, request.calling_aet, 3),
@@ -185,13 +209,17 @@ class _Session:
         behaviour = self.behaviour
         limited = behaviour.on_find is not OnFind.ANSWER
         shown = itertools.islice(found, behaviour.limit) if limited else found
-        while batch := list(itertools.islice(shown, BATCH)):
+        size = SLOW_BATCH if behaviour.per_second else BATCH
+        while batch := list(itertools.islice(shown, size)):
             self.writer.write(b"".join(self.encode(message, Status.PENDING, identifier) for identifier in batch))
             await self.writer.drain()
+            if behaviour.per_second:
+                await asyncio.sleep(len(batch) / behaviour.per_second)
             if await self.is_cancelled(message.command.message_id):
                 self.send(message, Status.CANCEL)
                 return
         if behaviour.on_find is OnFind.DIE:
+            self.server.died += 1
             self.writer.transport.abort()
             raise ConnectionAbortedError
         is_cut = limited and next(found, None) is not None and behaviour.on_find is OnFind.CAP

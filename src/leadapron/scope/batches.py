@@ -66,12 +66,17 @@ class Batches:
         self._moment: tuple[Moment, Codes, Codes] | None = None
 
     def reasons(self, addresses: Addresses, ports: Ports, moment: Moment) -> Codes:
-        """Of each address and its port, by their place in `REASONS`: 0 where it may be asked."""
+        """Of each address and its port, by their place in `REASONS`: 0 where it may be asked. Raises TypeError for ports of
+        another type."""
+        if ports.dtype != np.uint16:
+            raise TypeError(f"ports are uint16, not {ports.dtype}")
         codes, _ = self._arrays(moment)
 
         def look(part: slice) -> Codes:
             found = codes.take(self._rules.at(addresses[part]), mode="wrap")
-            np.copyto(found, self._shut.take(ports[part], mode="wrap"), where=found == 0)
+            shut = self._shut.take(ports[part], mode="wrap")
+            shut *= found == 0  # a masked copy would branch at each
+            found |= shut
             if len(self._spots):
                 self._correct(found, addresses[part], ports[part], codes)
             return found

@@ -17,6 +17,9 @@ from leadapron.scope.grant import Grant, Network, Scope, SweepTerms, Zone
 from leadapron.scope.policy import SWEPT6, Policy, Rule, Standing, hosts_of, nowhere, shut_out, single, span
 from leadapron.scope.special import SPECIAL4, SPECIAL6, behind, unmapped
 
+_NAMED = 10
+"""Exclusions without effect, of one grant, that are named; of the others their number is told."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sum:
@@ -245,13 +248,19 @@ def _notes(gate: Gate, tally: _Tally) -> Iterator[str]:
         yield f"bucket {bucket}: nothing but it is asked at {at}{f', {spot.address}' if spot and spot.name else ''}"
     yield from _notes_on_names(gate)
     for grant in scope.grants:
-        for network in grant.exclude:
-            if not _covers_any(network, gate.policy):
-                yield f"exclusion {network} of grant {grant.id!r} covers nothing that is granted"
+        yield from _notes_on_exclusions(grant, gate.policy)
         yield from _notes_on_wide6(grant)
     for zone in scope.zones:
         if tally.sum("zone", zone.name) == Sum():
             yield f"zone {zone.name!r} covers nothing that is granted"
+
+
+def _notes_on_exclusions(grant: Grant, policy: Policy) -> Iterator[str]:
+    idle = [network for network in grant.exclude if not _covers_any(network, policy)]
+    for network in idle[:_NAMED]:
+        yield f"exclusion {network} of grant {grant.id!r} covers nothing that is granted"
+    if len(idle) > _NAMED:
+        yield f"{len(idle) - _NAMED:,} more exclusions of grant {grant.id!r} cover nothing that is granted"
 
 
 def _notes_on_wide6(grant: Grant) -> Iterator[str]:

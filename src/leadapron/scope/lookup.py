@@ -36,7 +36,9 @@ class Lookup4:
         self._middle[rules + (parents << 8) + (divided24 & 0xFF)] = _links(rules, len(divided24))
 
     def at(self, addresses: Addresses) -> npt.NDArray[np.unsignedinteger[Any]]:
-        """The number of the rule of each."""
+        """The number of the rule of each. Raises TypeError for another type: what wraps would be another address."""
+        if addresses.dtype != np.uint32:
+            raise TypeError(f"addresses are uint32, not {addresses.dtype}")
         cells = self._top.take(addresses >> np.uint32(16), mode="wrap")
         cells = self._middle.take(_below(cells, addresses >> np.uint32(8)), mode="wrap")
         return self._bottom.take(_below(cells, addresses), mode="wrap")
