@@ -142,6 +142,7 @@ def test_the_table_of_commands_is_whole() -> None:
         (name, name)
         for name in (
             *("demo", "init", "scope", "survey", "vantage", "listen", "announce", "audit", "files", "show", "report"),
+            *("feeds", "changes"),
             *("accept", "false-positive", "planned", "verify", "stop", "purge"),
         )
     ]
