@@ -514,6 +514,30 @@ class Expected:
 SNAPSHOT_OF = "snapshot."
 """In `Run.data`, before the id of a grant: the file that its networks were taken from."""
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedFile:
+    """A file of another scanner that a run was begun from. Nothing but its addresses and ports was read."""
+
+    kind: str
+    """what wrote it: list, zmap, masscan, nmap, censys, shodan"""
+    sha256: str
+    pairs: int
+    """addresses and ports that it gave"""
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """records that gave none, by reason"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """A run that asks again what findings need, and sweeps one of `parts` shares of the space, `part` from 0."""
+
+    since: str
+    """the run that swept all of it"""
+    part: int
+    parts: int
+
+
 AUDIT, VERIFY = "audit", "verify"
 """The kinds of runs."""
 
@@ -554,6 +578,10 @@ class Run:
     """of a survey, when it began: later ones take nothing out of the space that it sweeps, and are not touched"""
     exclusions_sha256: str = ""
     """of these, as `Scope.exclusions_sha256`"""
+    seeds: tuple[SeedFile, ...] = ()
+    """not empty: it asks what these files name, and nothing else"""
+    delta: Delta | None = None
+    """None: it asks all that its scope, or its seeds, have"""
     sweep: SweepFigures | None = None
     """None: it was swept by the process that asked all else"""
     summary: Summary | None = None

@@ -24,6 +24,8 @@ from leadapron import __version__
 from leadapron.assess.judge import judge, refuted
 from leadapron.assess.moved import Move
 from leadapron.attribute.place import Attribution
+from leadapron.discover.seeds.pairs import Seeds
+from leadapron.discover.space import key_of
 from leadapron.errors import RunStopped
 from leadapron.model import (
     Endpoint,
@@ -42,6 +44,7 @@ from leadapron.pipeline_context import Context
 from leadapron.pipeline_control import Control, Options, Progress
 from leadapron.pipeline_discover import Discovery
 from leadapron.pipeline_evidence import Evidence
+from leadapron.pipeline_extent import Extent
 from leadapron.pipeline_flow import Flow
 from leadapron.pipeline_history import COVERS_NOTHING, Coverage, Past
 from leadapron.pipeline_inventory import Inventory
@@ -55,6 +58,7 @@ from leadapron.scope.audit_log import AuditLog
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import Scope
 from leadapron.scope.hook import arm
+from leadapron.store.history import SETTLED
 from leadapron.store.store import Store
 
 __all__ = ["Audit", "Control", "Options", "Progress"]
@@ -85,6 +89,7 @@ class Audit:
         unresolved: Sequence[Unknown] = (),
         attribution: Attribution | None = None,
         only: Endpoint | None = None,
+        seeds: Sequence[Seeds] = (),
         key: bytes,
         folder: Path,
     ) -> None:
@@ -95,7 +100,18 @@ class Audit:
             name: PROTOCOLS[name] for name in (*scope.ports.by_door, *((BUCKETS,) if scope.buckets else ()))
         }
         self.inventory = Inventory(run.inventory, gate.pins, run.pins)
-        self.terms = ScopeTerms(scope, gate, run, options, attribution or Attribution(), key, self.inventory)
+        self.extent = Extent(
+            scope=scope,
+            gate=gate,
+            run=run,
+            inventory=self.inventory,
+            key=key_of(store.permutation_key(run.id)),
+            only=only,
+            seeds=seeds,
+            standing=[finding for finding in store.standing(run) if finding.status not in SETTLED],
+        )
+        places = attribution or Attribution()
+        self.terms = ScopeTerms(scope, gate, run, options, places, key, self.inventory, self.extent.depth)
         self.evidence = Evidence(scope, self.protocols, self.terms, only)
         self.way_out = WayOut(scope.listener, gate.pins, audit_log)
         self.context = Context(
@@ -113,7 +129,7 @@ class Audit:
             pace=Pace(scope.pace.connections_per_second, scope.pace.per_network),
             gaps=Gaps(gate.gap_at, gate.lane_of),
         )
-        self.discovery = Discovery(self.context, only=only, inventory=self.inventory)
+        self.discovery = Discovery(self.context, self.extent, only=only, inventory=self.inventory)
 
     def execute(self) -> Run:
         """Run every stage. Returns the finished run; its status says whether it is complete."""
@@ -215,7 +231,7 @@ class Audit:
         status: RunStatus,
     ) -> list[Finding]:
         """How all findings stand now. A run that is not complete says nothing about what it did not see."""
-        coverage = Coverage(self.gate, self.terms.looks_for, self.only)
+        coverage = Coverage(self.gate, self.terms.looks_for, self.only, self.extent)
         is_complete = status is RunStatus.COMPLETE
         refused = () if status is RunStatus.BLIND else past.refusals()
         moves: Sequence[Move] = ()
