@@ -4,7 +4,7 @@ Everything runs in a network namespace without a link outside; servers have one 
 other. Contests are repeated in rounds, the programs take turns within each, and each figure is the median of its
 rounds. Before a rate counts, what the program found is compared with what the servers are.
 
-    python bench/run.py [--rounds 5] [--small] [--write FILE ...]
+    python bench/run.py [--rounds 5] [--small] [--sweeps] [--write FILE ...]
 
 `--write` puts the table between the lines `<!-- bench -->` and `<!-- /bench -->` of each file.
 """
@@ -39,6 +39,7 @@ from contests import (
     contests,
 )
 from place import FIND_MILLION, FULL, ORTHANC, SMALL, SMB, Place, Sample, place_of
+from sweeps import FULL_BITS, SMALL_BITS, Results, measure_sweeps, sweep_goals, sweep_place, sweep_table
 
 Rates = dict[str, dict[str, float]]
 """Contest, program: median of things done a second."""
@@ -78,11 +79,14 @@ def trees(place: Place) -> dict[str, Sample]:
     return found
 
 
-def table(rates: Rates, echo: Sample, many: Sample, walked: dict[str, Sample], place: Place, rounds: int) -> str:
+def table(
+    rates: Rates, swept: Results, echo: Sample, many: Sample, walked: dict[str, Sample], place: Place, rounds: int
+) -> str:
     """The figures as Markdown."""
     names = list(rates)
     handshakes, finds = names[:4], names[4:6]
     lines = [f"{machine()}; medians of {rounds} rounds, one core each.", ""]
+    lines += [*sweep_table(swept), ""]
     lines += _rows("handshakes a second", rates, handshakes, [LEAD_APRON, UNARMED, C, C_SPARING, NMAP, PYNETDICOM])
     lines += ["", *_rows("C-FIND answers a second", rates, finds, [LEAD_APRON, C, FINDSCU, PYNETDICOM])]
     lines += ["", *_rows("file headers a second", rates, [UIDS, ATTRIBUTES], [LEAD_APRON, C, DCMDUMP, PYDICOM])]
@@ -179,16 +183,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Lead Apron beside its peers and beside C.")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--small", action="store_true", help="little of everything: a check of the bench, no figures")
+    parser.add_argument("--sweeps", action="store_true", help="the SYN sweeps alone; writes nothing")
     parser.add_argument("--write", type=Path, nargs="*", default=[], metavar="FILE")
     given = parser.parse_args()
+    with sweep_place(SMALL_BITS if given.small else FULL_BITS) as cable:
+        swept = measure_sweeps(cable, given.rounds, say)
+    reached = [_goal(text, is_met, f"{goal}") for text, is_met, goal in sweep_goals(swept)]
+    if given.sweeps:
+        print("\n".join([f"{machine()}; medians of {given.rounds} rounds.", "", *sweep_table(swept), "", *reached]))
+        return
     with place_of(SMALL if given.small else FULL) as place:
         rates = measure(place, given.rounds)
         echo = echoes(place, given.rounds)
         many = place.python("leadapron_find", FIND_MILLION)
-        text = table(rates, echo, many, trees(place), place, given.rounds)
+        text = table(rates, swept, echo, many, trees(place), place, given.rounds)
     print(text)
     if not given.small:
-        print("\n".join(["", *goals(rates, echo, many)]))
+        print("\n".join(["", *reached, *goals(rates, echo, many)]))
     for path in given.write:
         write(path, text)
 

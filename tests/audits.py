@@ -27,8 +27,9 @@ OPTIONS = Options(sweep_timeout=1.0, hello_timeout=2.0)
 
 class Silent:
     def begin(self, phase: str, total: int, done: int) -> None: ...
-    def advance(self, amount: int, **figures: int) -> None: ...
-    def end(self) -> None: ...
+    def more(self, phase: str, amount: int) -> None: ...
+    def advance(self, phase: str, amount: int, **figures: int) -> None: ...
+    def end(self, phase: str) -> None: ...
 
 
 class Clock:
@@ -60,7 +61,7 @@ class Place:
             contextlib.closing(AuditLog.open(self.folder / "audit.jsonl")) as audit_log,
         ):
             if not store.runs():
-                store.create_run(_new(scope, options), permutation_key="5a" * 16)
+                store.create_run(_new(scope, options), permutation_key="2." + "5a" * 16)
             (run,) = store.runs()
             audit = Audit(
                 scope=scope,
@@ -74,7 +75,7 @@ class Place:
                 key=KEY,
                 folder=self.folder,
             )
-            with armed(gate, on_denied=audit._denied):
+            with armed(gate, on_denied=audit.context.denied):
                 yield audit
 
     def run(self, options: Options | None = None) -> tuple[Run, list[Observation], set[tuple[str, str, str]]]:
@@ -87,9 +88,7 @@ class Place:
 
 
 def stages(audit: Audit) -> None:
-    audit.discover()
-    audit.identify()
-    asyncio.run(audit.assess())
+    asyncio.run(audit.flow())
 
 
 def place(tmp_path: Path, endpoints: list[Endpoint], **scope: object) -> Place:

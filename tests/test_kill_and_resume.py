@@ -33,10 +33,12 @@ from leadapron.pipeline_run import audit_scope
 
 class Told:
     def begin(self, phase, total, done):
+        pass
+    def more(self, phase, amount):
+        pass
+    def advance(self, phase, amount, **figures):
         print(phase, flush=True)
-    def advance(self, amount, **figures):
-        print("advance", flush=True)
-    def end(self):
+    def end(self, phase):
         pass
 
 scope, store, how = sys.argv[1:]
@@ -143,10 +145,10 @@ class Drive:
         command = [sys.executable, "-c", DRIVER, str(self.scope), self.url, how]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
             assert process.stdout
-            phase, events, line = "", 0, ""
+            events, line = Counter[str](), ""
             for line in map(str.strip, process.stdout):
-                phase, events = (phase, events + 1) if line == "advance" else (line, 0)
-                if until(phase, events):
+                events[line] += 1
+                if until(line, events[line]):
                     time.sleep(pause)
                     process.send_signal(signal.SIGKILL)
                     process.wait()

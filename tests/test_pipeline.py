@@ -82,10 +82,9 @@ def test_a_scope_of_silence_is_blind_and_not_safe(tmp_path: Path) -> None:
     scope = write_scope(tmp_path / "scope.toml", networks=["127.0.0.9/32"], ports=[9])
     script = (
         "import sys, leadapron.net.wide as wide\n"
-        "engine = wide.WideEngine.run\n"
-        "def deaf(self, source, sink, **options):\n"
+        "async def deaf(self, source, sink, **options):\n"
         "    for target in source: sink(target, wide.Outcome.TIMEOUT, b'')\n"
-        "wide.WideEngine.run = deaf\n"
+        "wide.WideEngine.drive = deaf\n"
         "sys.argv = ['leadapron', *sys.argv[1:]]\n"
         "from leadapron.cli.main import run\n"
         "run()\n"

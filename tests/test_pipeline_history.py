@@ -16,7 +16,7 @@ from leadapron.lab.listen import free_port
 from leadapron.lab.server import Behaviour, Server
 from leadapron.model import Endpoint, FindingStatus, Reason, Run, RunStatus
 from leadapron.net.target import Outcome
-from leadapron.pipeline import Audit
+from leadapron.pipeline_assessing import Assessing
 from leadapron.pipeline_control import Options
 from leadapron.pipeline_run import audit_scope
 from leadapron.store.store import Store
@@ -178,10 +178,10 @@ def test_a_refusal_is_kept_when_the_run_is_stopped_behind_the_sweep(
         stack.close()
         with monkeypatch.context() as patched:
 
-            def die(_audit: Audit) -> None:
+            def die(_assessing: Assessing) -> None:
                 raise SystemExit
 
-            patched.setattr(Audit, "identify", die)
+            patched.setattr(Assessing, "rest", die)
             with pytest.raises(SystemExit):
                 estate.run()
 
@@ -195,15 +195,15 @@ def test_a_port_that_is_silent_closes_nothing(
     from leadapron.net.wide import WideEngine
 
     first = estate.audit()
-    run = WideEngine.run
+    drive = WideEngine.drive
 
-    def deaf(self: WideEngine, source: object, sink: object, **options: object) -> object:
+    async def deaf(self: WideEngine, source: object, sink: object, **options: object) -> object:
         def heard(target: object, _outcome: object, answer: object) -> None:
             sink(target, outcome if target.port == estate.endpoint.port else Outcome.REFUSED, answer)  # type: ignore[attr-defined, operator]
 
-        return run(self, source, heard, **options)  # type: ignore[arg-type]
+        return await drive(self, source, heard, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(WideEngine, "run", deaf)
+    monkeypatch.setattr(WideEngine, "drive", deaf)
 
     other = free_port([str(estate.endpoint.address)])
     assert estate.audit(ports=[estate.endpoint.port, other]) == dict.fromkeys(first, GONE)
@@ -214,10 +214,10 @@ def test_a_run_that_was_stopped_says_nothing_about_what_it_did_not_see(
 ) -> None:
     first = estate.audit()
 
-    async def stopped(audit: Audit) -> None:
-        audit.control.request("enough")
+    def stopped(assessing: Assessing, *_: object) -> None:
+        assessing._context.control.request("enough")
 
-    monkeypatch.setattr(Audit, "assess", stopped)
+    monkeypatch.setattr(Assessing, "put", stopped)
     run, statuses = estate.run()
 
     assert run.status is RunStatus.STOPPED

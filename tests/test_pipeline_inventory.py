@@ -34,7 +34,7 @@ def with_inventory(here: Place, *entries: Expected) -> Place:
     """The run exists already, as the command line makes it."""
     with Store.open(f"sqlite:///{here.folder / 's.db'}") as store:
         run = replace(_new(load_scope(here.scope), Options()), inventory=entries)
-        store.create_run(run, permutation_key="5a" * 16)
+        store.create_run(run, permutation_key="2." + "5a" * 16)
     return here
 
 

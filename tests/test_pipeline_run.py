@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import hashlib
 import json
 import shutil
 from collections.abc import Iterable
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,14 @@ from leadapron.errors import InputError
 from leadapron.model import Address, Endpoint, Reason, Run, Stage, Unknown
 from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Options
+from leadapron.report.messages import messages
+from leadapron.report.method import sources
 from leadapron.scope.audit_log import AuditLog
 from leadapron.scope.decision import Denial, Denied
+from leadapron.scope.exclusions import add_exclusions
+from leadapron.scope.gate import Gate
+from leadapron.scope.grant import Exclusion
+from leadapron.store import tables
 from leadapron.store.store import Store
 from mmdb_files import COUNTRIES, write_mmdb
 from scope_file import write_scope
@@ -222,3 +230,103 @@ def test_what_a_run_that_never_goes_on_left_behind_is_gone_when_the_next_one_ope
     audit()
     assert left(last) == (False, 0)
     assert left(elsewhere)[1] == 1
+
+
+def test_a_run_of_an_earlier_order_does_not_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it counted as done would be other targets."""
+    monkeypatch.setenv("LEADAPRON_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(Audit, "execute", lambda audit: audit.run_)
+    scope = write_scope(tmp_path / "scope.toml", networks=["127.0.0.8/32"], ports=[104])
+    url = f"sqlite:///{tmp_path / 's.db'}"
+
+    def go_on(*, resume: bool) -> Run:
+        return pipeline_run.audit_scope(scope, url=url, resume=resume, options=Options(), progress=Silent())[0]
+
+    run = go_on(resume=False)
+    assert go_on(resume=True).id == run.id
+    with Store.open(url) as store, store._engine.begin() as connection:
+        connection.execute(tables.runs.update().values(permutation_key="5a" * 16))
+    with pytest.raises(InputError, match=r"scope\.toml: run .* earlier version.*without --resume"):
+        go_on(resume=True)
+
+
+DELEGATED = """\
+2|ripencc|1790287199|1|19830705|20261126|+0100
+ripencc|*|ipv4|*|1|summary
+ripencc|DE|ipv4|11.0.0.0|1536|20100712|allocated|x
+"""
+
+
+def survey(folder: Path, granted: str) -> Path:
+    """The scope of a survey, with an empty file of exclusions."""
+    (folder / "page.txt").write_text("What this is.")
+    (folder / "exclusions.txt").touch()
+    (folder / "delegated").write_text(DELEGATED)
+    extra = '[survey]\nopt_out = "no@cert.example"\npage = "page.txt"\nexclusions = "exclusions.txt"\n'
+    scope = write_scope(folder / "scope.toml", networks=[], ports=[104], depth="talk", granted=granted, extra=extra)
+    scope.write_text(scope.read_text().replace("networks = []\n", ""))
+    return scope
+
+
+def test_a_run_names_the_file_that_its_networks_were_taken_from_and_goes_on_with_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The permutation is one of the addresses of this file."""
+    monkeypatch.setenv("LEADAPRON_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(Audit, "execute", lambda audit: audit.run_)
+    scope = survey(tmp_path, 'wide = true\ncountries = ["DE"]\nsnapshot = "delegated"\n')
+    url = f"sqlite:///{tmp_path / 's.db'}"
+    for resume in (False, True):
+        pipeline_run.audit_scope(scope, url=url, resume=resume, options=Options(), progress=Silent())
+
+    with Store.open(url) as store:
+        (run,) = store.runs()
+    sha256 = hashlib.sha256(DELEGATED.encode()).hexdigest()
+    taken = f"DE: delegated (ripencc, 2026-11-26), SHA-256 {sha256}, 2 networks, 1,536 IPv4 addresses"
+    assert run.data["snapshot.g"] == taken
+    assert sources(messages("en"), run)[-1] == ("Networks of grant g", taken)
+    assert sources(messages("it"), run)[-1] == ("Reti dell'autorizzazione g", taken)
+
+    (tmp_path / "delegated").write_text(DELEGATED.replace("|1536|", "|1024|"))
+    with pytest.raises(InputError, match="no unfinished run of this scope"):
+        pipeline_run.audit_scope(scope, url=url, resume=True, options=Options(), progress=Silent())
+
+
+def test_a_run_goes_on_after_a_complaint_in_the_space_that_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEADAPRON_DATA", str(tmp_path / "data"))
+    seen: list[Gate] = []
+    monkeypatch.setattr(Audit, "execute", lambda audit: seen.append(audit.gate) or audit.run_)
+    scope = survey(tmp_path, 'networks = ["127.0.0.0/24"]')
+    url = f"sqlite:///{tmp_path / 's.db'}"
+
+    def audit(*, resume: bool) -> None:
+        pipeline_run.audit_scope(scope, url=url, resume=resume, options=Options(), progress=Silent())
+
+    def exclude(network: str) -> None:
+        asked = Exclusion(network=ip_network(network), since=dt.datetime.now(dt.UTC), because="asked by mail")
+        add_exclusions(tmp_path / "exclusions.txt", [asked])
+
+    exclude("127.0.0.1/32")
+    audit(resume=False)
+    for network in ("127.0.0.7/32", "127.0.0.128/25"):
+        exclude(network)
+        audit(resume=True)
+    spaces = [gate.intervals(4) for gate in seen]
+    assert spaces[0] == spaces[1] == spaces[2]
+    assert sum(last - first + 1 for first, last in spaces[0]) == 255
+    denied = [[gate.dial_allowed(f"127.0.0.{last}", 104) for last in (1, 7, 200)] for gate in seen]
+    assert denied == [
+        [Denied.EXCLUDED, None, None],
+        [Denied.EXCLUDED, Denied.NARROWED, None],
+        [Denied.EXCLUDED, Denied.NARROWED, Denied.NARROWED],
+    ]
+
+    audit(resume=False)
+    assert sum(last - first + 1 for first, last in seen[3].intervals(4)) == 126
+    (tmp_path / "exclusions.txt").write_text("")
+    with pytest.raises(
+        InputError, match=r"exclusions\.txt: an exclusion that the run began with is not there any more"
+    ):
+        audit(resume=True)

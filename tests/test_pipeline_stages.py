@@ -21,8 +21,9 @@ from leadapron.lab.archive import made_up
 from leadapron.lab.server import Behaviour, Server
 from leadapron.model import CountKind, Depth, Endpoint, RunStatus, Verdict
 from leadapron.net.target import Outcome
-from leadapron.pipeline import Audit, hello_payload
+from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Options
+from leadapron.pipeline_greeting import hello_payload
 from leadapron.protocols.dicom.probe import Dicom
 from leadapron.protocols.dicom.wire.items import UserInformation
 from leadapron.protocols.dicom.wire.pdu import AssociateAC
@@ -393,7 +394,7 @@ def test_a_zone_that_is_called_off_leaves_its_other_hosts_unasked(host: Host, tm
         with here.audit() as audit:
             audit.discover()
             audit.identify()
-            audit._halted["zone z"] = endpoints[0]
+            audit.context.halted["zone z"] = endpoints[0]
             asyncio.run(audit.assess())
             run = audit.conclude()
             unknowns = {(each.stage.value, each.reason.value) for each in audit.store.unknowns(run.id)}

@@ -14,7 +14,7 @@ import pytest
 from leadapron.discover.space import TargetSpace
 from leadapron.model import RunStatus
 from leadapron.net.target import Outcome, Target
-from leadapron.pipeline_sweep import WRITE_INTERVAL, Sweep, Swept, chunk_size, missing
+from leadapron.pipeline_sweep import WRITE_INTERVAL, Sweep, Swept, chunk_size, missing, within
 from leadapron.scope.decision import Denied
 from leadapron.scope.gate import REASONS
 from leadapron.scope.grant import Pace
@@ -44,9 +44,10 @@ class Progress:
         self.done, self.reached = 0, 0
 
     def begin(self, phase: str, total: int, done: int) -> None: ...
-    def end(self) -> None: ...
+    def more(self, phase: str, amount: int) -> None: ...
+    def end(self, phase: str) -> None: ...
 
-    def advance(self, amount: int, **figures: int) -> None:
+    def advance(self, _phase: str, amount: int, **figures: int) -> None:
         self.done += amount
         self.reached += figures.get("reached", 0)
 
@@ -68,12 +69,13 @@ class Place:
 
     def sweep(self, gate: Gate | None = None) -> Sweep:
         whole = [(row.start, row.stop) for row in self.rows.values() if not any(row.waiting)]
+        in_part, left = within(range(len(SPACE)), whole, [row for row in self.rows.values() if any(row.waiting)])
         return Sweep(
             SPACE,
             gate or Gate(),  # type: ignore[arg-type]
             size=SIZE,
-            done=whole,
-            in_part=[row for row in self.rows.values() if any(row.waiting)],
+            in_part=in_part,
+            missing=left,
             write=self.write,  # type: ignore[arg-type]
             decided=self.decided,
             progress=self.progress,

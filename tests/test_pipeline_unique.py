@@ -15,8 +15,8 @@ from audits import Place, place
 from leadapron.lab.archive import ISSUER, Archive, made_up
 from leadapron.lab.server import Behaviour, OnFind, Server
 from leadapron.model import Count, CountSource, Endpoint, Observation, RunStatus, Unique
-from leadapron.net.executor import Executor
 from leadapron.pipeline import Audit
+from leadapron.pipeline_assessing import Assessing
 from leadapron.pipeline_control import Options
 from listening import listening
 
@@ -85,8 +85,8 @@ def test_a_run_that_goes_on_joins_what_it_saw_before_with_what_it_sees_now(tmp_p
 
 async def _assess(audit: Audit, endpoint: Endpoint) -> None:
     """This one only."""
-    executor = Executor(audit.gate, audit.pace, on_decided=audit._decided)
-    await audit._assess_one(executor, endpoint, "dicom", dict(audit.store.attempts(audit.run_.id)[endpoint, "dicom"]))
+    jobs = dict(audit.store.attempts(audit.run_.id)[endpoint, "dicom"])
+    await Assessing(audit.context).assess_one(endpoint, "dicom", jobs)
 
 
 def test_a_server_that_caps_leaves_the_union_a_bound(tmp_path: Path) -> None:

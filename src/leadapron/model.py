@@ -10,7 +10,7 @@ import datetime as dt
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import Generic, NewType, TypeVar
 
@@ -431,6 +431,53 @@ class Method:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SweepFigures:
+    """What sweeps in processes of their own did, over all processes of a run. Packets, where nothing else is said."""
+
+    method: str
+    """syn or connect; "": none came to its end"""
+    sent: int = 0
+    """of connections: those that were begun"""
+    sent_bytes: int = 0
+    """as IP counts"""
+    duplicates: int = 0
+    late: int = 0
+    """answers whose time was over"""
+    invalid: int = 0
+    """answers to nothing that was asked"""
+    dropped: int = 0
+    """answers that found no room in this machine"""
+    lost: int = 0
+    """targets of which nothing is known for that reason"""
+    not_sent: Mapping[str, int] = field(default_factory=dict)
+    """by the name of the error"""
+    seconds: float = 0.0
+    building: float = 0.0
+    sending: float = 0.0
+    receiving: float = 0.0
+    """of processor time, as all below"""
+    cpu: float = 0.0
+    memory: int = 0
+    """bytes at most, of one process"""
+
+    def with_cpu(self, cpu: float, memory: int) -> SweepFigures:
+        return replace(self, cpu=cpu, memory=memory)
+
+    def __add__(self, other: SweepFigures) -> SweepFigures:
+        numbers = {
+            each.name: getattr(self, each.name) + getattr(other, each.name)
+            for each in fields(self)
+            if each.name not in ("method", "not_sent", "memory")
+        }
+        not_sent = {
+            name: self.not_sent.get(name, 0) + other.not_sent.get(name, 0)
+            for name in sorted({*self.not_sent, *other.not_sent})
+        }
+        memory = max(self.memory, other.memory)
+        return SweepFigures(method=other.method or self.method, not_sent=not_sent, memory=memory, **numbers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
     """What a name of the scope resolved to when the run began. For the run it stays that, also when it is resumed."""
 
@@ -464,6 +511,9 @@ class Expected:
     owner: str | None = None
 
 
+SNAPSHOT_OF = "snapshot."
+"""In `Run.data`, before the id of a grant: the file that its networks were taken from."""
+
 AUDIT, VERIFY = "audit", "verify"
 """The kinds of runs."""
 
@@ -494,10 +544,17 @@ class Run:
     catalogue: str = ""
     """SHA-256 of the controls that it was judged by; "": not known"""
     data: Mapping[str, str] = field(default_factory=dict)
-    """name and date of each source of places (country, city, asn); empty: not known"""
+    """name and date of each source of places (country, city, asn), and of each snapshot (`SNAPSHOT_OF`) of networks with its
+    digest and size; empty: not known"""
     unique: Unique | None = None
     """None: nothing is exposed, or nobody counted"""
     inventory: tuple[Expected, ...] = ()
     """the systems that there should be, as they were known when it began; empty: nobody said"""
+    exclusions: int = 0
+    """of a survey, when it began: later ones take nothing out of the space that it sweeps, and are not touched"""
+    exclusions_sha256: str = ""
+    """of these, as `Scope.exclusions_sha256`"""
+    sweep: SweepFigures | None = None
+    """None: it was swept by the process that asked all else"""
     summary: Summary | None = None
     """None: it has not come to its end, or an earlier version made it"""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol as Interface
 
 from leadapron.errors import RunStopped
-from leadapron.scope.audit_log import AuditLog
+from leadapron.scope.audit_log import Fact
 from leadapron.scope.watch import ScopeWatch
 
 SWEEP_TIMEOUT = 3.0
@@ -17,11 +17,14 @@ HELLO_TIMEOUT = 10.0
 
 
 class Progress(Interface):
-    """Where the command line shows what goes on."""
+    """Where the command line shows what goes on: several phases at once."""
 
     def begin(self, phase: str, total: int, done: int) -> None: ...
-    def advance(self, amount: int, **figures: int) -> None: ...
-    def end(self) -> None: ...
+    def more(self, phase: str, amount: int) -> None:
+        """There is so much more to do."""
+
+    def advance(self, phase: str, amount: int, **figures: int) -> None: ...
+    def end(self, phase: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +39,19 @@ class Options:
     hello_timeout: float = HELLO_TIMEOUT
 
 
+class Log(Interface):
+    """Where a change of the scope is written down."""
+
+    def write(self, event: str, **facts: Fact) -> object: ...
+
+
 class Control:
     """Why to stop: a signal, `leadapron stop`, or a scope that no longer holds. Polled, and cheap to poll."""
 
     INTERVAL = 0.5
 
-    def __init__(self, watch: ScopeWatch, stop_file: Path, audit_log: AuditLog) -> None:
-        self._watch, self._stop_file, self._log = watch, stop_file, audit_log
+    def __init__(self, watch: ScopeWatch, stop_file: Path, log: Log) -> None:
+        self._watch, self.stop_file, self._log = watch, stop_file, log
         self._next = 0.0
         self.why = ""
 
@@ -63,7 +72,7 @@ class Control:
         return bool(self.why)
 
     def _look(self) -> None:
-        if self._stop_file.exists():
+        if self.stop_file.exists():
             self.request("stopped by `leadapron stop`")
             return
         try:
@@ -72,4 +81,5 @@ class Control:
             self.request(stopped.why)
         else:
             if changed:
-                self._log.write("scope_narrowed", scope_sha256=changed)
+                scope_sha256, exclusions_sha256 = changed.digests
+                self._log.write("scope_narrowed", scope_sha256=scope_sha256, exclusions_sha256=exclusions_sha256)

@@ -91,11 +91,13 @@ class Evidence:
             left_alone.update(members)
             if all("failed" in cases[door]["hello"] for door in members):
                 left_alone.difference_update(_spread(sorted(members, key=_order), WITNESSES))
-        fresh: dict[Door, Jobs] = {door: {} for door in self.doors(hits) if door not in cases and self._waits(door)}
+        fresh: dict[Door, Jobs] = {
+            door: {} for door in self.doors(hits) if door not in cases and self.begins_deep(door)
+        }
         return {**{door: jobs for door, jobs in cases.items() if door not in left_alone}, **fresh}
 
-    def _waits(self, door: Door) -> bool:
-        """For its first word, which the deep stage says."""
+    def begins_deep(self, door: Door) -> bool:
+        """Whether it waits for a first word of the deep stage."""
         endpoint, name = door
         return name in self._begins_deep and self._terms.at(endpoint).depth >= Depth.TALK
 

@@ -98,6 +98,14 @@ class Refusals:
 
         return note if wanted else record
 
+    def wanted4(self) -> frozenset[tuple[int, int]]:
+        """IPv4 addresses and ports of which it is worth knowing that they refuse."""
+        return frozenset((value, port) for version, value, port in self._wanted if version == 4)
+
+    def note(self, endpoints: Iterable[Endpoint]) -> None:
+        """Those that refused, elsewhere than in a sink."""
+        self._noted += endpoints
+
     def written_before(self, write: Write) -> Callable[[Sequence[SweepChunk]], None]:
         """`write` of the sweep; what was noted goes first, so that no target is done whose refusal is not kept."""
 

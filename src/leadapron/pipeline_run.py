@@ -15,10 +15,12 @@ from leadapron.assess.catalogue import catalogue, catalogue_version
 from leadapron.assess.judge import refuted
 from leadapron.attribute.place import opened
 from leadapron.discover.inventory import read_inventory
+from leadapron.discover.space import key_of, new_key
 from leadapron.errors import InputError
 from leadapron.model import (
     AUDIT,
     FINAL,
+    SNAPSHOT_OF,
     VERIFY,
     Endpoint,
     Expected,
@@ -34,12 +36,14 @@ from leadapron.model import (
 from leadapron.net.resolve import resolve
 from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Control, Options, Progress
+from leadapron.pipeline_discover import method_of
 from leadapron.pipeline_history import refusals
 from leadapron.pipeline_inventory import ABOUT_INVENTORIES
 from leadapron.pipeline_key import RunKey
 from leadapron.pipeline_terms import BUCKETS, FULL_ANSWERS, FULL_SECONDS
 from leadapron.scope.audit_log import AuditLog, in_use
 from leadapron.scope.decision import Denial
+from leadapron.scope.exclusions import as_begun
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import Scope, load_scope
 from leadapron.scope.policy import nowhere, shut_out
@@ -67,6 +71,7 @@ def audit_scope(
     """
     scope = load_scope(path)
     _check_store(scope, url)
+    method_of(scope)
     expected = _expected(inventories)
     with Store.open(url) as store:
         run = _resumed(store, scope) if resume else replace(_new(scope, options), inventory=expected)
@@ -96,6 +101,7 @@ def verify_finding(
     of its own. Raises InputError (also ScopeErrors, StoreError) before anything is touched."""
     scope = load_scope(path)
     _check_store(scope, url)
+    method_of(scope)
     expected = _expected(inventories)
     with Store.open(url, create=False) as store:
         finding, seen_from = store.finding(key)
@@ -128,7 +134,11 @@ def _check_depth(run: Run, scope: Scope, finding: Finding) -> None:
 
 
 def _gate(scope: Scope, run: Run) -> Gate:
-    return Gate(scope, pins={pin.name: pin.addresses for pin in run.pins if pin.addresses})
+    """Of the space that the run began with, narrowed by the exclusions that came since. Raises InputError."""
+    begun = as_begun(scope, run.exclusions, run.exclusions_sha256)
+    gate = Gate(begun, pins={pin.name: pin.addresses for pin in run.pins if pin.addresses})
+    gate.narrow(scope)
+    return gate
 
 
 def _conduct(
@@ -153,12 +163,12 @@ def _conduct(
     ):
         if is_new:  # only now: a run that cannot be logged leaves no trace of one
             key = run_key.make()
-            store.create_run(run, permutation_key=secrets.token_hex(16))
+            store.create_run(run, permutation_key=new_key())
         else:
             key = run_key.read()
         _forget_superseded(store)
         store.update_method(run.id, _method(scope, options), catalogue_version())
-        store.update_data(run.id, attribution.sources)
+        store.update_data(run.id, {**attribution.sources, **_snapshots(scope)})
         stop_file.unlink(missing_ok=True)  # only now: until the log is ours it may be meant for another process
         for pin in run.pins:
             audit_log.write("name", name=pin.name, addresses=[str(address) for address in pin.addresses])
@@ -184,6 +194,15 @@ def _conduct(
             run_key.destroy()
             store.forget_shown_studies(run.id)
         return finished
+
+
+def _snapshots(scope: Scope) -> dict[str, str]:
+    """The files that networks were taken from, by grant, with whose networks they are."""
+    return {
+        f"{SNAPSHOT_OF}{grant.id}": f"{', '.join(grant.taken)}: {grant.snapshot}"
+        for grant in scope.grants
+        if grant.snapshot is not None
+    }
 
 
 def _forget_superseded(store: Store) -> None:
@@ -232,6 +251,8 @@ def _new(scope: Scope, options: Options) -> Run:
         kind=AUDIT,
         scope_id=scope.id,
         scope_sha256=scope.sha256,
+        exclusions=len(scope.exclusions),
+        exclusions_sha256=scope.exclusions_sha256,
         vantage=scope.vantage,
         version=__version__,
         started_at=now,
@@ -280,6 +301,13 @@ def _resumed(store: Store, scope: Scope) -> Run:
         raise InputError(
             f"{scope.path}: no unfinished run of this scope from this vantage; run `leadapron audit` without --resume"
         )
+    try:
+        key_of(store.permutation_key(run.id))
+    except ValueError:
+        raise InputError(
+            f"{scope.path}: run {run.id} was begun by an earlier version, which swept in another order; run `leadapron "
+            "audit` without --resume"
+        ) from None
     _check_infrastructure(scope, run.pins)
     return run
 

@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
-from leadapron.discover.space import Intervals, TargetSpace
+from leadapron.discover.space import MAX_SIZE, Intervals, TargetSpace
+from leadapron.discover.spaces import Spaces
 from leadapron.model import Address, Endpoint, RunStatus, Stage, Unknown
 from leadapron.net.target import Outcome, Target
 from leadapron.pipeline_control import Progress
@@ -44,12 +45,15 @@ _TELL_NOTHING = (Outcome.TIMEOUT, Outcome.UNREACHABLE, Outcome.RESET)
 
 _NETWORK_BITS = {4: 32 - 24, 6: 128 - 48}
 
+MOST_IN_PIECE = 1 << 18
+"""Targets of a piece that is asked without connections."""
+
 Write = Callable[[Sequence[SweepChunk]], None]
 Decided = Callable[[int, int, int, Mapping[Denied, int]], None]
 """Told of each chunk (start, stop) before it is swept: how many of its targets the gate permits, and denies, by reason."""
 
 
-def chunk_size(pace: Pace, intervals4: Intervals, intervals6: Intervals) -> int:
+def chunk_size(pace: Pace, intervals4: Intervals, intervals6: Intervals, most: int = LARGEST_CHUNK) -> int:
     """Targets that the pace lets through in about a second: the rate of all networks together, or the overall one."""
     networks = sum(
         (last >> _NETWORK_BITS[version]) - (first >> _NETWORK_BITS[version]) + 1
@@ -57,7 +61,39 @@ def chunk_size(pace: Pace, intervals4: Intervals, intervals6: Intervals) -> int:
         for first, last in intervals
     )
     rate = min(pace.connections_per_second, pace.per_network * networks)
-    return int(min(max(rate, SMALLEST_CHUNK), LARGEST_CHUNK))
+    return int(min(max(rate, SMALLEST_CHUNK), most))
+
+
+def pieces(
+    in_part: Sequence[SweepChunk],
+    missing: Sequence[tuple[int, int]],
+    size: int,
+    ends: Callable[[int], int] = lambda _: MAX_SIZE,
+) -> Iterator[SweepChunk]:
+    """What is still to be asked: what is done in part, then the rest in chunks of `size`, which do not reach beyond
+    `ends(start)`."""
+    yield from in_part
+    for first, last in missing:
+        start = first
+        while start < last:
+            stop = min(start + size, last, ends(start))
+            yield SweepChunk(start=start, stop=stop, outcomes={})
+            start = stop
+
+
+def within(
+    part: range, done: list[tuple[int, int]], in_part: Sequence[SweepChunk]
+) -> tuple[list[SweepChunk], list[tuple[int, int]]]:
+    """What is in part, and what is missing, of a part of the space. A chunk belongs where it starts."""
+    here = [chunk for chunk in in_part if part.start <= chunk.start < part.stop]
+    known = [*done, *((chunk.start, chunk.stop) for chunk in in_part)]
+    cut = [(max(start, part.start), min(stop, part.stop)) for start, stop in missing(known, part.stop)]
+    return here, [(start, stop) for start, stop in cut if start < stop]
+
+
+def left_in(in_part: Sequence[SweepChunk], missing: Sequence[tuple[int, int]]) -> int:
+    """Targets that are still to be asked."""
+    return sum(stop - start for start, stop in missing) + sum(sum(chunk.waiting) for chunk in in_part)
 
 
 class _Chunk:
@@ -80,50 +116,48 @@ class _Chunk:
 
 
 class Sweep:
-    """One sweep, first or resumed: the source and the sink of the wide engine.
+    """One sweep by connections, first or resumed: the source and the sink of the wide engine.
 
-    `done` and `in_part` are what the store knows; `names` are those that led to addresses.
+    `in_part` and `missing` are what is still to be asked (see `within`); `names` are those that led to addresses; `told`
+    hears of each endpoint that was reached, once it is written.
     """
 
     def __init__(
         self,
-        space: TargetSpace,
+        space: TargetSpace | Spaces,
         gate: Gate,
         *,
         size: int,
-        done: list[tuple[int, int]],
         in_part: Sequence[SweepChunk],
+        missing: Sequence[tuple[int, int]],
         write: Write,
         decided: Decided,
         progress: Progress,
         names: Mapping[Address, str] | None = None,
+        told: Callable[[Endpoint], object] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._space, self._gate, self._size, self._write_chunks = space, gate, size, write
+        self._space, self._gate, self._write_chunks = space, gate, write
         self._decided, self._progress, self._clock = decided, progress, clock
-        self._names = names or {}
-        self._in_part = list(in_part)
-        self._missing = list(missing([*done, *((chunk.start, chunk.stop) for chunk in in_part)], len(space)))
+        self._names, self._told = names or {}, told
+        self._pieces = pieces(in_part, missing, size)
         self._changed: list[_Chunk] = []
         self._write_at = clock() + WRITE_INTERVAL
-        self.left = sum(stop - start for start, stop in self._missing) + sum(sum(part.waiting) for part in in_part)
+        self.left = left_in(in_part, missing)
         """targets that are still to be asked"""
         self.not_asked: Counter[Outcome] = Counter()
         """why targets were left out this time; not those that a stop kept from their turn"""
 
     def targets(self) -> Iterator[Target]:
-        for part in self._in_part:
-            yield from self._chunk(_Chunk(part))
-        for first, last in self._missing:
-            for start in range(first, last, self._size):
-                yield from self._chunk(_Chunk(SweepChunk(start=start, stop=min(start + self._size, last), outcomes={})))
+        for piece in self._pieces:
+            yield from self._chunk(_Chunk(piece))
 
     def _chunk(self, chunk: _Chunk) -> Iterator[Target]:
         targets, denied = self._permitted(chunk, self._space.batch(chunk.start, chunk.stop - chunk.start))
         self._decided(chunk.start, chunk.stop, len(targets), denied)
         if denied:
             self.not_asked[Outcome.OUT_OF_SCOPE] += denied.total()
-            self._progress.advance(denied.total())
+            self._progress.advance("discover", denied.total())
         return iter(targets)
 
     def _permitted(self, chunk: _Chunk, batch: Batch) -> tuple[list[Target], Counter[Denied]]:
@@ -157,7 +191,7 @@ class Sweep:
         if outcome in NOT_ASKED:
             if outcome is not Outcome.STOPPED:
                 self.not_asked[outcome] += 1
-                self._progress.advance(1)
+                self._progress.advance("discover", 1)
             return
         chunk.waiting[place] = 0
         chunk.outcomes[outcome.value] += 1
@@ -168,7 +202,7 @@ class Sweep:
         if not chunk.is_changed:
             chunk.is_changed = True
             self._changed.append(chunk)
-        self._progress.advance(1, reached=int(outcome is Outcome.CONNECTED))
+        self._progress.advance("discover", 1, reached=int(outcome is Outcome.CONNECTED))
 
     def polled(self, should_stop: Callable[[], bool]) -> Callable[[], bool]:
         """`should_stop` for the engine, which asks it many times a second: what is due is written on the way."""
@@ -185,9 +219,12 @@ class Sweep:
         """Write all that is known."""
         if self._changed:
             self._write_chunks([chunk.stored() for chunk in self._changed])
+        hits = [hit for chunk in self._changed for hit in chunk.hits]
         for chunk in self._changed:
             chunk.hits, chunk.is_changed = [], False
         self._changed.clear()
+        for hit in hits:
+            self._told(hit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +242,7 @@ class Swept:
     def unknowns(self, scope_id: str) -> Iterator[Unknown]:
         """What the sweep could not tell: no answer is not "nothing there", and what was not asked even less."""
         counts = {outcome: self.outcomes.get(outcome, 0) for outcome in _TELL_NOTHING} | dict(self.not_asked)
-        counts[Outcome.STOPPED] = self.left - sum(self.not_asked.values())
+        counts[Outcome.STOPPED] = max(self.left - sum(self.not_asked.values()), 0)
         for outcome, count in counts.items():
             if count:
                 yield Unknown(endpoint=f"scope {scope_id}", stage=Stage.CONNECT, reason=outcome.reason, count=count)
@@ -218,7 +255,10 @@ class Swept:
         if self.tried and silent == self.tried:
             return RunStatus.BLIND, "not one target answered, not even with a refusal: is our own way out blocked?"
         if self.not_asked.get(Outcome.EXHAUSTED):
-            return RunStatus.INCOMPLETE, "this machine had no local port or open file left for some targets"
+            return (
+                RunStatus.INCOMPLETE,
+                "this machine had no local port or open file left for some targets, or lost answers",
+            )
         if not self.tried:
             return RunStatus.INCOMPLETE, "nothing in the scope may be probed right now"
         if self.left or is_left_out:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leadapron.assess.catalogue import Control, catalogue, catalogue_version, parse_control
+from leadapron.assess.catalogue import RSIT, Control, catalogue, catalogue_version, parse_control
 from leadapron.assess.severity import STEPS
 from leadapron.errors import InputError
 from leadapron.model import VantageKind
@@ -68,6 +68,8 @@ def test_a_control_has_a_page_that_says_the_same(control: Control) -> None:
     assert all(f"{number}. {step}\n" in page for number, step in enumerate(text.remedy.splitlines(), 1))
     assert all(anchor in page for anchor in control.anchors)
     assert all(f"`{key}`" in page for key in control.evidence)
+    assert f"| RSIT, in feeds | {control.rsit} |\n" in page
+    assert control.rsit in RSIT
 
 
 def test_the_page_on_findings_says_what_each_is_about_and_how_deep_one_has_to_look() -> None:
@@ -94,6 +96,8 @@ def test_no_page_without_a_control() -> None:
         (b'verdict = ["proven"]', b"verdict = []"),
         (b'depth = "count"', b'depth = "deep"'),
         (b'depth = "count"\n', b""),
+        (b'rsit = "information-disclosure"', b'rsit = "hacked"'),
+        (b'rsit = "information-disclosure"\n', b""),
         (b'about = "service"', b'about = "mood"'),
         (b'internet = "high"', b'internet = "dire"'),
         (b'internet = "high"', b'moon = "high"'),

@@ -11,7 +11,7 @@ BENCH = Path(__file__).parents[2] / "bench" / "run.py"
 @pytest.mark.peer
 @pytest.mark.xdist_group("bench")
 def test_every_contest_of_the_bench_runs_and_finds_what_the_servers_are(tmp_path: Path) -> None:
-    require("ip", "nft", "gcc", "nmap", "findscu", "dcmdump", "Orthanc", "nginx", "smbd")
+    require("ip", "nft", "gcc", "nmap", "findscu", "dcmdump", "Orthanc", "nginx", "smbd", "zmap", "masscan")
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- bench -->\nold\n<!-- /bench -->\nafter\n")
 
@@ -29,6 +29,8 @@ def test_every_contest_of_the_bench_runs_and_finds_what_the_servers_are(tmp_path
     assert "old" not in lines
     assert done.stdout.strip() in page.read_text()
     for contest in (
+        "1 in 1,024 accepts, the rest: silent",
+        "1 in 1,024 accepts, the rest: refused",
         "all open",
         "all closed",
         "1 % open, rest closed",

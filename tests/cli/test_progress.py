@@ -26,8 +26,8 @@ def sweep(progress: TerminalProgress, clock: list[float]) -> None:
         progress.begin("discover", 120, 20)
         for number in range(100):
             clock[0] += 0.125
-            progress.advance(1, reached=int(number % 10 == 0))
-        progress.end()
+            progress.advance("discover", 1, reached=int(number % 10 == 0))
+        progress.end("discover")
 
 
 def test_without_a_terminal_it_writes_plain_lines_with_rate_and_time_left(
@@ -39,9 +39,9 @@ def test_without_a_terminal_it_writes_plain_lines_with_rate_and_time_left(
     assert out == ""
     assert err.splitlines() == [
         "Discover: connect to each address and port: 120 to do, 20 done before",
-        "discover: 60 of 120, 8/s, 8 s left",
-        "discover: 100 of 120, 8/s, 2 s left",
-        "discover: 120 of 120 done, 10 reached (8/s)",
+        "discover: 60 of 120, 8/s, 4 reached, 8 s left",
+        "discover: 100 of 120, 8/s, 8 reached, 2 s left",
+        "discover: 120 of 120 done (8/s, 10 reached)",
     ]
 
 
@@ -50,7 +50,7 @@ def test_lines_are_seconds_apart_however_fast_it_goes(clock: list[float], capsys
         progress.begin("identify", 10_000, 0)
         for _ in range(10_000):
             clock[0] += LINE_INTERVAL / 4_000
-            progress.advance(1)
+            progress.advance("identify", 1)
 
     assert len(capsys.readouterr().err.splitlines()) == 1 + 2
 
@@ -61,7 +61,7 @@ def test_where_nothing_has_been_done_no_time_left_is_claimed(
     progress = TerminalProgress()
     progress.begin("discover", 1_000_000, 0)
     clock[0] += LINE_INTERVAL
-    progress.advance(0)
+    progress.advance("discover", 0)
 
     assert capsys.readouterr().err.splitlines()[-1] == "discover: 0 of 1,000,000, 0/s, time left unknown"
 
@@ -69,7 +69,7 @@ def test_where_nothing_has_been_done_no_time_left_is_claimed(
 def test_an_empty_phase_does_not_divide_by_zero(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
     with TerminalProgress() as progress:
         progress.begin("assess", 0, 0)
-        progress.end()
+        progress.end("assess")
 
     assert capsys.readouterr().err.splitlines()[-1] == "assess: 0 of 0 done (0/s)"
 
@@ -113,4 +113,26 @@ def test_a_terminal_that_cannot_move_its_cursor_has_lines(
     clock: list[float], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert on_screen(clock, tmp_path / "screen", "dumb") == ""
-    assert "discover: 60 of 120, 8/s, 8 s left" in capsys.readouterr().err
+    assert "discover: 60 of 120, 8/s, 4 reached, 8 s left" in capsys.readouterr().err
+
+
+def test_phases_go_on_at_the_same_time(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+    with TerminalProgress() as progress:
+        progress.begin("discover", 100, 0)
+        progress.more("identify", 3)
+        progress.more("identify", 2)
+        clock[0] += LINE_INTERVAL
+        progress.advance("discover", 50, reached=5, lost=2)
+        progress.advance("identify", 1)
+        progress.end("discover")
+        progress.end("identify")
+        progress.end("assess")
+
+    assert capsys.readouterr().err.splitlines() == [
+        "Discover: connect to each address and port: 100 to do",
+        "Identify: first handshake",
+        "discover: 50 of 100, 10/s, 5 reached, 2 lost, 5 s left",
+        "identify: 1 of 5, 0/s, 20 s left",
+        "discover: 50 of 100 done (10/s, 5 reached, 2 lost)",
+        "identify: 1 of 5 done (0/s)",
+    ]

@@ -69,6 +69,34 @@ def test_check_explains_what_would_be_touched(path: Path) -> None:
     assert "localhost is not resolved here" in text
 
 
+def test_check_tells_how_ports_are_looked_for(path: Path) -> None:
+    plain = run("check", path)
+    assert "Sweep:         by SYN packets where they may be sent and a grant is wide, else by connections\n" in plain
+    assert "Survey:" not in plain
+    (path.parent / "page.txt").write_text("What this is.")
+    told = (
+        '[sweep]\nmethod = "syn"\npackets_per_second = 100000\nbits_per_second = 5e7\nsource_address = "198.18.0.1"\n'
+    )
+    survey = '[survey]\nopt_out = "no@cert.example"\npage = "page.txt"\nurl = "https://cert.example/s"\n'
+    path.write_text(path.read_text() + told + survey)
+    text = run("check", path)
+    assert "SYN packets: 100,000 and 50,000,000 bits a second at most, 1 to one address and port\n" in text
+    assert "from 198.18.0.1 ports 61000-65535, answers are waited for 8 s\n" in text
+    assert "connections: 1 process" not in text
+    assert "Survey:        opt out: no@cert.example\n" in text
+    assert "page:    page.txt, shown at https://cert.example/s\n" in text
+    assert "no file of exclusions\n" in text
+    view = json.loads(run("check", path, "--json"))
+    assert view["sweep"]["source_address"] == "198.18.0.1"
+    assert view["survey"] == {
+        "opt_out": "no@cert.example",
+        "page": "page.txt",
+        "url": "https://cert.example/s",
+        "exclusions": "",
+        "excluded": 0,
+    }
+
+
 def test_check_tells_what_is_not_looked_for(path: Path) -> None:
     path.write_text(path.read_text() + "\n[ports]\nhttp = [80, 8080]\n")
     text = run("check", path)

@@ -21,7 +21,7 @@ from leadapron.lab.server import Behaviour, Server
 from leadapron.model import Depth, Endpoint, Observation, Owner
 from leadapron.net.dialer import Line, hold
 from leadapron.net.wide import Outcome, Target, WideEngine
-from leadapron.pipeline import hello_payload
+from leadapron.pipeline_greeting import hello_payload
 from leadapron.protocols.base import Case, Terms
 from leadapron.protocols.dicom.probe import Dicom
 from leadapron.protocols.dicom.wire import association as wire

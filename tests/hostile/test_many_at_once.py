@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,15 @@ def audited(here: Place, options: Options) -> tuple[RunStatus, list[tuple[str, s
             order.append((str(endpoint.address), job))
             record(run_id, endpoint, protocol, job, payload, **how)
 
+        record_hellos = audit.store.record_hellos
+
+        def recording_hellos(run_id: str, protocol: str, answers: Iterable[tuple[Endpoint, Any]]) -> None:
+            told = list(answers)
+            order.extend((str(endpoint.address), "hello") for endpoint, _ in told)
+            record_hellos(run_id, protocol, told)
+
         audit.store.record_attempt = recording  # type: ignore[method-assign]
+        audit.store.record_hellos = recording_hellos  # type: ignore[method-assign]
         stages(audit)
         run = audit.conclude()
         unknowns = Counter[tuple[str, str]]()

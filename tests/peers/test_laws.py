@@ -165,6 +165,46 @@ def test_no_packet_goes_to_what_is_excluded_while_the_run_goes_on(inside: Namesp
     assert left == [("connect", "out_of_scope", 128 - now["upper targets"])]
 
 
+def test_who_asks_to_be_left_alone_is_left_alone_within_seconds_and_when_the_run_goes_on(
+    inside: Namespace, tmp_path: Path
+) -> None:
+    watch(inside, tmp_path)
+    (tmp_path / "page.txt").write_text("What this is.")
+    (tmp_path / "exclusions.txt").touch()
+    survey = '[survey]\nopt_out = "no@cert.example"\npage = "page.txt"\nexclusions = "exclusions.txt"\n'
+    scope = write_scope(tmp_path / "scope.toml", networks=["198.18.0.0/24"], ports=[104], extra=survey)
+
+    with slow_audit(inside, tmp_path, scope) as run:
+        wait_for(lambda: packets(inside)["upper half"] > 0)
+        asked = ("198.18.0.128/25", "--because", "asked by mail")
+        assert leadapron(inside, tmp_path, "survey", "exclude", scope, *asked).returncode == 0
+        begun = time.monotonic()
+        wait_for(lambda: "scope_narrowed" in "".join(log.read_text() for log in tmp_path.rglob("audit.jsonl")))
+        assert time.monotonic() - begun < 5
+        then = packets(inside)
+        assert leadapron(inside, tmp_path, "stop").returncode == 0
+        out, err = run.communicate(timeout=60)
+
+    assert run.returncode == 3, err
+    assert json.loads(out)["run"]["status"] == "stopped"
+    stopped = packets(inside)
+    assert stopped["upper half"] == then["upper half"]
+
+    again = leadapron(inside, tmp_path, "audit", scope, "--resume", "--json", "--quiet")
+
+    now, report = packets(inside), json.loads(again.stdout)
+    assert report["run"]["id"] == json.loads(out)["run"]["id"]
+    assert now["upper half"] == then["upper half"]
+    assert now["lower targets"] == 128 > stopped["lower targets"]
+    left = [(each["stage"], each["reason"], each["count"]) for each in report["unknowns"]]
+    assert left == [("connect", "out_of_scope", 128 - now["upper targets"])]
+
+    fresh = leadapron(inside, tmp_path, "audit", scope, "--json", "--quiet")
+    report = json.loads(fresh.stdout)
+    assert (report["run"]["status"], report["unknowns"]) == ("complete", [])
+    assert packets(inside)["upper half"] == then["upper half"]
+
+
 SHIFTED = """
 import functools, sys, time
 from pathlib import Path

@@ -36,8 +36,9 @@ from leadapron.pipeline_run import audit_scope
 
 class Silent:
     def begin(self, phase, total, done): pass
-    def advance(self, amount, **figures): pass
-    def end(self): pass
+    def more(self, phase, amount): pass
+    def advance(self, phase, amount, **figures): pass
+    def end(self, phase): pass
 
 options = Options(sweep_timeout=1.0, hello_timeout=3.0, concurrency=16_000)
 run, _ = audit_scope(Path("scope.toml"), url="sqlite:///s.db", resume=False, options=options, progress=Silent())

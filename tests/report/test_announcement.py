@@ -15,7 +15,7 @@ from leadapron.model import Depth, Vantage, VantageKind
 from leadapron.report import announcement as module
 from leadapron.report.announcement import WIDTH, Sender, announcement, as_json, texts
 from leadapron.report.messages import LANGUAGES, messages
-from leadapron.scope.grant import Budget, Contact, Grant, Pace, Ports, Scope, Zone
+from leadapron.scope.grant import Budget, Contact, Exclusion, Grant, Pace, Ports, Scope, Snapshot, Zone
 from leadapron.scope.our_listener import OurListener
 from leadapron.scope.parse import bucket, url
 from leadapron.scope.window import Window
@@ -197,3 +197,43 @@ def test_buckets_are_told_with_the_place_where_they_are_asked() -> None:
     for language in LANGUAGES:
         assert shown in " ".join(announcement(subject, SENDER, language).split())
     assert json.loads(json.dumps(as_json(subject, SENDER)))["grants"][0]["buckets"] == shown.split(", ")
+
+
+def test_networks_by_country_are_told_by_their_file_and_not_one_by_one() -> None:
+    snapshot = Snapshot(
+        file="delegated-ripencc-extended",
+        kind="delegated",
+        title="ripencc",
+        date=dt.date(2026, 11, 26),
+        sha256="cd" * 32,
+        networks=12_345,
+        addresses4=118_000_000,
+    )
+    of_country = dataclasses.replace(OWN, countries=("DE", "FR"), snapshot=snapshot)
+    subject = dataclasses.replace(SCOPE, grants=(of_country,))
+    said = note(subject)
+    assert (
+        "Networks of DE, FR, as delegated-ripencc-extended has them (ripencc, 26 November 2026): 12,345 networks, "
+        f"118,000,000 IPv4 addresses. SHA-256 of the file: {'cd' * 32}" in said
+    )
+    assert "Reti di DE, FR" in note(subject, language="it")
+    assert "198.18.0.0/24" not in said
+    (told,) = json.loads(json.dumps(as_json(subject, SENDER)))["grants"]
+    assert (told["networks"], told["countries"], told["snapshot"]["date"]) == ([], ["DE", "FR"], "2026-11-26")
+
+
+def test_who_asked_to_be_left_alone_is_counted_and_not_named() -> None:
+    asked = Exclusion(
+        network=ip_network("198.18.0.99/32"),
+        since=dt.datetime(2026, 11, 28, tzinfo=dt.UTC),
+        because="asked by mail",
+        asked_by="noc@example.net",
+    )
+    subject = dataclasses.replace(SCOPE, grants=(dataclasses.replace(OWN, exclude=()),), exclusions=(asked,))
+    for language in LANGUAGES:
+        said = note(subject, language=language)
+        assert texts(language)("excluded_asked", count="1") in said
+        assert texts(language)("excluded_none") not in said
+        assert "198.18.0.99" not in said
+        assert "noc@" not in said
+    assert as_json(subject, SENDER)["excluded_on_request"] == 1

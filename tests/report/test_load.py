@@ -13,11 +13,13 @@ import pytest
 from report_estate import RUN, UNKNOWNS, decision, exposed, findings_of
 
 from leadapron.errors import InputError, StoreError
-from leadapron.model import Endpoint, Reason, RunStatus, Stage, Unknown
+from leadapron.model import Endpoint, Observation, Reason, RunStatus, Stage, Unknown
+from leadapron.report.changes import Change
 from leadapron.report.html import render_html
 from leadapron.report.json import render_json
-from leadapron.report.load import load_view
+from leadapron.report.load import load_changes, load_view
 from leadapron.report.messages import LANGUAGES, messages
+from leadapron.report.owners import By
 from leadapron.store.chunk import SweepChunk
 from leadapron.store.store import Store
 
@@ -128,3 +130,38 @@ def test_no_run_and_no_store_are_errors(url: str, store: Store, tmp_path: Path) 
         load_view(url, None)
     with pytest.raises(StoreError):
         load_view(f"sqlite:///{tmp_path / 'other.db'}", None)
+
+
+def test_changes_are_those_of_one_scope(url: str, store: Store) -> None:
+    """The store carries the findings of all scopes along, from run to run."""
+    ours, theirs = exposed("198.18.0.1"), exposed("198.18.0.2")
+
+    def audit(name: str, day: int, scope: str, *, broken: list[Observation], refuted: list[Observation]) -> None:
+        started = RUN.started_at + dt.timedelta(days=day)
+        run = dataclasses.replace(RUN, id=name, scope_id=scope, started_at=started)
+        store.create_run(run, permutation_key="00")
+        for seen in (*broken, *refuted):
+            store.record_observation(run.id, seen)
+        store.apply_findings(
+            run,
+            findings_of(broken),
+            {seen.service: seen for seen in (*broken, *refuted)},
+            refuted=lambda _, seen: seen in refuted,
+            covered=lambda service, _: any(service == seen.service for seen in (*broken, *refuted)),
+        )
+
+    audit("b1", 0, "theirs", broken=[theirs], refuted=[])
+    audit("a1", 1, "ours", broken=[ours], refuted=[])
+    audit("b2", 2, "theirs", broken=[], refuted=[theirs])
+    audit("a2", 3, "ours", broken=[], refuted=[ours])
+
+    made = load_changes(url, "a2", None, By.COUNTRY)
+    assert made.since.id == "a1"
+    assert {str(each.finding.service.endpoint.address) for each in made.changed} == {"198.18.0.1"}
+    assert {each.change for each in made.changed} == {Change.CLOSED}
+    assert {each.group.name for each in made.changed} == {"DE"}
+    assert {str(each.finding.service.endpoint.address) for each in load_changes(url, "b2", "b1", By.AS).changed} == {
+        "198.18.0.2"
+    }
+    with pytest.raises(InputError, match="not audits of one scope"):
+        load_changes(url, "a2", "b1", By.COUNTRY)

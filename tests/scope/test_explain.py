@@ -85,3 +85,12 @@ def test_every_zone_around_an_address_is_counted_and_named() -> None:
     assert answer.explanation == "zone 'outer' is only open 22:00-05:00 UTC"
     zones_named = "network 10.0.0.64/28 of zone 'inner' and network 10.0.0.0/24 of zone 'outer'"
     assert answer.decided_by == f"network 10.0.0.0/24 of grant 'one' and {zones_named}"
+
+
+def test_of_many_exclusions_without_effect_the_number_is_told() -> None:
+    idle = [f"172.16.{index}.0/24" for index in range(12)]
+    many = Gate(scope(grant("10.0.0.0/24", id="g", exclude=["10.0.0.7", *idle])), clock=Clock())
+    notes = overview(many, NOON).notes
+    assert len(notes) == 11
+    assert notes[9] == "exclusion 172.16.9.0/24 of grant 'g' covers nothing that is granted"
+    assert notes[10] == "2 more exclusions of grant 'g' cover nothing that is granted"

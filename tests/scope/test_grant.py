@@ -280,9 +280,12 @@ def test_statutory_needs_a_reference(tmp_path: Path) -> None:
 
 
 def test_wide_has_to_be_meant(tmp_path: Path) -> None:
-    text = MINIMAL.replace("198.18.0.0/24", "0.0.0.0/0") + "wide = true\n"
-    assert load(tmp_path, text).grants[0].wide
-    assert load(tmp_path, MINIMAL.replace("198.18.0.0/24", "8.0.0.0/8"))
+    (tmp_path / "page.txt").write_text("What this is.")
+    text = MINIMAL.replace("198.18.0.0/24", "0.0.0.0/0")
+    survey = '[survey]\nopt_out = "optout@cert.example"\npage = "page.txt"\n'
+    assert [key for _, key, _ in mistakes(tmp_path, text + survey)] == ["grant[0].networks[0]"]
+    assert load(tmp_path, text + "wide = true\n" + survey).grants[0].wide
+    assert load(tmp_path, MINIMAL.replace("198.18.0.0/24", "10.0.0.0/8"))
 
 
 def test_both_days_are_included(tmp_path: Path) -> None:
@@ -316,7 +319,7 @@ def test_no_grant_at_all(tmp_path: Path) -> None:
         ("a = 1\na = 2\n\n", 2, "not TOML"),
         (b"version = 1\n\nid = '\xff'\n", 3, "not UTF-8"),
         ("a = " + "[" * 100_000, 0, "nested"),
-        ("#" * MAX_SIZE + "#", 0, "larger than 1 MiB"),
+        ("#" * MAX_SIZE + "#", 0, "larger than 16 MiB"),
     ],
 )
 def test_what_is_no_toml(tmp_path: Path, text: str | bytes, number: int, problem: str) -> None:

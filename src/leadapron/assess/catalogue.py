@@ -26,6 +26,16 @@ COUNT_FIELDS = tuple(Counts.__dataclass_fields__)
 """`studies.low` and so on are evidence keys beside the protocol's facts."""
 
 
+RSIT: Mapping[str, str] = {
+    "information-disclosure": "vulnerable",
+    "potentially-unwanted-accessible": "vulnerable",
+    "vulnerable-system": "vulnerable",
+    "weak-crypto": "vulnerable",
+    "undetermined": "other",
+}
+"""Types of incidents that a control may be, each with its class, in the spelling of IntelMQ."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
     """What people read about a control, in one language.
@@ -61,6 +71,8 @@ class Control:
     about_endpoint: bool
     """the same hole whatever title opened it: a finding of the endpoint, not of each of its services"""
     depth: Depth
+    rsit: str
+    """the incident type of the Reference Security Incident Taxonomy that feeds tell it by: one of `RSIT`"""
     protocols: frozenset[str]
     """names of doors, or kinds of them (`web`, `files`)"""
     certified: bool
@@ -87,6 +99,9 @@ _Verdict = Literal["proven", "offered", "refused", "unknown", "not_asked"]
 _Vantage = Literal["internet", "partner-vpn", "office", "clinical"]
 _Severity = Literal["critical", "high", "medium", "low", "info"]
 _Depth = Literal["connect", "talk", "count", "census"]
+_Rsit = Literal[
+    "information-disclosure", "potentially-unwanted-accessible", "vulnerable-system", "weak-crypto", "undetermined"
+]
 _Line = Annotated[str, Field(min_length=1)]
 
 
@@ -164,6 +179,7 @@ class _ControlFile(_Part):
     protocols: Annotated[list[str], Field(min_length=1)]
     about: Literal["endpoint", "service"]
     depth: _Depth
+    rsit: _Rsit
     certified: bool = False
     when: _Condition
     refuted: _Condition
@@ -190,6 +206,7 @@ class _ControlFile(_Part):
             protocols=frozenset(self.protocols),
             about_endpoint=self.about == "endpoint",
             depth=Depth[self.depth.upper()],
+            rsit=self.rsit,
             certified=self.certified,
             when=self.when.condition(),
             refuted=self.refuted.condition(),

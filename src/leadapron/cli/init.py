@@ -52,6 +52,7 @@ valid_until = {valid_until}
 country = {country}  # two letters, for private addresses
 depth = {depth}  # connect | talk | count | census
 networks = {networks}
+# countries = ["DE"]  # or as_numbers = [64500]; with `wide = true` and `snapshot`, a file that says which networks these are
 names = {names}  # resolved once, then pinned; all A and AAAA
 exclude = {exclude}  # wins over every grant
 called_aets = []  # titles the owner told us
@@ -81,6 +82,22 @@ queries = 40
 answers = 20000
 requests = 2000
 seconds = 60
+
+# [sweep]  # how ports are looked for
+# method = "auto"  # auto | syn | connect; auto: SYN packets where they may be sent and a grant is wide
+# packets_per_second = 100000  # SYN packets; else as many as connections
+# bits_per_second = 50000000
+# probes = 1  # SYN packets to one address and port
+# cooldown_seconds = 8  # how long answers are waited for
+# source_address = "198.18.0.1"
+# source_ports = "61000-65535"
+# processes = 1  # of the sweep by connections
+
+# [survey]  # needed where a grant is wide: whom it meets did not ask for it
+# opt_out = "optout@cert.example"  # where people write to be left alone
+# page = "survey-page.txt"  # the text of the web page that says what this is
+# url = "https://cert.example/survey"  # where it is shown
+# exclusions = "exclusions.txt"  # dated; `leadapron survey exclude` adds to it
 
 [infrastructure]  # our own endpoints, "HOST:PORT", never targets
 allow = []

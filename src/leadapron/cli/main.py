@@ -16,8 +16,10 @@ from leadapron import __version__
 from leadapron.cli import failure
 from leadapron.cli.announce import announce_command
 from leadapron.cli.audit import Ended, audit_command
+from leadapron.cli.changes import changes_command
 from leadapron.cli.demo import demo_command
 from leadapron.cli.disposition import accept_command, false_positive_command, planned_command
+from leadapron.cli.feeds import feeds_command
 from leadapron.cli.files import files_command
 from leadapron.cli.init import init_command
 from leadapron.cli.listen import listen_command
@@ -60,6 +62,8 @@ app.command("audit", help="Audit the DICOM servers of a scope.")(audit_command)
 app.command("files", help="Count the images in a folder of this machine.")(files_command)
 app.command("show", help="Show a run in the terminal.")(show_command)
 app.command("report", help="Write the report of a run as HTML, JSON or CSV.")(report_command)
+app.command("feeds", help="Write the findings that stand, for each country or AS.")(feeds_command)
+app.command("changes", help="Show what opened, closed or moved since an earlier run.")(changes_command)
 app.command("accept", help="Record that the risk of a finding is carried until a day.")(accept_command)
 app.command("false-positive", help="Record that a finding is none.")(false_positive_command)
 app.command("planned", help="Record until when a finding will be remedied.")(planned_command)

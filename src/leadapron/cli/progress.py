@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 from types import TracebackType
 
 from rich.console import Console
@@ -16,21 +17,44 @@ _TITLES = {
     "assess": "Assess: what does a stranger get",
 }
 LINE_INTERVAL = 5.0
-"""Seconds between two plain lines."""
+"""Seconds between two plain lines of a phase."""
+
+
+@dataclass(slots=True)
+class _Phase:
+    """One of those that go on at the same time. `before` was done by an earlier process."""
+
+    name: str
+    total: int
+    done: int
+    before: int
+    began: float
+    last_line: float
+    bar: TaskID | None = None
+    figures: Counter[str] = field(default_factory=Counter)
+
+    def per_second(self, now: float) -> float:
+        return (self.done - self.before) / max(now - self.began, 0.001)
+
+    def rate(self, now: float) -> str:
+        told = [f"{self.figures[each]:,} {each}" for each in ("reached", "lost") if self.figures[each]]
+        return ", ".join([f"{self.per_second(now):,.0f}/s", *told])
+
+    def left(self, now: float) -> str:
+        rate = self.per_second(now)
+        return f"{(self.total - self.done) / rate:,.0f} s left" if rate else "time left unknown"
 
 
 class TerminalProgress:
-    """`leadapron.pipeline.Progress` for people."""
+    """`leadapron.pipeline.Progress` for people. Not for several threads."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._quiet = quiet
         self._bars: Progress | None = None
-        self._task: TaskID | None = None
-        self._phase, self._total, self._done = "", 0, 0
-        self._began = self._last_line = 0.0
-        self._began_at = 0
-        self._figures: Counter[str] = Counter()
+        self._phases: dict[str, _Phase] = {}
+        self.has_begun = False
+        """whether a phase began: from there on something may have been touched"""
 
     def __enter__(self) -> TerminalProgress:
         if self._console.is_terminal and not self._console.is_dumb_terminal and not self._quiet:
@@ -51,49 +75,42 @@ class TerminalProgress:
         if self._bars is not None:
             self._bars.stop()
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether a stage began: from there on something may have been touched."""
-        return bool(self._phase)
-
     def begin(self, phase: str, total: int, done: int) -> None:
-        self._phase, self._total, self._done = phase, total, done
-        self._began = self._last_line = time.monotonic()
-        self._began_at = done
-        self._figures.clear()
+        now = time.monotonic()
+        begun = self._phases[phase] = _Phase(phase, total, done, done, now, now)
+        self.has_begun = True
         if self._bars is not None:
-            self._task = self._bars.add_task(phase.capitalize(), total=total, completed=done, rate="")
+            begun.bar = self._bars.add_task(phase.capitalize(), total=total, completed=done, rate="")
         else:
-            self._line(f"{_TITLES.get(phase, phase)}: {total:,} to do" + (f", {done:,} done before" if done else ""))
+            much = f": {total:,} to do" if total else ""
+            self._line(f"{_TITLES.get(phase, phase)}{much}" + (f", {done:,} done before" if done else ""))
 
-    def advance(self, amount: int, **figures: int) -> None:
-        self._done += amount
-        self._figures.update(figures)
-        now = time.monotonic()
-        if self._bars is not None and self._task is not None:
-            self._bars.update(self._task, advance=amount, rate=self._rate(now))
-        elif now - self._last_line >= LINE_INTERVAL:
-            self._last_line = now
-            self._line(f"{self._phase}: {self._done:,} of {self._total:,}, {self._rate(now)}, {self._left(now)}")
+    def more(self, phase: str, amount: int) -> None:
+        if phase not in self._phases:
+            self.begin(phase, 0, 0)
+        at = self._phases[phase]
+        at.total += amount
+        if self._bars is not None and at.bar is not None:
+            self._bars.update(at.bar, total=at.total)
 
-    def end(self) -> None:
+    def advance(self, phase: str, amount: int, **figures: int) -> None:
+        at, now = self._phases[phase], time.monotonic()
+        at.done += amount
+        at.figures.update(figures)
+        if self._bars is not None and at.bar is not None:
+            self._bars.update(at.bar, advance=amount, rate=at.rate(now))
+        elif now - at.last_line >= LINE_INTERVAL:
+            at.last_line = now
+            self._line(f"{phase}: {at.done:,} of {at.total:,}, {at.rate(now)}, {at.left(now)}")
+
+    def end(self, phase: str) -> None:
+        if (at := self._phases.pop(phase, None)) is None:
+            return
         now = time.monotonic()
-        if self._bars is not None and self._task is not None:
-            self._bars.update(self._task, rate=self._rate(now))
-            self._task = None
+        if self._bars is not None and at.bar is not None:
+            self._bars.update(at.bar, rate=at.rate(now))
         else:
-            reached = f", {self._figures['reached']:,} reached" if "reached" in self._figures else ""
-            self._line(f"{self._phase}: {self._done:,} of {self._total:,} done{reached} ({self._rate(now)})")
-
-    def _per_second(self, now: float) -> float:
-        return (self._done - self._began_at) / max(now - self._began, 0.001)
-
-    def _rate(self, now: float) -> str:
-        return f"{self._per_second(now):,.0f}/s"
-
-    def _left(self, now: float) -> str:
-        rate = self._per_second(now)
-        return f"{(self._total - self._done) / rate:,.0f} s left" if rate else "time left unknown"
+            self._line(f"{phase}: {at.done:,} of {at.total:,} done ({at.rate(now)})")
 
     def _line(self, text: str) -> None:
         if self._quiet:

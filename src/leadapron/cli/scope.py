@@ -14,9 +14,9 @@ from leadapron.cli.output import say, while_read
 
 if TYPE_CHECKING:
     from leadapron.model import Address
-    from leadapron.scope.explain import Account, Overview, Sum
+    from leadapron.scope.explain import Account, Overview, Sum, SurveyLine
     from leadapron.scope.gate import Gate
-    from leadapron.scope.grant import Scope
+    from leadapron.scope.grant import Scope, SweepTerms
 
 scope_app = typer.Typer(no_args_is_help=True)
 
@@ -24,6 +24,13 @@ ScopeArgument = Annotated[Path, typer.Argument(metavar="SCOPE", help="The scope 
 ResolveOption = Annotated[
     bool, typer.Option("--resolve", help="Ask the name servers for the granted names; else they are left out.")
 ]
+
+
+_METHODS = {
+    "auto": "SYN packets where they may be sent and a grant is wide, else by connections",
+    "syn": "SYN packets",
+    "connect": "connections",
+}
 
 
 class ExportFormat(enum.StrEnum):
@@ -137,6 +144,8 @@ def _overview_lines(view: Overview) -> list[str]:
             f"    {held}, {grant.valid_from} to {grant.valid_until} (UTC), as far as {grant.depth}",
             f"    {_count(grant.addresses)}" + (f", names: {', '.join(grant.names)}" if grant.names else ""),
         ]
+        if grant.snapshot:
+            lines += [f"    networks of {', '.join(grant.taken)} by {grant.snapshot}"]
     lines += [""] + (["Zones"] if view.zones else [])
     for zone in view.zones:
         rules = [f"as far as {zone.max_depth}"] if zone.max_depth else []
@@ -155,6 +164,8 @@ def _total_lines(view: Overview) -> list[str]:
         f"Excluded:      {_count(view.excluded)}",
         *_door_lines(view),
         f"Connections:   at most {view.connections:,} in one sweep",
+        *_sweep_lines(view.sweep),
+        *(_survey_lines(view.survey) if view.survey else []),
     ]
     if view.special:
         lines += ["", "Special-purpose blocks left out, as no grant names them by themselves"]
@@ -163,6 +174,31 @@ def _total_lines(view: Overview) -> list[str]:
         lines += ["", "Notes"]
         lines += [f"  {note}" for note in view.notes]
     return lines
+
+
+def _sweep_lines(sweep: SweepTerms) -> list[str]:
+    """What differs from one connection after the other."""
+    first, last = sweep.source_ports
+    bits = f" and {sweep.bits_per_second:,.0f} bits" if sweep.bits_per_second else ""
+    origin = f"{sweep.source_address} ports" if sweep.source_address else "ports"
+    packets = f"{sweep.packets_per_second:,.0f}{bits} a second at most, {sweep.probes} to one address and port"
+    lines = [
+        f"by {_METHODS[sweep.method]}",
+        f"SYN packets: {packets}",
+        f"from {origin} {first}-{last}, answers are waited for {sweep.cooldown_seconds:g} s",
+        f"connections: {sweep.processes} process{'' if sweep.processes == 1 else 'es'}",
+    ]
+    if sweep.method == "connect":
+        del lines[1:3]
+    if sweep.method == "syn":
+        del lines[3:]
+    return [f"{'Sweep:' if not number else '':15}{line}" for number, line in enumerate(lines)]
+
+
+def _survey_lines(survey: SurveyLine) -> list[str]:
+    page = f"page:    {survey.page}" + (f", shown at {survey.url}" if survey.url else "")
+    kept = f"{survey.excluded:,} exclusions in {survey.exclusions}" if survey.exclusions else "no file of exclusions"
+    return [f"Survey:        opt out: {survey.opt_out}", f"{'':15}{page}", f"{'':15}{kept}"]
 
 
 def _account_lines(answer: Account, gate: Gate) -> list[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 
-from leadapron.model import Endpoint
+from leadapron.model import Address, Endpoint
 from leadapron.protocols.base import Payload
 
 MIN_RANGE = 16
@@ -18,6 +18,8 @@ MISSING = 10
 """Of so many addresses in a row, one may be closed or answer otherwise."""
 MAX_HOLE = 8
 """Addresses between two of a range, at most; what lies farther away is another range, or none."""
+_NEARBY = 8
+"""Bits of an address that may differ nearby."""
 MIN_PORTS = 4
 """Ports of one host that are all open and answer in the same way."""
 
@@ -37,6 +39,28 @@ def middleboxes(hellos: Mapping[Endpoint, Payload], ports: Collection[int]) -> d
             for endpoint in members:
                 found.setdefault(endpoint, f"{endpoint.address}, every open port")
     return found
+
+
+class Crowd:
+    """Judges hellos as they come in, before `middleboxes` can: who may be part of one waits until all are in. That is
+    whoever failed, and whoever is one of many that answer alike nearby, or on one host."""
+
+    def __init__(self) -> None:
+        self._nearby: Counter[tuple[int, int, int, str]] = Counter()
+        """by IP version, the first bits of the address, port and signature"""
+        self._on_host: Counter[tuple[Address, str]] = Counter()
+
+    def joins(self, endpoint: Endpoint, hello: Payload) -> bool:
+        """Count one, and tell whether it waits."""
+        if "failed" in hello:
+            return True
+        if not (signature := _signature(hello)):
+            return False
+        address = endpoint.address
+        block = address.version, int(address) >> _NEARBY, endpoint.port, signature
+        self._nearby[block] += 1
+        self._on_host[address, signature] += 1
+        return self._nearby[block] >= MIN_RANGE_ANSWERED or self._on_host[address, signature] >= MIN_PORTS
 
 
 def _text(members: list[Endpoint]) -> str:

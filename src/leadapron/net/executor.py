@@ -21,6 +21,7 @@ from leadapron.model import Address, Attempt, Endpoint, Failed, Reason, Stage
 from leadapron.net.conversation import Job, Lost
 from leadapron.net.dialer import Line, hold
 from leadapron.net.gaps import Gaps
+from leadapron.net.hosts import Hosts
 from leadapron.net.pace import Pace
 from leadapron.scope.decision import Denial, Permit
 from leadapron.scope.gate import Gate
@@ -69,13 +70,14 @@ class Executor:
         *,
         concurrency: int = 512,
         gaps: Gaps | None = None,
+        hosts: Hosts | None = None,
         on_decided: OnDecided = lambda *_: None,
     ) -> None:
+        """`hosts`: shared with others that connect."""
         self._gate, self._pace, self._gaps = gate, pace, gaps or Gaps(gate.gap_at, gate.lane_of)
         self._on_decided = on_decided
         self._slots = asyncio.Semaphore(concurrency)
-        self._hosts: defaultdict[Address, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._waiting: defaultdict[Address, int] = defaultdict(int)
+        self._hosts = hosts or Hosts()
         self._zones: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """one of a zone with a gap is on its way at a time"""
         self._open: dict[Line, Job[Any]] = {}
@@ -103,7 +105,7 @@ class Executor:
         def is_over() -> bool:
             return self._stopping.is_set() or is_called_off()
 
-        async with self._host(address), contextlib.AsyncExitStack() as held:
+        async with self._hosts.held(address), contextlib.AsyncExitStack() as held:
             await self._pause(job.delay)
             permit = self._gate.decide(address, port, job.depth)
             if isinstance(permit, Permit) and not is_over():
@@ -116,18 +118,6 @@ class Executor:
                 return Ran(Failed(stage=Stage.CONNECT, reason=Reason.OUT_OF_SCOPE, detail=permit.reason.value))
             begun = time.monotonic()
             return Ran(await self._dial(job, is_over), time.monotonic() - begun)
-
-    @contextlib.asynccontextmanager
-    async def _host(self, address: Address) -> AsyncIterator[None]:
-        """One connection at a time per host."""
-        self._waiting[address] += 1
-        try:
-            async with self._hosts[address]:
-                yield
-        finally:
-            self._waiting[address] -= 1
-            if not self._waiting[address]:
-                del self._waiting[address], self._hosts[address]
 
     async def _turn(self, held: contextlib.AsyncExitStack, permit: Permit, is_over: Callable[[], bool]) -> None:
         """Wait for the gap of the zone, then for a slot, which stays `held`, then for the pace.

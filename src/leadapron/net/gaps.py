@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 
+from leadapron.net.hosts import Hosts
 from leadapron.net.target import Target
 from leadapron.net.turnstile import ReadyAt, Turnstile
 
@@ -50,9 +51,10 @@ class GappedTurnstile(Turnstile):
         clock: Callable[[], float],
         *,
         exclusive: bool,
+        hosts: Hosts | None = None,
         gaps: Gaps,
     ) -> None:
-        super().__init__(source, ready_at, clock, exclusive=exclusive)
+        super().__init__(source, ready_at, clock, exclusive=exclusive, hosts=hosts)
         self._gaps = gaps
         self._lanes: defaultdict[str, deque[Target]] = defaultdict(deque)
         self._on_their_way: dict[str, Target] = {}

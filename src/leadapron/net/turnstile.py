@@ -5,8 +5,11 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 
+from leadapron.net.feed import Feed
+from leadapron.net.hosts import Hosts
 from leadapron.net.target import Target
 
 LOOKAHEAD = 512
@@ -29,12 +32,17 @@ class Turnstile:
         clock: Callable[[], float],
         *,
         exclusive: bool,
+        hosts: Hosts | None = None,
     ) -> None:
+        """`hosts`: shared with others that connect; None: nobody else does."""
         self._source, self._ready_at, self._clock, self.is_exclusive = source, ready_at, clock, exclusive
         self._waiting: list[tuple[float, int, Target]] = []
         self._serial = 0
-        self._hosts: dict[int, deque[Target] | None] = {}
-        """those that are busy, and what waits for each: an IPv4 address, or the complement of an IPv6 one"""
+        self._hosts = hosts or Hosts()
+        self._held: set[tuple[int, int]] = set()
+        """hosts that are ours right now"""
+        self._behind: dict[int, Target] = {}
+        """what waits for its host"""
         self._queued = 0
         self._freed: deque[Target] = deque()
         self._is_dry = False
@@ -63,42 +71,52 @@ class Turnstile:
         """The next targets whose host is free. In exclusive mode the host is busy from here to `release`."""
         if not self.is_exclusive:
             taken = list(islice(self._source, most))
-            self._is_dry = len(taken) < most
+            self._is_dry = len(taken) < most and self._is_over()
             return taken
-        freed, hosts, taken = self._freed, self._hosts, []
+        freed, taken = self._freed, []
         while freed and len(taken) < most:
             taken.append(freed.popleft())
         while len(taken) < most and not self._is_full():
             target = next(self._source, None)
             if target is None:
-                self._is_dry = True
+                self._is_dry = self._is_over()
                 break
             address, version, _, _ = target
-            host = address if version == 4 else ~address
-            if host not in hosts:
-                hosts[host] = None
+            if self._hosts.take(address, version):
+                self._held.add((address, version))
                 taken.append(target)
             else:
-                self._enqueue(host, target)
+                self._enqueue(target)
         return taken
+
+    def _is_over(self) -> bool:
+        """Whether a source that gave nothing never will again."""
+        return not (isinstance(self._source, Feed) and self._source.is_open)
 
     def _is_full(self) -> bool:
         return self._queued >= QUEUED
 
-    def _enqueue(self, host: int, target: Target) -> None:
-        if (behind := self._hosts[host]) is None:
-            behind = self._hosts[host] = deque()
-        behind.append(target)
+    def _enqueue(self, target: Target) -> None:
         self._queued += 1
+        self._serial += 1
+        self._behind[self._serial] = target
+        self._hosts.wait(target.address, target.version, partial(self._free, self._serial))
+
+    def _free(self, serial: int) -> bool:
+        target = self._behind.pop(serial, None)
+        if target is None:
+            return False
+        self._queued -= 1
+        self._held.add((target.address, target.version))
+        self._freed.append(target)
+        return True
 
     def release(self, target: Target) -> None:
-        """The connection to the host of `target` is closed (`exclusive`)."""
-        address, version, _, _ = target
-        host = address if version == 4 else ~address
-        if behind := self._hosts.pop(host, None):
-            self._hosts[host] = behind
-            self._freed.append(behind.popleft())
-            self._queued -= 1
+        """The connection to the host of `target` is closed (`exclusive`), or never was opened."""
+        host = target.address, target.version
+        if host in self._held:
+            self._held.remove(host)
+            self._hosts.release(*host)
 
     def next_moment(self) -> float | None:
         """When the first one that waits for the pace may go."""
@@ -111,7 +129,8 @@ class Turnstile:
         """Everything that was taken from the source and not yet handed out."""
         yield from (entry[-1] for entry in self._waiting)
         yield from self._freed
-        for behind in self._hosts.values():
-            yield from behind or ()
-        self._waiting, self._hosts, self._queued, self._is_dry = [], {}, 0, True
+        behind = list(self._behind.values())
+        self._behind.clear()
+        yield from behind
+        self._waiting, self._queued, self._is_dry = [], 0, True
         self._freed.clear()

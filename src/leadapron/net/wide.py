@@ -10,6 +10,8 @@ packets. All that came in time is read before a deadline is enforced, and deadli
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import errno
 import heapq
 import select
@@ -18,9 +20,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypedDict, Unpack
 
 from leadapron.net.gaps import GappedTurnstile, Gaps
+from leadapron.net.hosts import Hosts
 from leadapron.net.line import (
     AWAITING,
     CONNECTING,
@@ -99,39 +103,61 @@ class WideEngine:
         source: Iterable[Target],
         sink: Sink,
         *,
-        hello: bytes | None = None,
-        whole: Callable[[bytes], int] = bool,
-        farewell: bytes = b"",
-        max_answer: int = 65_536,
         exclusive: bool = False,
-        permits: Callable[[Target], bool] | None = None,
+        hosts: Hosts | None = None,
         should_stop: Callable[[], bool] = lambda: False,
+        **exchange: Unpack[Exchanging],
     ) -> WideStats:
         """Visit every target of `source`, which is read as slots become free. Blocks until all have their outcome.
 
-        `whole(answer so far)` is 0 while more bytes are needed. `exclusive`: never two connections to one address at
-        once. `permits` is asked right before each dial. `should_stop` is asked many times a second. An exception of the
-        source, the sink, `permits` or `whole` ends the run.
+        `exclusive`: never two connections to one address at once, nor where others that share `hosts` have one.
+        `should_stop` is asked many times a second. An exception of the source, the sink, `permits` or `whole` ends the run.
         """
-        queue: Turnstile
-        if self.gaps is None:
-            queue = Turnstile(iter(source), self.ready_at, self.clock, exclusive=exclusive)
-        else:
-            queue = GappedTurnstile(iter(source), self.ready_at, self.clock, exclusive=exclusive, gaps=self.gaps)
-        visits = _Visits(self, queue, sink, _Exchange(hello, whole, farewell, max_answer, permits))
-        try:
+        with contextlib.closing(self._visits(source, sink, _Exchange(**exchange), exclusive, hosts)) as visits:
             visits.run(should_stop)
-        finally:
-            visits.close()
         return visits.stats()
 
+    async def drive(
+        self,
+        source: Iterable[Target],
+        sink: Sink,
+        *,
+        exclusive: bool = False,
+        hosts: Hosts | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+        **exchange: Unpack[Exchanging],
+    ) -> WideStats:
+        """The same in the running event loop, beside what else goes on there."""
+        with contextlib.closing(self._visits(source, sink, _Exchange(**exchange), exclusive, hosts)) as visits:
+            await visits.drive(should_stop)
+        return visits.stats()
 
-class _Exchange(NamedTuple):
+    def _visits(
+        self, source: Iterable[Target], sink: Sink, exchange: _Exchange, is_exclusive: bool, hosts: Hosts | None
+    ) -> _Visits:
+        made = Turnstile if self.gaps is None else partial(GappedTurnstile, gaps=self.gaps)
+        queue = made(iter(source), self.ready_at, self.clock, exclusive=is_exclusive, hosts=hosts)
+        return _Visits(self, queue, sink, exchange)
+
+
+class Exchanging(TypedDict, total=False):
+    """What is said to each target. Without a `hello`: nothing, only whether it accepts a connection."""
+
     hello: bytes | None
     whole: Callable[[bytes], int]
+    """`whole(answer so far)` is 0 while more bytes are needed"""
     farewell: bytes
     max_answer: int
     permits: Callable[[Target], bool] | None
+    """asked right before each dial"""
+
+
+class _Exchange(NamedTuple):
+    hello: bytes | None = None
+    whole: Callable[[bytes], int] = bool
+    farewell: bytes = b""
+    max_answer: int = 65_536
+    permits: Callable[[Target], bool] | None = None
 
 
 class _Visits:
@@ -157,23 +183,50 @@ class _Visits:
         self._targets = self._postponed = 0
 
     def run(self, should_stop: Callable[[], bool]) -> None:
-        live, poll = self._live, self._epoll.poll
         while not should_stop():
-            is_more = self._begin()
-            if not (live or self._retries or is_more) and self._queue.is_empty():
+            if (patience := self._begin_all()) is None:
                 return
-            polled = self._tick()
-            events = poll(0.0 if is_more else self._patience(polled), self._most)
-            self._now = self._clock()
-            for fd, event in events:
-                if (line := live.get(fd)) is None:
-                    continue
-                if line.stage != AWAITING:
-                    self._on_event(line, event)
-                elif event & _READABLE:
-                    self._receive(line)
-            self._expire(polled)
+            self._look(patience)
         self._stop()
+
+    async def drive(self, should_stop: Callable[[], bool]) -> None:
+        """`run`, asleep in the event loop in place of `epoll`, whose descriptor the loop watches."""
+        loop, awake = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._epoll.fileno(), awake.set)
+        try:
+            while not should_stop():
+                if (patience := self._begin_all()) is None:
+                    return
+                timer = loop.call_later(patience, awake.set)
+                await awake.wait()
+                timer.cancel()
+                awake.clear()
+                self._now = min(self._clock(), self._now + patience)  # what goes beyond is a stall
+                self._look(0.0)
+            self._stop()
+        finally:
+            loop.remove_reader(self._epoll.fileno())
+
+    def _begin_all(self) -> float | None:
+        """Begin what may begin. Seconds until there is something to do without an event, or None when all is done."""
+        is_more = self._begin()
+        if not (self._live or self._retries or is_more) and self._queue.is_empty():
+            return None
+        return 0.0 if is_more else self._patience(self._tick())
+
+    def _look(self, patience: float) -> None:
+        """Wait for events, and handle them."""
+        live, polled = self._live, self._tick()
+        events = self._epoll.poll(patience, self._most)
+        self._now = self._clock()
+        for fd, event in events:
+            if (line := live.get(fd)) is None:
+                continue
+            if line.stage != AWAITING:
+                self._on_event(line, event)
+            elif event & _READABLE:
+                self._receive(line)
+        self._expire(polled)
 
     def close(self) -> None:
         for line in (*self._live.values(), *self._idle[4], *self._idle[6]):

@@ -15,7 +15,7 @@ from leadapron.report import words
 from leadapron.report.messages import Messages, messages
 from leadapron.scope.buckets import Bucket, Store
 from leadapron.scope.doors import doors
-from leadapron.scope.grant import Grant, Scope, Zone
+from leadapron.scope.grant import Grant, Scope, Snapshot, Zone
 from leadapron.settings import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 WIDTH = 76
@@ -96,7 +96,9 @@ def _what(t: Messages, scope: Scope) -> list[str]:
     named = (f"{doors()[name].title} {_listed(ports)}" for name, ports in scope.ports.by_door.items())
     lines.append(t("ports", ports="; ".join(named)))
     excluded = _excluded(scope)
-    return [*lines, t("excluded", networks=", ".join(excluded)) if excluded else t("excluded_none")]
+    if excluded or not scope.exclusions:
+        lines.append(t("excluded", networks=", ".join(excluded)) if excluded else t("excluded_none"))
+    return [*lines, t("excluded_asked", count=t.number(len(scope.exclusions)))] if scope.exclusions else lines
 
 
 def _grant(t: Messages, grant: Grant) -> Iterator[str]:
@@ -105,13 +107,29 @@ def _grant(t: Messages, grant: Grant) -> Iterator[str]:
     key = "granted" if grant.reference else "granted_plain"
     yield "\t" + t(key, by=grant.granted_by, reference=grant.reference)
     yield "\t" + t("valid", first=_day(t, grant.valid_from), last=_day(t, grant.valid_until))
-    if grant.networks:
+    if grant.snapshot is not None:
+        yield "\t" + networks_of(t, grant, grant.snapshot)
+    elif grant.networks:
         yield "\t" + t("networks", networks=_listed(grant.networks))
     if grant.names:
         yield "\t" + t("names", names=", ".join(grant.names))
     if grant.buckets:
         yield "\t" + t("buckets", buckets=", ".join(_bucket(bucket) for bucket in grant.buckets))
     yield "\t" + t("depth", depth=_name(grant.depth))
+
+
+def networks_of(t: Messages, grant: Grant, snapshot: Snapshot) -> str:
+    """Whose networks a grant took from a file, and which file that is."""
+    return t(
+        "snapshot",
+        what=", ".join(grant.taken),
+        file=snapshot.file,
+        title=snapshot.title,
+        date=_day(t, snapshot.date),
+        networks=t.number(snapshot.networks),
+        addresses=t.number(snapshot.addresses4),
+        sha256=snapshot.sha256,
+    )
 
 
 def _sees(t: Messages, scope: Scope) -> Iterator[str]:
@@ -165,6 +183,7 @@ def as_json(scope: Scope, sender: Sender) -> dict[str, object]:
         "grants": [_grant_json(grant) for grant in scope.grants],
         "ports": {name: list(ports) for name, ports in scope.ports.by_door.items()},
         "excluded": _excluded(scope),
+        "excluded_on_request": len(scope.exclusions),
         "zones": [_zone_json(zone) for zone in scope.zones],
         "pace": asdict(scope.pace),
         "budget": asdict(scope.budget),
@@ -187,7 +206,10 @@ def _grant_json(grant: Grant) -> dict[str, object]:
         "granted_by": grant.granted_by,
         "reference": grant.reference,
         "valid": {"first": str(grant.valid_from), "last": str(grant.valid_until)},
-        "networks": [str(network) for network in grant.networks],
+        "networks": [] if grant.snapshot is not None else [str(network) for network in grant.networks],
+        "countries": list(grant.countries),
+        "as_numbers": list(grant.as_numbers),
+        "snapshot": None if grant.snapshot is None else asdict(grant.snapshot) | {"date": str(grant.snapshot.date)},
         "names": list(grant.names),
         "buckets": [_bucket(bucket) for bucket in grant.buckets],
         "depth": _name(grant.depth),

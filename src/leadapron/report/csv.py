@@ -21,11 +21,12 @@ def render_csv(view: View, rows: str = "services") -> str:
     writer = csv.writer(stream, dialect="excel", lineterminator="\r\n")
     writer.writerow(columns)
     for row in make(view):
-        writer.writerow([_cell(row[column]) for column in columns])
+        writer.writerow([written(row[column]) for column in columns])
     return stream.getvalue()
 
 
-def _cell(value: object) -> str:
+def written(value: object) -> str:
+    """As it stands in a cell."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -82,7 +83,7 @@ def _findings(view: View) -> Iterable[Row]:
     findings = document(view)["findings"]
     assert isinstance(findings, list)
     for finding in findings:
-        evidence = "; ".join(f"{key}={_cell(value)}" for key, value in finding["evidence"].items())
+        evidence = "; ".join(f"{key}={written(value)}" for key, value in finding["evidence"].items())
         remedy = " ".join(finding["remedy"].splitlines())
         decided = {f"disposition_{key}": value for key, value in (finding["disposition"] or {}).items()}
         nothing = dict.fromkeys(_DECIDED)

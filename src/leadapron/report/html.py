@@ -57,15 +57,24 @@ def render_html(view: View, language: str = "en", tlp: str = DEFAULT_TLP) -> str
 def render_page(name: str, t: Messages, tlp: str, **values: Any) -> str:
     """A template that extends `page.html`, with the words of reports. Raises `InputError` for an unknown marking."""
     marking = tlp_label(tlp)
-    environment = _environment()
-    style = environment.get_template("report.css").render(tlp=marking)
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    page = environment.get_template(name).render(
+    return render_sheet(
+        name,
+        "report.css",
         **_words(t),
         **values,
         t=t,
         tlp=marking,
         tlp_colour=marking.removeprefix("TLP:").split("+")[0].lower(),
+    )
+
+
+def render_sheet(name: str, sheet: str, **values: Any) -> str:
+    """A template with a style sheet, which sees the marking of a report and nothing else."""
+    environment = _environment()
+    style = environment.get_template(sheet).render(tlp=values.get("tlp", ""))
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    page = environment.get_template(name).render(
+        **values,
         style=Markup(style),  # noqa: S704 - our own style sheet; the marking in it is one of TLP
         style_hash=f"sha256-{digest}",
     )

@@ -1,4 +1,4 @@
-"""From the store to the view: the only place where reports read."""
+"""From the store to the view, and to changes: the only place where reports read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from leadapron.model import Endpoint, Observation, Reason, Run, RunStatus, Stage, Unknown
 from leadapron.net.target import Outcome
+from leadapron.report.changes import Audit, Changes, audit_before, changes
+from leadapron.report.owners import By
 from leadapron.report.trend import trend
 from leadapron.report.view import Decision, View, build_view, place
 from leadapron.store.store import Store
@@ -31,6 +33,19 @@ def load_view(url: str, run_id: str | None) -> View:
             run = dataclasses.replace(run, endpoints_tried=sum(outcomes.values()), endpoints_reached=len(hits))
         view = build_view(run, observations, store.findings(run.id), unknowns, decisions(store))
         return dataclasses.replace(view, trend=trend(run, store.runs()))
+
+
+def load_changes(url: str, run_id: str | None, since_id: str | None, by: By) -> Changes:
+    """Of a run, of the latest audit for None, since another, since the complete audit before it for None. Raises
+    `InputError` or `StoreError` where there is none, or they cannot be compared."""
+    with Store.open(url, create=False) as store:
+        run, runs = store.run(run_id), store.runs()
+        since = audit_before(run, runs) if since_id is None else store.run(since_id)
+        earlier, later = (
+            Audit(run=each, findings=store.findings(each.id), observations=store.observations(each.id))
+            for each in (since, run)
+        )
+    return changes(earlier, later, by, {each.started_at for each in runs if each.scope_id != run.scope_id})
 
 
 def decisions(store: Store) -> dict[str, Decision]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from leadapron.model import Method, Run
+from leadapron.model import SNAPSHOT_OF, Method, Run
 from leadapron.report.inert import plain
 from leadapron.report.messages import Messages
 from leadapron.scope.doors import Door, doors
@@ -34,8 +34,14 @@ def looked_for(t: Messages, method: Method | None) -> str:
 
 
 def sources(t: Messages, run: Run) -> list[tuple[str, str]]:
-    """What countries and the like are taken from, each with its date; none where that is not known."""
-    return [(t(_SOURCES[kind]), plain(source)) for kind, source in run.data.items() if kind in _SOURCES]
+    """What countries, and networks by country, are taken from, each with its date; none where that is not known."""
+    known = [(t(_SOURCES[kind]), plain(source)) for kind, source in run.data.items() if kind in _SOURCES]
+    taken = [(kind, source) for kind, source in run.data.items() if kind.startswith(SNAPSHOT_OF)]
+    return [*known, *((_of_grant(t, kind), plain(source)) for kind, source in taken)]
+
+
+def _of_grant(t: Messages, kind: str) -> str:
+    return t("report.source_snapshot", grant=plain(kind.removeprefix(SNAPSHOT_OF)))
 
 
 def not_looked(t: Messages, run: Run) -> list[str]:

@@ -84,8 +84,11 @@ def _check_validity(grant: GrantTable, place: Place, today: dt.date) -> Iterator
 
 
 def _check_reach(grant: GrantTable, place: Place) -> Iterator[Found]:
-    if not (grant.networks or grant.names or grant.buckets or grant.urls):
-        yield Found(place, Mistake("grants nothing", "list it in `networks`, `names`, `buckets` or `urls`"))
+    if not (grant.networks or grant.names or grant.buckets or grant.urls or grant.snapshot):
+        yield Found(
+            place,
+            Mistake("grants nothing", "list it in `networks`, `names`, `buckets` or `urls`, or name a `snapshot`"),
+        )
     for item, network in enumerate(grant.networks):
         widest = WIDEST[network.version]
         if network.prefixlen < widest and not grant.wide:
@@ -128,8 +131,9 @@ def check_token_file(vantage: object, base: Path) -> Iterator[Found]:
 
 
 def _meeting(grants: Mapping[int, GrantTable]) -> Callable[[Network], bool]:
-    """Whether a network meets any grant. Names may lead anywhere, so with names any network may; so may buckets."""
-    if any(grant.names or grant.buckets or grant.urls for grant in grants.values()):
+    """Whether a network meets any grant. Names may lead anywhere, so with names any network may; so may buckets and
+    snapshots."""
+    if any(grant.names or grant.buckets or grant.urls or grant.snapshot for grant in grants.values()):
         return lambda network: True  # noqa: ARG005 - one of two answers to the same question
     networks = [network for grant in grants.values() for network in grant.networks]
     spans = {

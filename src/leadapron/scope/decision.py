@@ -29,6 +29,10 @@ class Denied(enum.StrEnum):
     """neither IPv4, IPv6 nor a local socket, or a raw one"""
 
 
+REASONS: tuple[Denied | None, ...] = (None, *Denied)
+"""What the numbers of `Gate.denials4` mean."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permit:
     """Issued by the gate only. Dial before `expires` (UTC), or ask again."""

@@ -6,16 +6,19 @@ import datetime as dt
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leadapron.model import Address, Depth
 from leadapron.scope.buckets import spot_of
 from leadapron.scope.decision import Permit
 from leadapron.scope.doors import doors, doors_with_ports
 from leadapron.scope.gate import Gate, in_force
-from leadapron.scope.grant import Grant, Network, Zone
+from leadapron.scope.grant import Grant, Network, Scope, SweepTerms, Zone
 from leadapron.scope.policy import SWEPT6, Policy, Rule, Standing, hosts_of, nowhere, shut_out, single, span
-from leadapron.scope.special import SPECIAL4, SPECIAL6, embedding, unmapped
+from leadapron.scope.special import SPECIAL4, SPECIAL6, behind, unmapped
+
+_NAMED = 10
+"""Exclusions without effect, of one grant, that are named; of the others their number is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,10 @@ class GrantLine:
     addresses: Sum
     """that this grant decides about: no exclusion and no longer prefix of another grant"""
     names: tuple[str, ...]
+    taken: tuple[str, ...]
+    """countries and autonomous systems whose networks they are"""
+    snapshot: str
+    """the file that says so"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +57,18 @@ class ZoneLine:
     open: bool
     gap_seconds: float
     addresses: Sum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurveyLine:
+    opt_out: str
+    page: str
+    """the name of the file of its text"""
+    url: str
+    exclusions: str
+    """the name of their file"""
+    excluded: int
+    """networks that it holds"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +96,9 @@ class Overview:
     """blocks subtracted from the granted networks"""
     connections: int
     """a sweep makes at most"""
+    sweep: SweepTerms
+    """with the rate that holds"""
+    survey: SurveyLine | None
     notes: tuple[str, ...]
 
 
@@ -149,6 +171,8 @@ def overview(gate: Gate, now: dt.datetime) -> Overview:
         excluded=tally.sum(Standing.EXCLUDED.value),
         special=tuple(_subtracted(gate.policy)),
         connections=(swept.ipv4 + swept.ipv6) * len(scope.ports.all) + len(gate.policy.spots),
+        sweep=replace(scope.sweep, packets_per_second=scope.packets_per_second),
+        survey=_survey_line(scope),
         notes=tuple(_notes(gate, tally)),
     )
 
@@ -167,6 +191,8 @@ def _grant_line(grant: Grant, tally: _Tally, now: dt.datetime) -> GrantLine:
         depth=grant.depth.name.lower(),
         addresses=tally.sum("grant", grant.id),
         names=grant.names,
+        taken=grant.taken,
+        snapshot=str(grant.snapshot or ""),
     )
 
 
@@ -178,6 +204,19 @@ def _zone_line(zone: Zone, tally: _Tally, now: dt.datetime) -> ZoneLine:
         open=zone.is_open(now),
         gap_seconds=zone.gap_seconds,
         addresses=tally.sum("zone", zone.name),
+    )
+
+
+def _survey_line(scope: Scope) -> SurveyLine | None:
+    if (survey := scope.survey) is None:
+        return None
+    exclusions = survey.exclusions.name if survey.exclusions else ""
+    return SurveyLine(
+        opt_out=survey.opt_out,
+        page=survey.page.name,
+        url=survey.url,
+        exclusions=exclusions,
+        excluded=len(scope.exclusions),
     )
 
 
@@ -209,15 +248,31 @@ def _notes(gate: Gate, tally: _Tally) -> Iterator[str]:
         yield f"bucket {bucket}: nothing but it is asked at {at}{f', {spot.address}' if spot and spot.name else ''}"
     yield from _notes_on_names(gate)
     for grant in scope.grants:
-        for network in grant.exclude:
-            if not _covers_any(network, gate.policy):
-                yield f"exclusion {network} of grant {grant.id!r} covers nothing that is granted"
-        for network in grant.networks:
-            if network.version == 6 and network.prefixlen < SWEPT6:
-                yield f"{network} is wider than /{SWEPT6}: not swept, only addresses that are listed or named are tried"
+        yield from _notes_on_exclusions(grant, gate.policy)
+        yield from _notes_on_wide6(grant)
     for zone in scope.zones:
         if tally.sum("zone", zone.name) == Sum():
             yield f"zone {zone.name!r} covers nothing that is granted"
+
+
+def _notes_on_exclusions(grant: Grant, policy: Policy) -> Iterator[str]:
+    idle = [network for network in grant.exclude if not _covers_any(network, policy)]
+    for network in idle[:_NAMED]:
+        yield f"exclusion {network} of grant {grant.id!r} covers nothing that is granted"
+    if len(idle) > _NAMED:
+        yield f"{len(idle) - _NAMED:,} more exclusions of grant {grant.id!r} cover nothing that is granted"
+
+
+def _notes_on_wide6(grant: Grant) -> Iterator[str]:
+    wide = [network for network in grant.networks if network.version == 6 and network.prefixlen < SWEPT6]
+    if grant.snapshot is not None and wide:
+        yield (
+            f"{len(wide):,} IPv6 networks of grant {grant.id!r} are wider than /{SWEPT6}: not swept, only addresses that "
+            "are listed or named are tried"
+        )
+        return
+    for network in wide:
+        yield f"{network} is wider than /{SWEPT6}: not swept, only addresses that are listed or named are tried"
 
 
 def _covers_any(network: Network, policy: Policy) -> bool:
@@ -301,10 +356,14 @@ def _zones(zones: Iterable[Zone], address: Address) -> Iterator[str]:
 
 
 def _exclusions(gate: Gate, address: Address) -> Iterator[str]:
+    meant = (address, *behind(address))
     for grant in gate.scope.grants:
         for network in grant.exclude:
-            if address in network or (network.version == 4 and any(address in by for by in embedding(network))):
+            if any(each in network for each in meant):
                 yield f"exclusion {network} of grant {grant.id!r}"
+    for exclusion in gate.scope.exclusions:
+        if any(each in exclusion.network for each in meant):
+            yield f"exclusion {exclusion.network}, asked for on {exclusion.since:%Y-%m-%d}"
     for host, port in gate.scope.infrastructure:
         if single(address) in map(single, hosts_of(host, gate.pins)):
             yield f"infrastructure {host}:{port}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from ipaddress import IPv4Address
 from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
 from pydantic import (
@@ -11,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     InstanceOf,
+    PlainValidator,
     ValidationError,
     create_model,
     model_validator,
@@ -20,7 +22,7 @@ from leadapron.model import Depth
 from leadapron.scope import parse
 from leadapron.scope.buckets import Bucket
 from leadapron.scope.doors import doors_with_ports
-from leadapron.scope.grant import Network
+from leadapron.scope.grant import DEFAULT_SOURCE_PORTS, Network
 from leadapron.scope.window import Window
 
 
@@ -42,6 +44,12 @@ def _gap(value: object) -> float:
     return float(value)
 
 
+def _bits(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1_000 <= value <= 1e12:
+        raise parse.Mistake("is not a rate in bits a second", "use a number from 1000 to 1e12, 50000000 for 50 Mbit/s")
+    return float(value)
+
+
 def _amount(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 1 << 53:
         raise parse.Mistake("is not a positive whole number", "use a whole number above 0")
@@ -54,10 +62,12 @@ Identifier = Annotated[str, BeforeValidator(parse.identifier)]
 AETitle = Annotated[str, BeforeValidator(parse.ae_title)]
 Date = Annotated[dt.date, BeforeValidator(_date)]
 DepthName = Annotated[Depth, BeforeValidator(parse.depth)]
-NetworkText = Annotated[Network, BeforeValidator(parse.network)]
+NetworkText = Annotated[Network, PlainValidator(parse.network)]
 BucketName = Annotated[InstanceOf[Bucket], BeforeValidator(parse.bucket)]
 UrlText = Annotated[InstanceOf[Bucket], BeforeValidator(parse.url)]
 HostName = Annotated[str, BeforeValidator(parse.host_name)]
+CountryCode = Annotated[str, BeforeValidator(parse.country_code)]
+AsNumber = Annotated[int, BeforeValidator(parse.as_number)]
 Port = Annotated[int, BeforeValidator(parse.port)]
 Positive = Annotated[float, BeforeValidator(_positive)]
 Amount = Annotated[int, BeforeValidator(_amount)]
@@ -105,6 +115,9 @@ class GrantTable(_Table):
     names: list[HostName] = []
     buckets: list[BucketName] = []
     urls: list[UrlText] = []
+    countries: list[CountryCode] = []
+    as_numbers: list[AsNumber] = []
+    snapshot: OptionalLine = ""
     exclude: list[NetworkText] = []
     wide: bool = False
     called_aets: list[AETitle] = []
@@ -163,6 +176,46 @@ class InfrastructureTable(_Table):
     allow: list[Annotated[tuple[str, int], BeforeValidator(parse.endpoint)]] = []
 
 
+def _number(name: str, least: float, most: float) -> BeforeValidator:
+    """A number, of `name`, from `least` to `most`."""
+
+    def read(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            raise parse.Mistake(f"is not a number of {name}", f"use a number from {least:g} to {most:g}")
+        return float(value)
+
+    return BeforeValidator(read)
+
+
+def _whole(name: str, most: int) -> BeforeValidator:
+    """A whole number, of `name`, from 1 to `most`."""
+
+    def read(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise parse.Mistake(f"is not a number of {name}", f"use a whole number from 1 to {most}")
+        return value
+
+    return BeforeValidator(read)
+
+
+class SweepTable(_Table):
+    method: Literal["auto", "syn", "connect"] = "auto"
+    packets_per_second: Positive | None = None
+    bits_per_second: Annotated[float, BeforeValidator(_bits)] | None = None
+    probes: Annotated[int, _whole("probes", 5)] = 1
+    cooldown_seconds: Annotated[float, _number("seconds", 1, 60)] = 8.0
+    source_address: Annotated[InstanceOf[IPv4Address], BeforeValidator(parse.source_address)] | None = None
+    source_ports: Annotated[tuple[int, int], BeforeValidator(parse.port_range)] = DEFAULT_SOURCE_PORTS
+    processes: Annotated[int, _whole("processes", 64)] = 1
+
+
+class SurveyTable(_Table):
+    opt_out: Annotated[str, BeforeValidator(parse.email)]
+    page: Line
+    url: Annotated[str, BeforeValidator(parse.web_address)] = ""
+    exclusions: OptionalLine = ""
+
+
 class AttributionTable(_Table):
     country: OptionalLine = ""
     city: OptionalLine = ""
@@ -180,6 +233,8 @@ class ScopeFile(_Table):
     ports: PortsTable | None = None
     pace: PaceTable = PaceTable()
     budget: BudgetTable = BudgetTable()
+    sweep: SweepTable = SweepTable()
+    survey: SurveyTable | None = None
     infrastructure: InfrastructureTable = InfrastructureTable()
     attribution: AttributionTable = AttributionTable()
 
@@ -193,6 +248,8 @@ TABLES: dict[str, type[_Table]] = {
     "ports": PortsTable,
     "pace": PaceTable,
     "budget": BudgetTable,
+    "sweep": SweepTable,
+    "survey": SurveyTable,
     "infrastructure": InfrastructureTable,
     "attribution": AttributionTable,
 }
@@ -216,3 +273,8 @@ def sound(raw: dict[str, Any], key: str, table: type[T]) -> dict[int, T]:
         except ValidationError:
             continue
     return found
+
+
+def sound_table(raw: dict[str, Any], key: str, table: type[T]) -> T | None:
+    """The table `key`, where it stands in the file and holds no mistake in itself."""
+    return sound({key: [raw[key]]}, key, table).get(0) if key in raw else None

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from pathlib import Path
 
 from leadapron.model import Depth, Vantage
@@ -21,12 +22,39 @@ from leadapron.scope.window import Window
 Network = IPv4Network | IPv6Network
 """Never an IPv4-mapped IPv6 network: those are written as IPv4."""
 
+DEFAULT_SOURCE_PORTS = (61_000, 65_535)
+"""Above those that Linux gives to connections by itself (`net.ipv4.ip_local_port_range`)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
     name: str
     email: str
     calling_aet: str = "LEADAPRON"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The file of one day that says which networks a country or an autonomous system has."""
+
+    file: str
+    """its name, without the folder"""
+    kind: str
+    """mmdb; or delegated: statistics of a regional internet registry"""
+    title: str
+    """what its maker calls it, or the registry"""
+    date: dt.date
+    """when it was built; the last day that it tells of"""
+    sha256: str
+    networks: int
+    """that were taken from it: merged, and without special-purpose blocks"""
+    addresses4: int
+    """IPv4 addresses in them"""
+
+    def __str__(self) -> str:
+        made = f"{self.title}, {self.date}" if self.title else f"{self.date}"
+        held = f"{self.networks:,} networks, {self.addresses4:,} IPv4 addresses"
+        return f"{self.file} ({made}), SHA-256 {self.sha256}, {held}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +78,11 @@ class Grant:
     country: str = ""
     depth: Depth
     networks: tuple[Network, ...] = ()
+    """where there is a snapshot, those that were taken from it"""
+    countries: tuple[str, ...] = ()
+    """ISO 3166-1 alpha-2: whose networks were taken"""
+    as_numbers: tuple[int, ...] = ()
+    snapshot: Snapshot | None = None
     names: tuple[str, ...] = ()
     """lower case, without the last dot"""
     buckets: tuple[Bucket, ...] = ()
@@ -64,6 +97,11 @@ class Grant:
     blank_login: bool = False
     key_pair: tuple[Path, Path] | None = None
     """a client certificate and its key, in PEM: shown to servers of TLS that let nobody in without one"""
+
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """Whose networks come from the snapshot: `DE`, `AS64500`."""
+        return (*self.countries, *(f"AS{number}" for number in self.as_numbers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +176,56 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SweepTerms:
+    """How ports are looked for. What the gate permits and the pace of one network hold whatever the method."""
+
+    method: str = "auto"
+    """auto (SYN packets where the process may send them and a grant is wide, else connections), syn, connect"""
+    packets_per_second: float | None = None
+    """SYN packets; None: as many as the pace has connections a second (`Scope.packets_per_second`)"""
+    bits_per_second: float | None = None
+    """at the level of IP: headers and all, without what the link adds"""
+    probes: int = 1
+    """SYN packets to one address and port, 1 to 5"""
+    cooldown_seconds: float = 8.0
+    """for which answers are waited for after the last packet, 1 to 60"""
+    source_address: IPv4Address | None = None
+    """None: the one that the routing table gives"""
+    source_ports: tuple[int, int] = DEFAULT_SOURCE_PORTS
+    """first and last"""
+    processes: int = 1
+    """of the sweep by connections, 1 to 64"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """Where those whom a survey meets can read what it is, and how they leave it."""
+
+    opt_out: str
+    """the e-mail address that they write to"""
+    page: Path
+    """the file with the text of the web page"""
+    text: str
+    """what stood in it when the scope was read; not empty"""
+    url: str = ""
+    """where the page is shown"""
+    exclusions: Path | None = None
+    """the file of dated exclusions"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exclusion:
+    """A network that somebody asked a survey to leave alone. Holds against every grant."""
+
+    network: Network
+    since: dt.datetime
+    """UTC. It holds whatever this says"""
+    because: str
+    asked_by: str = ""
+    """who asked: is published nowhere"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttributionFiles:
     """MMDB files of the operator, in place of the database that ships; each was sound when the scope was read."""
 
@@ -161,13 +249,30 @@ class Scope:
     ports: Ports
     pace: Pace
     budget: Budget
+    sweep: SweepTerms = SweepTerms()
+    survey: Survey | None = None
+    """there where a grant is wide"""
     infrastructure: tuple[tuple[str, int], ...] = ()
     """our own endpoints: host (address in its canonical form, or lower-case name) and port; the listener's too"""
     listener: OurListener | None = None
     attribution: AttributionFiles = AttributionFiles()
+    exclusions: tuple[Exclusion, ...] = ()
+    """of the survey, in the order in which they were asked for"""
+    exclusions_sha256: str = ""
+    """of their networks, in this order; "" without any"""
     sha256: str
-    """of the bytes of the file"""
+    """of the bytes of the file; where there are snapshots, of that and theirs (see `identity`)"""
     path: Path
+
+    @property
+    def digests(self) -> tuple[str, str]:
+        """What two readings differ in. Only the first tells runs apart: exclusions come while a run goes on."""
+        return self.sha256, self.exclusions_sha256
+
+    @property
+    def packets_per_second(self) -> float:
+        """Of a sweep by SYN packets; it may be above the pace of connections."""
+        return self.sweep.packets_per_second or self.pace.connections_per_second
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -177,6 +282,18 @@ class Scope:
         hosts = (bucket.origin.host for bucket in self.buckets)
         ours = (host for host, _ in self.infrastructure)
         return tuple(dict.fromkeys([*granted, *(host for host in (*hosts, *ours) if not is_literal(host))]))
+
+    @property
+    def excluded(self) -> Iterator[Network]:
+        """What no grant opens: the exclusions of the grants, and those of the survey."""
+        for grant in self.grants:
+            yield from grant.exclude
+        for exclusion in self.exclusions:
+            yield exclusion.network
+
+    @property
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        return tuple(grant.snapshot for grant in self.grants if grant.snapshot is not None)
 
     @property
     def buckets(self) -> tuple[Bucket, ...]:
@@ -189,6 +306,13 @@ class Scope:
             if grant.id == grant_id:
                 return grant
         raise KeyError(grant_id)
+
+
+def identity(sha256: str, snapshots: Iterable[Snapshot]) -> str:
+    """What tells scopes apart: the SHA-256 of the file, and where it takes networks from others, one of these as well. A
+    newer snapshot has another space, in which no run of the older one can go on."""
+    digests = [snapshot.sha256 for snapshot in snapshots]
+    return hashlib.sha256("\n".join([sha256, *digests]).encode()).hexdigest() if digests else sha256
 
 
 def is_literal(host: str) -> bool:

@@ -18,15 +18,17 @@ from __future__ import annotations
 import enum
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
-from typing import TypeVar
+from itertools import chain, islice
+from typing import NamedTuple, TypeVar
 
 from leadapron.model import Address, Depth
-from leadapron.scope.buckets import Spot, spots
+from leadapron.scope.buckets import spots
 from leadapron.scope.grant import Grant, Network, Scope, Zone, is_literal
-from leadapron.scope.special import SPECIAL4, SPECIAL6, embedding, unmapped
+from leadapron.scope.pieces import innermost, overlay, value_at, with_those_around
+from leadapron.scope.special import EMBEDDINGS, SPECIAL4, SPECIAL6, unmapped
 
 Pins = Mapping[str, tuple[Address, ...]]
 """The addresses of each name, resolved once for a run."""
@@ -37,7 +39,6 @@ SWEPT6 = 112
 SIZE = {4: 1 << 32, 6: 1 << 128}
 
 V = TypeVar("V")
-W = TypeVar("W")
 Span = tuple[int, int]
 """First and last address."""
 Place = tuple[int, int, int]
@@ -91,9 +92,8 @@ class Table:
 
     def intervals(self) -> Iterator[tuple[int, int, int]]:
         """(first, last, rule number)."""
-        for i, start in enumerate(self.starts):
-            after = self.starts[i + 1] if i + 1 < len(self.starts) else self.size
-            yield start, after - 1, self.rules[i]
+        ends = chain((start - 1 for start in islice(self.starts, 1, None)), (self.size - 1,))
+        return zip(self.starts, ends, self.rules, strict=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +121,8 @@ class Policy:
 
     def swept(self, version: int) -> list[Span]:
         """The space to enumerate, in order; touching intervals are one."""
-        return merged((start, end) for start, end, rule in self.intervals(version) if rule.swept)
+        is_swept = [rule.swept for rule in self.rules]
+        return merged((start, end) for start, end, i in self.tables[version].intervals() if is_swept[i])
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:
@@ -135,53 +136,32 @@ def merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def span(network: Network) -> Span:
-    return int(network.network_address), int(network.broadcast_address)
+    first = int(network.network_address)
+    return first, first + (1 << network.max_prefixlen - network.prefixlen) - 1
 
 
 def compile_policy(scope: Scope, pins: Pins | None = None) -> Policy:
     """The policy of a scope. A name that is not pinned authorises nothing."""
-    rules = _Rules(scope)
-    claims = _claims(scope, pins or {})
-    exclusions = dict.fromkeys(_exclusions(scope, pins or {}), True)
-    zones: defaultdict[Network, frozenset[int]] = defaultdict(frozenset)
-    for index, zone in enumerate(scope.zones):
-        for network in zone.networks:
-            zones[network] |= {index}
-    tables = {
-        version: _table(rules, _blocks(claims, version), _blocks(zones, version), _blocks(exclusions, version), version)
-        for version in (4, 6)
-    }
-    opened = _spots(scope, pins or {}, rules, zones, exclusions)
+    known, rules = pins or {}, _Rules(scope)
+    claims, claimed_spots = _claims(scope, known), _claimed_spots(scope, known)
+    zones = {version: innermost(with_those_around(_zones(scope, version))) for version in (4, 6)}
+    asked6 = [*claims[6], *((value, value) for version, value, _ in claimed_spots if version == 6)]
+    excluded = _exclusions(scope, known, asked6)
+    tables = {version: _table(rules, claims[version], zones[version], excluded[version], version) for version in (4, 6)}
+    ours = {(*_place(each), port) for host, port in scope.infrastructure for each in hosts_of(host, known)}
+    opened: dict[Place, int] = {}
+    for place, claim in claimed_spots.items():
+        version, value, _ = place
+        is_out = place in ours or value_at(excluded[version], value) is not None
+        held = value_at(zones[version], value) or frozenset()
+        opened[place] = rules.number(claim, held, excluded=is_out, deepest_first=True)
     return Policy(rules=tuple(rules.known), tables=tables, spots=opened)
 
 
-def _spots(
-    scope: Scope,
-    pins: Pins,
-    rules: _Rules,
-    zones: Mapping[Network, frozenset[int]],
-    exclusions: Iterable[Network],
-) -> dict[Place, int]:
-    """The rule of each spot. Our own endpoints are no spots."""
-    claims: defaultdict[Spot, _Claim] = defaultdict(_Claim)
-    for index, grant in enumerate(scope.grants):
-        for spot in spots(grant.buckets, pins):
-            claims[spot._replace(name="")].grants.append(index)
-    ours = {(unmapped(each), port) for host, port in scope.infrastructure for each in hosts_of(host, pins)}
-    barred = list(exclusions)
-    found: dict[Place, int] = {}
-    for (address, port, _), claim in claims.items():
-        held = frozenset[int]().union(*(held for network, held in zones.items() if address in network))
-        is_out = (address, port) in ours or any(address in network for network in barred)
-        found[address.version, int(address), port] = rules.number(claim, held, excluded=is_out, deepest_first=True)
-    return found
-
-
-@dataclass(slots=True)
-class _Claim:
+class _Claim(NamedTuple):
     """The grants of one network, by their index; none: a special-purpose block inside somebody's network."""
 
-    grants: list[int] = field(default_factory=list)
+    grants: tuple[int, ...] = ()
     swept: bool = False
 
 
@@ -196,11 +176,17 @@ class _Rules:
     def number(self, claim: _Claim, zones: frozenset[int], *, excluded: bool, deepest_first: bool = False) -> int:
         if excluded or not claim.grants:
             standing = Standing.EXCLUDED if excluded else Standing.SPECIAL
-            return self._numbered((standing,), lambda: Rule(standing=standing))
-        key = (*claim.grants, zones, claim.swept, deepest_first)
-        return self._numbered(key, lambda: self._granted(claim, zones, deepest_first=deepest_first))
+            key: tuple[object, ...] = (standing,)
+        else:
+            standing, key = Standing.GRANTED, (claim, zones, deepest_first)
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self.known)
+            is_granted = standing is Standing.GRANTED
+            self.known.append(self._granted(claim, zones, deepest_first) if is_granted else Rule(standing=standing))
+        return number
 
-    def _granted(self, claim: _Claim, zones: frozenset[int], *, deepest_first: bool) -> Rule:
+    def _granted(self, claim: _Claim, zones: frozenset[int], deepest_first: bool) -> Rule:
         grants = (self._scope.grants[index] for index in dict.fromkeys(claim.grants))
         return Rule(
             standing=Standing.GRANTED,
@@ -209,38 +195,65 @@ class _Rules:
             swept=claim.swept,
         )
 
-    def _numbered(self, key: tuple[object, ...], make: Callable[[], Rule]) -> int:
-        if key not in self._numbers:
-            self._numbers[key] = len(self.known)
-            self.known.append(make())
-        return self._numbers[key]
 
-
-def _claims(scope: Scope, pins: Pins) -> dict[Network, _Claim]:
-    claims: defaultdict[Network, _Claim] = defaultdict(_Claim)
+def _claims(scope: Scope, pins: Pins) -> dict[int, dict[Span, _Claim]]:
+    """By IP version."""
+    claims: dict[int, dict[Span, _Claim]] = {4: {}, 6: {}}
     for index, grant in enumerate(scope.grants):
+        swept, listed = _Claim((index,), swept=True), _Claim((index,))
         for network in grant.networks:
-            claims[network].grants.append(index)
-            claims[network].swept |= network.version == 4 or network.prefixlen >= SWEPT6
+            is_swept = network.version == 4 or network.prefixlen >= SWEPT6
+            _add(claims[network.version], span(network), swept if is_swept else listed)
         for name in grant.names:
-            for address in pins.get(name, ()):
-                claim = claims[single(address)]
-                claim.grants.append(index)
-                claim.swept = True
+            for version, value in map(_place, pins.get(name, ())):
+                _add(claims[version], (value, value), swept)
     return claims
 
 
-def _exclusions(scope: Scope, pins: Pins) -> Iterator[Network]:
-    """With the IPv6 networks that lead to them, and our own endpoints on ports of targets."""
-    for grant in scope.grants:
-        for network in grant.exclude:
-            yield network
-            if isinstance(network, IPv4Network):
-                yield from embedding(network)
+def _claimed_spots(scope: Scope, pins: Pins) -> dict[Place, _Claim]:
+    claims: dict[Place, _Claim] = {}
+    for index, grant in enumerate(scope.grants):
+        for spot in spots(grant.buckets, pins):
+            _add(claims, (*_place(spot.address), spot.port), _Claim((index,)))
+    return claims
+
+
+def _add(claims: dict[V, _Claim], key: V, claim: _Claim) -> None:
+    """Equal networks are swept alike."""
+    before = claims.get(key)
+    claims[key] = claim if before is None else _Claim((*before.grants, *claim.grants), claim.swept)
+
+
+def _zones(scope: Scope, version: int) -> dict[Span, frozenset[int]]:
+    zones: defaultdict[Span, frozenset[int]] = defaultdict(frozenset)
+    for index, zone in enumerate(scope.zones):
+        for network in zone.networks:
+            if network.version == version:
+                zones[span(network)] |= {index}
+    return zones
+
+
+def _exclusions(scope: Scope, pins: Pins, asked6: Sequence[Span]) -> dict[int, list[tuple[int, int, bool]]]:
+    """By IP version: with our own endpoints on ports of targets, and the IPv6 addresses that lead to an excluded network,
+    as far as `asked6` meets any."""
+    spans: dict[int, list[Span]] = {4: [], 6: []}
+    for network in scope.excluded:
+        spans[network.version].append(span(network))
+    for leading in EMBEDDINGS:
+        first, last = leading.of(0, SIZE[4] - 1)
+        if any(start <= last and first <= end for start, end in asked6):
+            spans[6] += (leading.of(*each) for each in spans[4])
     ports = set(scope.ports.all)
     for host, port in scope.infrastructure:
-        if port in ports:
-            yield from map(single, hosts_of(host, pins))
+        for version, value in map(_place, hosts_of(host, pins) if port in ports else ()):
+            spans[version].append((value, value))
+    return {version: [(start, end, True) for start, end in merged(sorted(spans[version]))] for version in spans}
+
+
+def _place(address: Address) -> tuple[int, int]:
+    """IP version and number."""
+    address = unmapped(address)
+    return address.version, int(address)
 
 
 def hosts_of(host: str, pins: Pins) -> tuple[Address, ...]:
@@ -285,31 +298,33 @@ def _gentleness(zone: Zone) -> tuple[float, int]:
     return -zone.gap_seconds, zone.max_depth or max(Depth)
 
 
-def _blocks(values: Mapping[Network, V], version: int) -> dict[Span, V]:
-    return {span(network): value for network, value in values.items() if network.version == version}
-
-
 def _table(
     rules: _Rules,
     claims: dict[Span, _Claim],
-    zones: dict[Span, frozenset[int]],
-    excluded: dict[Span, bool],
+    zones: Sequence[tuple[int, int, frozenset[int]]],
+    excluded: Sequence[tuple[int, int, bool]],
     version: int,
 ) -> Table:
     for special, _ in SPECIAL4 if version == 4 else SPECIAL6:
-        block = span(special)
-        if block not in claims and any(start <= block[0] and block[1] <= end for start, end in claims):
+        if (block := span(special)) not in claims and any(around in claims for around in _networks_around(special)):
             claims[block] = _Claim()
-    around = _innermost(_with_those_around(zones))
-    claimed = [
-        (start, end, (claim, held or frozenset())) for start, end, claim, held in _overlay(_innermost(claims), around)
-    ]
+    claimed = (
+        (start, end, (claim, held or frozenset())) for start, end, claim, held in overlay(innermost(claims), zones)
+    )
     starts, numbers = [0], [0]
-    for start, end, (claim, held), out in _overlay(claimed, _innermost(excluded)):
-        _append(starts, numbers, start, rules.number(claim, held, excluded=bool(out)))
+    for start, end, (claim, held), is_out in overlay(claimed, excluded):
+        _append(starts, numbers, start, rules.number(claim, held, excluded=bool(is_out)))
         if end + 1 < SIZE[version]:
             _append(starts, numbers, end + 1, 0)
     return Table(starts=starts, rules=numbers, size=SIZE[version])
+
+
+def _networks_around(network: Network) -> Iterator[Span]:
+    """All that hold it and more."""
+    first = int(network.network_address)
+    for bits in range(network.max_prefixlen - network.prefixlen + 1, network.max_prefixlen + 1):
+        start = first >> bits << bits
+        yield start, start + (1 << bits) - 1
 
 
 def _append(starts: list[int], numbers: list[int], start: int, number: int) -> None:
@@ -320,59 +335,3 @@ def _append(starts: list[int], numbers: list[int], start: int, number: int) -> N
     if not numbers or numbers[-1] != number:
         starts.append(start)
         numbers.append(number)
-
-
-def _with_those_around(blocks: Mapping[Span, frozenset[int]]) -> dict[Span, frozenset[int]]:
-    """Each block with what it holds and what every block around it holds. Blocks nest or are disjoint."""
-    whole: dict[Span, frozenset[int]] = {}
-    around: list[Span] = []
-    for block in sorted(blocks, key=lambda block: (block[0], -block[1])):
-        while around and around[-1][1] < block[0]:
-            around.pop()
-        whole[block] = blocks[block] | (whole[around[-1]] if around else frozenset())
-        around.append(block)
-    return whole
-
-
-def _innermost(blocks: Mapping[Span, V]) -> list[tuple[int, int, V]]:
-    """Disjoint pieces in order, each with the value of the smallest block around it. Blocks nest or are disjoint."""
-    pieces: list[tuple[int, int, V]] = []
-    around: list[tuple[int, V]] = []
-    at = 0
-
-    def close(before: int) -> None:
-        nonlocal at
-        while around and around[-1][0] < before:
-            end, value = around.pop()
-            if at <= end:
-                pieces.append((at, end, value))
-                at = end + 1
-
-    for start, end in sorted(blocks, key=lambda block: (block[0], -block[1])):
-        close(start)
-        if around and at < start:
-            pieces.append((at, start - 1, around[-1][1]))
-        around.append((end, blocks[start, end]))
-        at = start
-    close(SIZE[6])
-    return pieces
-
-
-def _overlay(
-    pieces: Iterable[tuple[int, int, V]], over: Sequence[tuple[int, int, W]]
-) -> Iterator[tuple[int, int, V, W | None]]:
-    """`pieces` cut at the borders of `over`, each with the value that lies over it."""
-    index = 0
-    for start, end, value in pieces:
-        at = start
-        while at <= end:
-            while index < len(over) and over[index][1] < at:
-                index += 1
-            if index == len(over) or over[index][0] > end:
-                yield at, end, value, None
-                break
-            first, last, upper = over[index]
-            if at < first:
-                yield at, first - 1, value, None
-            yield max(at, first), min(end, last), value, upper
-            at = min(end, last) + 1

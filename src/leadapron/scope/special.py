@@ -5,7 +5,9 @@ Blocks inside a listed block are left out. A grant reaches into a block only by 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import NamedTuple
 
 from leadapron.model import Address
 
@@ -57,8 +59,23 @@ SPECIAL6: tuple[tuple[IPv6Network, str], ...] = tuple(
 )
 
 _MAPPED = 0xFFFF
-_TRANSLATED = int(IPv6Address("64:ff9b::"))
-_SIX_TO_FOUR = 0x2002
+
+
+class Embedding(NamedTuple):
+    """Addresses of IPv6 that lead to one of IPv4 each: it stands in `base` at `shift`, and any bits may follow."""
+
+    base: int
+    shift: int
+
+    def of(self, first: int, last: int) -> tuple[int, int]:
+        """The span of IPv6 that leads to a span of IPv4."""
+        return self.base | first << self.shift, self.base | (last + 1 << self.shift) - 1
+
+
+EMBEDDINGS = (
+    Embedding(int(IPv6Address("64:ff9b::")), 0),  # NAT64 (RFC 6052)
+    Embedding(0x2002 << 112, 80),  # 6to4 (RFC 3056)
+)
 
 
 def unmapped(address: Address) -> Address:
@@ -68,13 +85,12 @@ def unmapped(address: Address) -> Address:
     return address
 
 
-def embedding(network: IPv4Network) -> tuple[IPv6Network, IPv6Network]:
-    """The IPv6 networks that lead to an IPv4 network: by NAT64 (RFC 6052) and by 6to4 (RFC 3056)."""
-    first = int(network.network_address)
-    return (
-        IPv6Network((_TRANSLATED | first, 96 + network.prefixlen)),
-        IPv6Network((_SIX_TO_FOUR << 112 | first << 80, 16 + network.prefixlen)),
-    )
+def behind(address: Address) -> Iterator[IPv4Address]:
+    """The IPv4 address that an IPv6 one leads to: see `EMBEDDINGS`."""
+    if isinstance(address, IPv6Address):
+        for base, shift in EMBEDDINGS:
+            if int(address) >> shift + 32 == base >> shift + 32:
+                yield IPv4Address(int(address) >> shift & 0xFFFFFFFF)
 
 
 def is_special(address: Address) -> bool:

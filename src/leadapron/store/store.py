@@ -29,6 +29,7 @@ from leadapron.model import (
     RunStatus,
     Service,
     Summary,
+    SweepFigures,
     Unique,
     Unknown,
     Vantage,
@@ -165,13 +166,15 @@ class Store:
             }
             for chunk in chunks
         ]
-        hits = [
-            {"run_id": run_id, **_place(endpoint), "name": endpoint.name} for chunk in chunks for endpoint in chunk.hits
-        ]
+        hits = _hit_rows(run_id, [endpoint for chunk in chunks for endpoint in chunk.hits])
         with self._engine.begin() as connection:
-            for table, several, update in ((tables.sweep_chunks, rows, True), (tables.endpoints, hits, False)):
-                for first in range(0, len(several), ROWS):
-                    connection.execute(_upsert(connection, table, several[first : first + ROWS], update=update))
+            _write(connection, tables.sweep_chunks, rows, update=True)
+            _write(connection, tables.endpoints, hits)
+
+    def record_hits(self, run_id: str, endpoints: Sequence[Endpoint]) -> None:
+        """What was reached in chunks that are not done yet."""
+        with self._engine.begin() as connection:
+            _write(connection, tables.endpoints, _hit_rows(run_id, endpoints))
 
     def progress(self, run_id: str) -> list[tuple[int, int]]:
         """What is done whole, as merged, sorted intervals [start, stop)."""
@@ -228,8 +231,7 @@ class Store:
         """Ports of findings that stand, which refused a connection in the sweep."""
         rows = [{"run_id": run_id, **_place(endpoint)} for endpoint in endpoints]
         with self._engine.begin() as connection:
-            for first in range(0, len(rows), ROWS):
-                connection.execute(_upsert(connection, tables.refusals, rows[first : first + ROWS], update=False))
+            _write(connection, tables.refusals, rows)
 
     def refusals(self, run_id: str) -> list[Endpoint]:
         """Sorted."""
@@ -271,6 +273,23 @@ class Store:
                 rows = [listed | {"records": shown}]
                 connection.execute(_upsert(connection, tables.shown_studies, rows, update=False))
 
+    def record_hellos(self, run_id: str, protocol: str, answers: Iterable[tuple[Endpoint, Payload]]) -> None:
+        """The results of first exchanges. The first one of each endpoint stays."""
+        rows = [
+            {
+                "run_id": run_id,
+                **_place(endpoint),
+                "name": endpoint.name,
+                "protocol": protocol,
+                "job": "hello",
+                "payload": dict(payload),
+            }
+            for endpoint, payload in answers
+        ]
+        if rows:
+            with self._engine.begin() as connection:
+                _write(connection, tables.attempts, rows)
+
     def attempts(self, run_id: str) -> dict[tuple[Endpoint, str], dict[str, Payload]]:
         """By endpoint and protocol: the payloads by job name."""
         query = sa.select(tables.attempts).where(tables.attempts.c.run_id == run_id)
@@ -310,6 +329,9 @@ class Store:
         """Once they are summed up for good."""
         with self._engine.begin() as connection:
             _forget_shown_studies(connection, run_id)
+
+    def update_sweep(self, run_id: str, figures: SweepFigures) -> None:
+        self._change_run(run_id, sweep=codec.dump(figures))
 
     def update_summary(self, run_id: str, summary: Summary) -> None:
         self._change_run(run_id, summary=codec.dump(summary))
@@ -443,6 +465,16 @@ class Store:
                 connection.exec_driver_sql("VACUUM")
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         return ids
+
+
+def _write(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]], *, update: bool = False) -> None:
+    """In statements that no database finds too long."""
+    for first in range(0, len(rows), ROWS):
+        connection.execute(_upsert(connection, table, list(rows[first : first + ROWS]), update=update))
+
+
+def _hit_rows(run_id: str, endpoints: Iterable[Endpoint]) -> list[dict[str, Any]]:
+    return [{"run_id": run_id, **_place(endpoint), "name": endpoint.name} for endpoint in endpoints]
 
 
 def _upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]], *, update: bool) -> Any:

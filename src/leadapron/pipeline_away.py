@@ -1,0 +1,216 @@
+"""The sweep in processes of its own, from the side that gives the orders: by SYN packets in one, or by connections in
+several. What they tell is logged, kept and passed on here; see `leadapron.pipeline_sweeper`."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from ipaddress import IPv4Address
+from multiprocessing import Pipe
+
+from leadapron.model import Address, Endpoint, SweepFigures
+from leadapron.net.target import Outcome
+from leadapron.pipeline_control import Control, Progress
+from leadapron.pipeline_sweep import WRITE_INTERVAL, Decided, Write, left_in
+from leadapron.pipeline_sweeper import Decided as DecidedMessage
+from leadapron.pipeline_sweeper import Done, Ended, Message, Order, Reached
+from leadapron.store.chunk import SweepChunk
+
+GRACE = 20.0
+"""Seconds that a process has to hear the last answers and end, once it is to stop."""
+
+Kept = Callable[[Sequence[Endpoint]], object]
+"""Writes what was reached."""
+
+
+class Books:
+    """What the processes of one sweep told, and what is done about it."""
+
+    def __init__(
+        self,
+        orders: Sequence[Order],
+        *,
+        write: Write,
+        keep: Kept,
+        refused: Callable[[Sequence[Endpoint]], object],
+        decided: Decided,
+        told: Callable[[Endpoint], object],
+        names: Mapping[Address, str],
+        progress: Progress,
+    ) -> None:
+        """`keep` writes what was reached before `told` hears of it; `refused` writes who of the wanted refused, before the
+        chunk is done that they are in."""
+        self._write_chunks, self._keep, self._refused, self._decided, self._told = write, keep, refused, decided, told
+        self._names, self._progress = names, progress
+        self._waiting_before = {chunk.start: sum(chunk.waiting) for order in orders for chunk in order.in_part}
+        self.left = sum(left_in(order.in_part, order.missing) for order in orders)
+        """targets that are still to be asked"""
+        self.not_asked: Counter[Outcome] = Counter()
+        self.figures = SweepFigures(method="")
+        self._chunks: list[SweepChunk] = []
+        self._refusals: list[Endpoint] = []
+        self._hits: list[Endpoint] = []
+
+    def hear(self, message: Message) -> None:
+        match message:
+            case DecidedMessage(start, stop, permitted, denied):
+                self._decided(start, stop, permitted, denied)
+            case Reached(places):
+                self._hits += self._endpoints(places)
+                self._progress.advance("discover", 0, reached=len(places))
+            case Done(chunks, refused, not_asked):
+                self._done(chunks)
+                self._refusals += self._endpoints(refused)
+                self.not_asked.update({Outcome(name): count for name, count in not_asked.items()})
+            case Ended(_, figures):
+                self.figures += figures
+                self._not_asked_for(figures)
+
+    def _done(self, chunks: Sequence[SweepChunk]) -> None:
+        for chunk in chunks:
+            before = self._waiting_before.get(chunk.start, chunk.stop - chunk.start)
+            if after := sum(chunk.waiting):
+                self._waiting_before[chunk.start] = after
+            else:
+                self._waiting_before.pop(chunk.start, None)
+            self.left -= before - after
+            self._progress.advance("discover", before - after, reached=len(chunk.hits))
+            self._hits += [self._named(hit.address, hit.port) for hit in chunk.hits]
+        self._chunks += chunks
+
+    def _not_asked_for(self, figures: SweepFigures) -> None:
+        """Of a sweep by packets, which learns of single ones only in sum."""
+        self.not_asked[Outcome.EXHAUSTED] += figures.lost
+        for name, count in figures.not_sent.items():
+            self.not_asked[Outcome.OUT_OF_SCOPE if name == "denied" else Outcome.EXHAUSTED] += count
+        self._progress.advance("discover", 0, lost=figures.lost)
+
+    def _endpoints(self, places: Sequence[tuple[int, int]]) -> Iterator[Endpoint]:
+        for address, port in places:
+            yield self._named(IPv4Address(address), port)
+
+    def _named(self, address: Address, port: int) -> Endpoint:
+        return Endpoint(address=address, port=port, name=self._names.get(address, ""))
+
+    def write(self) -> None:
+        """What was told since the last time. Hits go before the chunks that they are in are done."""
+        hits, self._hits = self._hits, []
+        if hits:
+            self._keep(hits)
+        if self._refusals:
+            self._refused(self._refusals)
+        if self._chunks:
+            self._write_chunks(self._chunks)
+        self._refusals, self._chunks = [], []
+        for hit in hits:
+            self._told(hit)
+
+
+class _Process:
+    """One of them."""
+
+    def __init__(self, order: Order, heard: Callable[[Message], object]) -> None:
+        self._heard = heard
+        self._pipe, theirs = Pipe()
+        command = [sys.executable, "-m", "leadapron.cli.sweeper", str(theirs.fileno())]
+        self._process = subprocess.Popen(  # noqa: S603 - ourselves
+            command,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        theirs.close()
+        self._pipe.send(order)
+        self._decided: list[int] = []
+        """pieces that wait for their `go`"""
+        self.has_ended = asyncio.Event()
+        self.why = "the process of the sweep ended before its time"
+        asyncio.get_running_loop().add_reader(self._pipe.fileno(), self._hear)
+
+    def _hear(self) -> None:
+        try:
+            while not self.has_ended.is_set() and self._pipe.poll():
+                self._take(self._pipe.recv())
+        except (EOFError, OSError):
+            self._end()
+
+    def _take(self, message: Message) -> None:
+        self._heard(message)
+        if isinstance(message, DecidedMessage):
+            self._decided.append(message.start)
+        elif isinstance(message, Ended):
+            self.why = message.why
+            self._end()
+
+    def _end(self) -> None:
+        if not self.has_ended.is_set():
+            asyncio.get_running_loop().remove_reader(self._pipe.fileno())
+            self.has_ended.set()
+
+    def go(self) -> None:
+        """Whatever it has decided, it may ask."""
+        for start in self._decided:
+            self._say(start)
+        self._decided.clear()
+
+    def stop(self) -> None:
+        self._say(None)
+
+    def _say(self, what: int | None) -> None:
+        try:
+            self._pipe.send(what)
+        except OSError:
+            self._end()
+
+    def close(self) -> None:
+        """It ends by itself once the pipe is closed."""
+        self._end()
+        self._pipe.close()
+        try:
+            self._process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+async def sweep_away(
+    orders: Sequence[Order], books: Books, *, control: Control, is_held: Callable[[], bool] = lambda: False
+) -> None:
+    """Carry out the orders, each in a process of its own. While it `is_held`, no further piece is begun.
+
+    A process that does not come to its end asks for a stop, with what it says or that it said nothing.
+    """
+    processes = [_Process(order, books.hear) for order in orders]
+    stopping = False
+    try:
+        while not all(process.has_ended.is_set() for process in processes):
+            if not stopping and control.should_stop():
+                stopping = True
+                for process in processes:
+                    process.stop()
+            if not is_held():
+                for process in processes:
+                    process.go()
+            await _any_news(processes)
+            books.write()
+    finally:
+        for process in processes:
+            process.close()
+        books.write()
+    for process in processes:
+        if process.why:
+            control.request(process.why)
+
+
+async def _any_news(processes: Sequence[_Process]) -> None:
+    """A little while; the end of one of them is no news that could not wait."""
+    waiting = [process.has_ended.wait() for process in processes if not process.has_ended.is_set()]
+    try:
+        async with asyncio.timeout(WRITE_INTERVAL / 5):
+            await asyncio.gather(*waiting)
+    except TimeoutError:
+        pass

@@ -1,0 +1,97 @@
+"""The stages at work at the same time: what the sweep reaches is greeted, and what was greeted is asked, seconds later.
+
+    sweep ─► arrived ─► greeting (protocols with one first exchange for all) ─► crowd? ─► assessing
+                   └──► assessing (the others)                                    └─ put off until all are in
+
+Each step holds a bounded number of endpoints, and the step before it waits: the sweep slows down in place of filling
+memory. Everything is written before the next step hears of it, so that a process that is killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any
+
+from leadapron.discover.middlebox import Crowd
+from leadapron.model import Endpoint
+from leadapron.net.executor import all_of
+from leadapron.pipeline_assessing import Assessing
+from leadapron.pipeline_context import Context
+from leadapron.pipeline_greeting import Greeting
+from leadapron.protocols.base import Payload
+
+GREETINGS = 8192
+"""Endpoints that wait for their greeting, with which the sweep is held up."""
+
+
+class Flow:
+    """Of one run."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._assessing = Assessing(context)
+        self._greetings = {
+            protocol.name: Greeting(
+                context,
+                protocol,
+                hello,
+                told=partial(self._greeted, protocol.name, Crowd()),
+                is_held=self._assessing.is_full,
+            )
+            for protocol in context.protocols.values()
+            if (hello := protocol.hello(context.scope.contact.calling_aet)) is not None
+        }
+
+    async def run(self, sweeping: Coroutine[Any, Any, None]) -> None:
+        """Until the sweep is over and all that it reached has been asked, or the run is to stop."""
+        progress = self._context.progress
+        self._go_on()
+        await all_of([self._wide(sweeping), self._assessing.run()], beside=self._assessing.watch())
+        progress.end("identify")
+        await self._assessing.rest()
+        progress.end("assess")
+
+    async def greet_stored(self) -> None:
+        """The first exchanges alone."""
+        self._go_on(deep=False)
+        for greeting in self._greetings.values():
+            greeting.close()
+            await greeting.run()
+
+    def is_full(self) -> bool:
+        """Whether the sweep has to wait."""
+        return self._assessing.is_full() or any(len(greeting) >= GREETINGS for greeting in self._greetings.values())
+
+    def arrived(self, endpoint: Endpoint) -> None:
+        """What the sweep reached."""
+        for door in self._context.evidence.doors([endpoint]):
+            if (greeting := self._greetings.get(door[1])) is not None:
+                greeting.put(endpoint)
+            elif self._context.evidence.begins_deep(door):
+                self._assessing.put(door, {})
+
+    def _go_on(self, *, deep: bool = True) -> None:
+        """With what an earlier process of this run reached."""
+        context = self._context
+        known, hits = context.store.attempts(context.run.id), context.store.hits(context.run.id)
+        for endpoint, name in context.evidence.doors(hits):
+            if name in self._greetings and "hello" not in known.get((endpoint, name), {}):
+                self._greetings[name].put(endpoint)
+        if deep:
+            for door, jobs in context.evidence.to_assess(known, hits).items():
+                self._assessing.put(door, jobs)
+
+    async def _wide(self, sweeping: Coroutine[Any, Any, None]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for greeting in self._greetings.values():
+                group.create_task(greeting.run())
+            await sweeping
+            for greeting in self._greetings.values():
+                greeting.close()
+        self._assessing.close()
+
+    def _greeted(self, name: str, crowd: Crowd, endpoint: Endpoint, hello: Payload) -> None:
+        if not crowd.joins(endpoint, hello):
+            self._assessing.put((endpoint, name), {"hello": hello})

@@ -1,0 +1,389 @@
+"""A sweep in a process of its own (`leadapron.cli.sweeper`), begun by `leadapron.pipeline_away`.
+
+It is given an `Order` over a pipe, and tells what it did in the messages below. It reads the scope itself, and has its own
+gate and its own eye on the file: nothing leaves but by that gate. A piece is decided, told, and asked only once the other
+side has logged it and says `go`: which is also how a slow stage holds up the sweep. When the other side is gone, nothing
+more is sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import resource
+import signal
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from leadapron.errors import LeadApronError, RunStopped
+from leadapron.model import Address, SweepFigures
+from leadapron.net.target import Outcome, Target
+from leadapron.pipeline_control import Control
+from leadapron.pipeline_sweep import Sweep, pieces
+from leadapron.scope.audit_log import Fact
+from leadapron.scope.decision import Denied
+from leadapron.scope.gate import REASONS, Gate
+from leadapron.scope.grant import load_scope
+from leadapron.scope.hook import arm
+from leadapron.scope.watch import ScopeWatch
+from leadapron.store.chunk import SweepChunk
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from leadapron.discover.space import Intervals, TargetSpace
+    from leadapron.net.syn import Closed, Later, Piece, SynSettings
+
+AHEAD = 2
+"""Pieces that are decided before the one that is asked is over."""
+LOOK_INTERVAL = 0.05
+"""Seconds between two looks whether to stop."""
+
+Wanted = frozenset[tuple[int, int]]
+"""Addresses and ports of which it is told when they refuse."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to sweep, and how. The space is that of IPv4 alone, whose indices begin at 0."""
+
+    scope: Path
+    digests: tuple[str, str]
+    """the scope is swept only as it was when the run began"""
+    pins: Mapping[str, tuple[Address, ...]]
+    stop_file: Path
+    intervals: Intervals
+    ports: Sequence[int]
+    pairs: tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint16]] | None
+    key: bytes
+    in_part: Sequence[SweepChunk]
+    missing: Sequence[tuple[int, int]]
+    size: int
+    """of a piece"""
+    per_network: float
+    """packets, or connections, a second"""
+    wanted: Wanted
+    syn: SynSettings | None
+    """None: by connections"""
+    cookie_key: bytes
+    connections_per_second: float
+    concurrency: int
+    timeout: float
+    level: int
+    """of the log"""
+
+
+class Decided(NamedTuple):
+    """A piece is about to be asked."""
+
+    start: int
+    stop: int
+    permitted: int
+    denied: Mapping[Denied, int]
+
+
+class Reached(NamedTuple):
+    """As they come in, before their piece is done."""
+
+    places: Sequence[tuple[int, int]]
+
+
+class Done(NamedTuple):
+    """Chunks, as `Store.record_chunks` takes them; who of the wanted refused; why others were not asked."""
+
+    chunks: Sequence[SweepChunk]
+    refused: Sequence[tuple[int, int]]
+    not_asked: Mapping[str, int]
+
+
+class Ended(NamedTuple):
+    """`why` is "" when the order was carried out, or a stop was asked for."""
+
+    why: str
+    figures: SweepFigures
+
+
+Message = Decided | Reached | Done | Ended
+
+
+class Wire:
+    """The pipe to the process that gave the order. Reading and writing never hold up the sweep."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._out: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self.gone_for: deque[int] = deque()
+        """starts of pieces that may be asked"""
+        self.is_over = threading.Event()
+        """a stop was asked for, or nobody is there any more"""
+        self._news = threading.Condition()
+        self._writer = threading.Thread(target=self._write, daemon=True)
+        self._writer.start()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def tell(self, message: Message) -> None:
+        self._out.put(message)
+
+    def wait_for(self, start: int) -> bool:
+        """Until the piece may be asked; False where there is nothing more to ask."""
+        with self._news:
+            self._news.wait_for(lambda: self.is_over.is_set() or start in self.gone_for)
+        return start in self.gone_for
+
+    def close(self) -> None:
+        """Once all is written."""
+        self._out.put(None)
+        self._writer.join()
+
+    def _write(self) -> None:
+        with contextlib.suppress(OSError):
+            while (message := self._out.get()) is not None:
+                self._connection.send(message)
+
+    def _read(self) -> None:
+        with contextlib.suppress(EOFError, OSError):
+            while (start := self._connection.recv()) is not None:
+                with self._news:
+                    self.gone_for.append(start)
+                    self._news.notify_all()
+        with self._news:
+            self.is_over.set()
+            self._news.notify_all()
+
+
+class _Looks:
+    """`Control.should_stop`, or nobody is there any more: asked before each batch, looked at now and then."""
+
+    def __init__(self, control: Control, wire: Wire) -> None:
+        self._control, self._wire, self._next, self.is_over = control, wire, 0.0, False
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        if now >= self._next and not self.is_over:
+            self._next = now + LOOK_INTERVAL
+            self.is_over = self._wire.is_over.is_set() or self._control.should_stop()
+        return self.is_over
+
+
+class RawSweep:
+    """The pieces of a SYN sweep: its source and its sink."""
+
+    def __init__(self, order: Order, gate: Gate, space: TargetSpace, wire: Wire) -> None:
+        self._order, self._gate, self._space, self._wire = order, gate, space, wire
+        self._source = pieces(order.in_part, order.missing, order.size, lambda start: space.stretch(start)[0])
+        self._known: dict[int, SweepChunk] = {}
+        """pieces that are under way"""
+        self._decided: deque[Piece] = deque()
+        self._left_out: dict[int, npt.NDArray[np.uint32]] = {}
+        """of pieces under way, the places that wait and may not be asked right now"""
+        self._is_dry = False
+
+    def next_piece(self) -> Piece | Literal[Later.LATER] | None:
+        from leadapron.net.syn import LATER
+
+        while not self._is_dry and len(self._decided) < AHEAD:
+            self._decide()
+        if not self._decided:
+            return None
+        if self._decided[0].start in self._wire.gone_for:
+            self._wire.gone_for.remove(self._decided[0].start)
+            return self._decided.popleft()
+        return LATER
+
+    def _decide(self) -> None:
+        import numpy as np
+
+        from leadapron.net.syn import Piece
+
+        if (known := next(self._source, None)) is None:
+            self._is_dry = True
+            return
+        start, stop = known.start, known.stop
+        batch = self._space.batch(start, stop - start)
+        numbers = self._gate.denials4(batch.addresses4, batch.ports4)
+        waits = np.frombuffer(known.waiting, dtype=np.uint8) > 0 if known.waiting else np.ones(stop - start, dtype=bool)
+        places = np.flatnonzero(waits & (numbers == 0)).astype(np.uint32)
+        counts = np.bincount(numbers[waits], minlength=len(REASONS)).tolist()
+        denied = {reason: count for reason, count in zip(REASONS, counts, strict=True) if reason and count}
+        self._wire.tell(Decided(start, stop, len(places), denied))
+        self._known[start] = known
+        self._left_out[start] = np.flatnonzero(waits & (numbers > 0)).astype(np.uint32)
+        networks = self._space.stretch(start)[1]
+        self._decided.append(
+            Piece(
+                start=start,
+                stop=stop,
+                addresses=batch.addresses4[places],
+                ports=batch.ports4[places],
+                places=places,
+                rate=self._order.per_network * networks,
+            )
+        )
+
+    def permits(self, addresses: npt.NDArray[np.uint32], ports: npt.NDArray[np.uint16]) -> npt.NDArray[np.bool_]:
+        """Asked for each batch right before it is sent. Where a zone has gained a gap, which this sweep cannot keep,
+        nothing is."""
+        import numpy as np
+
+        if self._gate.has_gaps():
+            return np.zeros(len(addresses), dtype=np.bool_)
+        return self._gate.permits4(addresses, ports)
+
+    def answered(self, _start: int, hits: Sequence[tuple[int, int, int]]) -> None:
+        self._wire.tell(Reached([(address, port) for _, address, port in hits]))
+
+    def closed(self, closed: Closed) -> None:
+        import numpy as np
+
+        known, left_out = self._known.pop(closed.start), self._left_out.pop(closed.start)
+        outcomes = Counter(known.outcomes)
+        outcomes.update({outcome.value: count for outcome, count in closed.outcomes.items()})
+        waiting = np.zeros(closed.stop - closed.start, dtype=np.uint8)
+        waiting[left_out] = waiting[closed.waiting] = 1
+        chunk = SweepChunk(start=closed.start, stop=closed.stop, outcomes=outcomes, waiting=waiting.tobytes())
+        not_asked = {Outcome.OUT_OF_SCOPE.value: len(left_out)} if len(left_out) else {}
+        self._wire.tell(Done([chunk], self._refused(closed), not_asked))
+
+    def _refused(self, closed: Closed) -> list[tuple[int, int]]:
+        if not (self._order.wanted and len(closed.refused)):
+            return []
+        batch = self._space.batch(closed.start, closed.stop - closed.start)
+        addresses, ports = batch.addresses4[closed.refused].tolist(), batch.ports4[closed.refused].tolist()
+        return [place for place in zip(addresses, ports, strict=True) if place in self._order.wanted]
+
+
+def _by_packets(
+    order: Order, gate: Gate, space: TargetSpace, wire: Wire, should_stop: Callable[[], bool]
+) -> SweepFigures:
+    from leadapron.net.syn import SynEngine
+
+    assert order.syn is not None
+    sweep = RawSweep(order, gate, space, wire)
+    engine = SynEngine(order.syn, key=order.cookie_key, index_of=space.indices4, permits=sweep.permits)
+    stats = engine.run(sweep.next_piece, sweep, should_stop=should_stop)
+    return SweepFigures(
+        method="syn",
+        sent=stats.sent,
+        sent_bytes=stats.sent_bytes,
+        duplicates=stats.duplicates,
+        late=stats.late,
+        invalid=stats.invalid,
+        dropped=stats.dropped,
+        lost=stats.lost,
+        not_sent=dict(stats.not_sent),
+        seconds=stats.elapsed,
+        building=stats.building,
+        sending=stats.sending,
+        receiving=stats.receiving,
+    )
+
+
+def _by_connections(
+    order: Order, gate: Gate, space: TargetSpace, wire: Wire, should_stop: Callable[[], bool]
+) -> SweepFigures:
+    from leadapron.net.pace import Pace
+    from leadapron.net.wide import WideEngine
+
+    refused: list[tuple[int, int]] = []
+    begun = time.monotonic()
+
+    def decided(start: int, stop: int, permitted: int, denied: Mapping[Denied, int]) -> None:
+        wire.tell(Decided(start, stop, permitted, denied))
+        if wire.wait_for(start):
+            wire.gone_for.remove(start)
+
+    def write(chunks: Sequence[SweepChunk]) -> None:
+        not_asked = Counter({outcome.value: count for outcome, count in sweep.not_asked.items()})
+        wire.tell(Done(chunks, tuple(refused), not_asked))
+        refused.clear()
+        sweep.not_asked.clear()
+
+    sweep = Sweep(
+        space,
+        gate,
+        size=order.size,
+        in_part=order.in_part,
+        missing=order.missing,
+        write=write,
+        decided=decided,
+        progress=_Nobody(),
+    )
+
+    def record(target: Target, outcome: Outcome, answer: bytes) -> None:
+        if outcome is Outcome.REFUSED and (target.address, target.port) in order.wanted:
+            refused.append((target.address, target.port))
+        sweep.record(target, outcome, answer)
+
+    def targets() -> Iterator[Target]:
+        for target in sweep.targets():
+            if wire.is_over.is_set():
+                return
+            yield target
+
+    pace = Pace(order.connections_per_second, order.per_network)
+    engine = WideEngine(concurrency=order.concurrency, timeout=order.timeout, ready_at=pace.ready_at)
+    stats = engine.run(targets(), record, should_stop=sweep.polled(should_stop))
+    sweep.write()
+    if sweep.not_asked:
+        write(())
+    return SweepFigures(method="connect", sent=stats.targets, seconds=time.monotonic() - begun)
+
+
+class _Nobody:
+    """Progress is shown by the other side."""
+
+    def begin(self, phase: str, total: int, done: int) -> None: ...
+    def more(self, phase: str, amount: int) -> None: ...
+    def advance(self, phase: str, amount: int, **figures: int) -> None: ...
+    def end(self, phase: str) -> None: ...
+
+
+class _NoLog:
+    """The other side watches the scope too, and logs what changes."""
+
+    def write(self, event: str, **facts: Fact) -> None: ...
+
+
+def carry_out(order: Order, wire: Wire) -> SweepFigures:
+    """Carry out an order. Raises LeadApronError, OSError."""
+    from leadapron.discover.space import TargetSpace
+
+    scope = load_scope(order.scope)
+    if scope.digests != order.digests:
+        raise RunStopped("the scope changed while the sweep began")
+    gate = Gate(scope, pins=order.pins)
+    arm(gate)
+    control = Control(ScopeWatch(order.scope, gate), order.stop_file, _NoLog())
+    space = TargetSpace(order.intervals, [], order.ports, order.key, pairs4=order.pairs)
+    made = _by_packets if order.syn is not None else _by_connections
+    figures = made(order, gate, space, wire, _Looks(control, wire))
+    if control.why and not wire.is_over.is_set():
+        raise RunStopped(control.why)
+    return figures
+
+
+def main(fd: int) -> None:
+    """`fd`: this side of the pipe."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # of the terminal: the other side says when to stop
+        signal.signal(number, signal.SIG_IGN)
+    connection = Connection(fd)
+    order: Order = connection.recv()
+    logging.getLogger().setLevel(order.level)
+    wire, why, figures = Wire(connection), "", SweepFigures(method="")
+    try:
+        figures = carry_out(order, wire)
+    except LeadApronError as error:
+        why = str(error)
+    except OSError as error:
+        why = f"the sweep could not go on: {error.strerror}"
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    wire.tell(Ended(why, figures.with_cpu(used.ru_utime + used.ru_stime, used.ru_maxrss << 10)))
+    wire.close()
