@@ -13,7 +13,7 @@ import pytest
 from leadapron.lab.world import commands
 from leadapron.lab.world.generate import world
 from leadapron.lab.world.model import PORTS, World
-from leadapron.lab.world.rules import MOST_ADDRESSES, ruleset, scope, swept
+from leadapron.lab.world.rules import MOST_ADDRESSES, PAGE, page, ruleset, scope, swept
 from leadapron.model import Depth
 from leadapron.scope.grant import load_scope
 

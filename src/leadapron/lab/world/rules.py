@@ -89,8 +89,8 @@ def scope(world: World, today: dt.date, *, depth: str = "count", around: int | N
 def page(world: World) -> str:
     """The text of the page that a survey has to show, for the file `PAGE` beside its scope."""
     return (
-        f"This is a sweep of a made-up world (seed {world.seed}, 1:{world.scale}) in a network namespace without a way out.\n"
-        "Nobody is asked but servers of nobody.\n"
+        f"This is a sweep of a made-up world, of seed {world.seed} at 1:{world.scale}, in a network namespace without a\n"
+        "way out. Nobody is asked but servers of nobody.\n"
     )
 
 
