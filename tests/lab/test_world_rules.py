@@ -13,7 +13,7 @@ import pytest
 from leadapron.lab.world import commands
 from leadapron.lab.world.generate import world
 from leadapron.lab.world.model import PORTS, World
-from leadapron.lab.world.rules import MOST_ADDRESSES, ruleset, scope, swept
+from leadapron.lab.world.rules import MOST_ADDRESSES, PAGE, page, ruleset, scope, swept
 from leadapron.model import Depth
 from leadapron.scope.grant import load_scope
 
@@ -61,6 +61,7 @@ def test_parts_of_the_ranges_hold_all_that_stands_there_and_nothing_outside(arou
 def test_each_scope_is_valid_and_grants_what_is_swept(depth: str, around: int | None, tmp_path: Path) -> None:
     of = made(3, 100)
     (tmp_path / "scope.toml").write_text(scope(of, TODAY, depth=depth, around=around, rate=777))
+    (tmp_path / PAGE).write_text(page(of))
     known = load_scope(tmp_path / "scope.toml", today=TODAY)
     networks = [network for grant in known.grants for network in grant.networks]
     assert sum(network.num_addresses for network in networks) == sum(each.num_addresses for each in swept(of, around))
@@ -68,6 +69,7 @@ def test_each_scope_is_valid_and_grants_what_is_swept(depth: str, around: int | 
     assert known.ports.by_door == {"dicom": PORTS}
     assert (known.pace.connections_per_second, known.pace.per_network) == (777, 777)
     is_census = depth == "census"
+    assert (known.survey is None) == is_census
     assert {(grant.basis, grant.wide, grant.cleartext_census) for grant in known.grants} == {
         ("owner", False, True) if is_census else ("statutory", True, False)
     }
@@ -86,6 +88,7 @@ def test_no_grant_of_a_census_is_wide(tmp_path: Path) -> None:
 def test_a_scope_of_the_largest_world_is_small_enough_to_be_one(tmp_path: Path) -> None:
     of: World = made(3, 1)
     (tmp_path / "scope.toml").write_text(scope(of, TODAY))
+    (tmp_path / PAGE).write_text(page(of))
     assert len(load_scope(tmp_path / "scope.toml", today=TODAY).grants[0].networks) == len(of.ranges)
 
 
@@ -95,6 +98,8 @@ def test_the_commands_write_what_is_asked_for(tmp_path: Path, capsys: pytest.Cap
     assert capsys.readouterr().out.split() == [str(each.network) for each in made(3, 100).ranges]
     assert commands.main(["ranges", *given, "--around", "24", "--out", str(tmp_path / "ranges")]) == 0
     assert (tmp_path / "ranges").read_text().split() == list(map(str, swept(made(3, 100), 24)))
+    assert commands.main(["scope", *given, "--out", str(tmp_path / "scope.toml")]) == 0
+    assert load_scope(tmp_path / "scope.toml").survey is not None, "its page lies beside it"
     assert commands.main(["truth", *given, "--out", str(tmp_path / "no" / "file")]) == 2
     assert capsys.readouterr().err == f"{tmp_path / 'no' / 'file'}: No such file or directory\n"
 

@@ -14,6 +14,8 @@ A_LINE = 16
 """Elements of a set on one line."""
 MOST_ADDRESSES = 1 << 20
 """Of one grant that is not wide."""
+PAGE = "survey-page.txt"
+"""Beside the scope of a survey."""
 
 
 def ruleset(world: World) -> str:
@@ -70,12 +72,13 @@ def swept(world: World, around: int | None = None) -> list[IPv4Network]:
 
 
 def scope(world: World, today: dt.date, *, depth: str = "count", around: int | None = None, rate: int = 10_000) -> str:
-    """The scope file of who sweeps the world: to `count`, as a survey by law; to `census`, as who made it and owns it."""
+    """The scope file of who sweeps the world: to `count`, as a survey by law, whose `page` has to lie beside it; to
+    `census`, as who made it and owns it."""
     networks = swept(world, around)
     grants = list(_survey(networks)) if depth != "census" else list(_own(networks))
     parts = [
         _HEAD.format(seed=world.seed, scale=world.scale),
-        *_survey_tables(),
+        *([] if depth == "census" else [_SURVEY]),
         *(_grant({**values, "depth": depth}, today) for values in grants),
         f"[ports]\ndicom = {list(PORTS)}\n",
         f"[pace]\nconnections_per_second = {rate}\nper_network = {rate}\n",
@@ -83,10 +86,19 @@ def scope(world: World, today: dt.date, *, depth: str = "count", around: int | N
     return "\n".join(parts)
 
 
-def _survey_tables() -> Sequence[str]:
-    """What a survey has to say beside its grants, a line each."""
-    return ()
+def page(world: World) -> str:
+    """The text of the page that a survey has to show, for the file `PAGE` beside its scope."""
+    return (
+        f"This is a sweep of a made-up world, of seed {world.seed} at 1:{world.scale}, in a network namespace without a\n"
+        "way out. Nobody is asked but servers of nobody.\n"
+    )
 
+
+_SURVEY = f"""\
+[survey]
+opt_out = "nobody@localhost.example"
+page = "{PAGE}"
+"""
 
 _HEAD = """\
 # The world of seed {seed} at 1:{scale}, in a network namespace without a way out: addresses of others, servers of nobody.
