@@ -584,5 +584,7 @@ class Run:
     """None: it asks all that its scope, or its seeds, have"""
     sweep: SweepFigures | None = None
     """None: it was swept by the process that asked all else"""
+    cpu: Mapping[str, float] = field(default_factory=dict)
+    """seconds of processor time by stage (discover, identify, and all else as assess), over all processes of the run"""
     summary: Summary | None = None
     """None: it has not come to its end, or an earlier version made it"""

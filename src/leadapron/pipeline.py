@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -133,6 +134,7 @@ class Audit:
 
     def execute(self) -> Run:
         """Run every stage. Returns the finished run; its status says whether it is complete."""
+        begun = time.process_time()
         try:
             self._stages()
             self.way_out.end()
@@ -140,7 +142,17 @@ class Audit:
             self.control.request(stopped.why)
         finally:
             self.way_out.close()
+            self._tell_cpu(time.process_time() - begun)
         return self.conclude()
+
+    def _tell_cpu(self, used: float) -> None:
+        """Of this process, `used` in all, and of those that swept."""
+        wide = dict(self.context.cpu)
+        assess = used - sum(wide.values())
+        discover = wide.get("discover", 0.0) + self.discovery.figures.cpu
+        self.store.add_cpu(
+            self.run_.id, {"discover": discover, "identify": wide.get("identify", 0.0), "assess": assess}
+        )
 
     def _stages(self) -> None:
         arm(self.gate, on_denied=self.context.denied)

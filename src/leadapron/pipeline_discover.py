@@ -76,6 +76,11 @@ class Discovery:
         return self._sweep is not None
 
     @property
+    def figures(self) -> SweepFigures:
+        """Of the processes that swept."""
+        return self._books.figures if self._books is not None else SweepFigures(method="")
+
+    @property
     def left(self) -> int:
         """Targets that are still to be asked."""
         return sum(each.left for each in (self._sweep, self._books) if each is not None)
@@ -143,9 +148,10 @@ class Discovery:
 
     async def _connect(self, sweep: Sweep, noted: Refusals, is_held: Callable[[], bool]) -> None:
         control = self._context.control
-        await self._context.engine(self._context.options.sweep_timeout).drive(
+        stats = await self._context.engine(self._context.options.sweep_timeout).drive(
             Held(sweep.targets(), is_held), noted.noted_by(sweep.record), should_stop=sweep.polled(control.should_stop)
         )
+        self._context.cpu["discover"] += stats.cpu
 
     def _write(self, noted: Refusals) -> Write:
         store, run_id = self._context.store, self._context.run.id

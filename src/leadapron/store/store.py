@@ -333,6 +333,12 @@ class Store:
     def update_sweep(self, run_id: str, figures: SweepFigures) -> None:
         self._change_run(run_id, sweep=codec.dump(figures))
 
+    def add_cpu(self, run_id: str, cpu: Mapping[str, float]) -> None:
+        """What another process of the run used."""
+        before = self.run(run_id).cpu
+        total = {stage: before.get(stage, 0.0) + cpu.get(stage, 0.0) for stage in sorted({*before, *cpu})}
+        self._change_run(run_id, cpu=total)
+
     def update_summary(self, run_id: str, summary: Summary) -> None:
         self._change_run(run_id, summary=codec.dump(summary))
 
