@@ -33,9 +33,9 @@ STEP, LIVE = 1024, 7
 """Which addresses accept: those that are LIVE modulo STEP."""
 COOLDOWN, TOP_RATE = 1, 1_000_000
 """Seconds; packets a second: more than anybody can."""
-LONGEST, TIMED_OUT, TRIES = 60, 124, 5
-"""Seconds that a program may take, how `timeout` says that it took longer, and how often masscan may: it does not always
-come to its end."""
+SLOWEST, TIMED_OUT, TRIES = 40_000, 124, 5
+"""Packets a second, 10 s for the rest: who takes longer is ended; how `timeout` says so; and how often masscan may, which
+does not always come to its end."""
 LEAST_SENT = 0.98
 """Of the packets of a sweep, or it was none."""
 FULL_BITS, SMALL_BITS = 20, 14
@@ -99,7 +99,7 @@ class SweepPlace:
         watcher = threading.Thread(target=watch)
         watcher.start()
         try:
-            done = self.both.sweeper.run("timeout", "-k", 1, LONGEST, *command)
+            done = self.both.sweeper.run("timeout", "-k", 1, 10 + (1 << self.bits) / SLOWEST, *command)
         finally:
             over.set()
             watcher.join()
