@@ -168,7 +168,7 @@ def table(of: Measured) -> str:
     """The figures as Markdown."""
     found, run, figures = of.comparison, of.run, of.run.sweep
     assert figures is not None
-    rate = figures.sent / figures.seconds
+    rate = figures.sent / figures.asking
     images = found["totals"]["unique_images"]
     to_open = sorted(of.bytes_to.get(address, 0) + SYN_BYTES for address in of.exposed)
     cpu = ", ".join(f"{stage} {seconds:,.0f}" for stage, seconds in run.cpu.items())

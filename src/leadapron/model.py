@@ -452,6 +452,8 @@ class SweepFigures:
     not_sent: Mapping[str, int] = field(default_factory=dict)
     """by the name of the error"""
     seconds: float = 0.0
+    asking: float = 0.0
+    """of these, those from the first packet to the last"""
     building: float = 0.0
     sending: float = 0.0
     receiving: float = 0.0

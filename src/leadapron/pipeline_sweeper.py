@@ -280,6 +280,7 @@ def _by_packets(
         lost=stats.lost,
         not_sent=dict(stats.not_sent),
         seconds=stats.elapsed,
+        asking=stats.asking,
         building=stats.building,
         sending=stats.sending,
         receiving=stats.receiving,

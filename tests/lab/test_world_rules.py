@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import re
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, collapse_addresses
 from pathlib import Path
 
 import pytest
@@ -21,29 +21,33 @@ made = functools.cache(world)
 TODAY = dt.date(2026, 11, 28)
 
 
-def elements(text: str, name: str) -> set[str]:
-    (block,) = re.findall(rf"set {name} \{{.*?elements = \{{(.*?)\}}", text, re.DOTALL)
-    return {each.strip() for each in block.split(",") if each.strip()}
+def elements(text: str, name: str) -> list[str]:
+    (block,) = re.findall(rf"(?:set|map) {name} \{{.*?elements = \{{(.*?)\}}", text, re.DOTALL)
+    return [each.strip() for each in block.split(",") if each.strip()]
 
 
-def test_the_sets_are_the_world() -> None:
+def test_the_servers_are_let_in() -> None:
     of = made(3, 100)
-    text = ruleset(of)
-    assert elements(text, "live") == {f"{server.address} . {server.port}" for server in of.servers}
-    assert elements(text, "boxes") == {str(box.network) for box in of.boxes}
-    assert elements(text, "world") == {str(each.network) for each in of.ranges}
-    assert elements(text, "resetting") == {str(each.network) for each in of.ranges if each.resets}
+    assert set(elements(ruleset(of), "live")) == {f"{server.address} . {server.port}" for server in of.servers}
 
 
-def test_what_is_there_is_let_in_before_the_rest_is_dropped() -> None:
+def test_each_address_of_the_world_has_one_verdict() -> None:
+    of, verdicts = made(3, 100), dict[IPv4Network, str]()
+    for network, verdict in (each.split(" : ") for each in elements(ruleset(of), "ranges")):
+        verdicts[IPv4Network(network)] = verdict
+    assert list(collapse_addresses(verdicts)) == list(collapse_addresses(each.network for each in of.ranges))
+    assert sum(each.num_addresses for each in verdicts) == of.addresses, "none overlap"
+    assert {each for each, verdict in verdicts.items() if verdict == "goto boxes"} == {box.network for box in of.boxes}
+    for each in of.ranges:
+        wanted = "goto refusing" if each.resets else "drop"
+        assert {v for n, v in verdicts.items() if n.subnet_of(each.network)} - {"goto boxes"} == {wanted}
+
+
+def test_who_is_there_is_let_in_before_the_rest_is_dropped() -> None:
     lines = [line.strip() for line in ruleset(made(3, 100)).splitlines()]
-    places = [lines.index(line) for line in (
-        "ip daddr . tcp dport @live accept",
-        "ip daddr @boxes tcp dport { 104, 2761, 4242, 11112 } accept",
-        "ip daddr @resetting meta l4proto tcp reject with tcp reset",
-        "ip daddr @world drop",
-    )]  # fmt: skip
-    assert places == sorted(places)
+    early = lines.index("chain early {")
+    assert lines[early + 2 : early + 4] == ["ip daddr . tcp dport @live accept", "ip daddr vmap @ranges"]
+    assert "tcp dport { 104, 2761, 4242, 11112 } accept" in lines
 
 
 @pytest.mark.parametrize("around", [None, 24, 28, 32])
