@@ -435,7 +435,7 @@ class SweepFigures:
     """What sweeps in processes of their own did, over all processes of a run. Packets, where nothing else is said."""
 
     method: str
-    """syn or connect; "": none came to its end"""
+    """syn or connect; "": nothing was begun"""
     sent: int = 0
     """of connections: those that were begun"""
     sent_bytes: int = 0
@@ -461,6 +461,9 @@ class SweepFigures:
     cpu: float = 0.0
     memory: int = 0
     """bytes at most, of one process"""
+    untold: int = 0
+    """processes that were killed before they told their figures, or that have not come to their end: nothing else here
+    counts them"""
 
     def with_cpu(self, cpu: float, memory: int) -> SweepFigures:
         return replace(self, cpu=cpu, memory=memory)

@@ -4,23 +4,30 @@ several. What they tell is logged, kept and passed on here; see `leadapron.pipel
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Address
 from multiprocessing import Pipe
 
 from leadapron.model import Address, Endpoint, SweepFigures
 from leadapron.net.target import Outcome
 from leadapron.pipeline_control import Control, Progress
-from leadapron.pipeline_sweep import WRITE_INTERVAL, Decided, Write, left_in
+from leadapron.pipeline_sweep import Decided, Write, left_in
 from leadapron.pipeline_sweeper import Decided as DecidedMessage
 from leadapron.pipeline_sweeper import Done, Ended, Message, Order, Reached
 from leadapron.store.chunk import SweepChunk
 
 GRACE = 20.0
 """Seconds that a process has to hear the last answers and end, once it is to stop."""
+
+TURN = 0.05
+"""Seconds between two looks at what was told, and whether the sweep is held."""
 
 Kept = Callable[[Sequence[Endpoint]], object]
 """Writes what was reached."""
@@ -49,7 +56,7 @@ class Books:
         self.left = sum(left_in(order.in_part, order.missing) for order in orders)
         """targets that are still to be asked"""
         self.not_asked: Counter[Outcome] = Counter()
-        self.figures = SweepFigures(method="")
+        self.figures = sum((SweepFigures(method=order.method, untold=1) for order in orders), SweepFigures(method=""))
         self._chunks: list[SweepChunk] = []
         self._refusals: list[Endpoint] = []
         self._hits: list[Endpoint] = []
@@ -66,7 +73,7 @@ class Books:
                 self._refusals += self._endpoints(refused)
                 self.not_asked.update({Outcome(name): count for name, count in not_asked.items()})
             case Ended(_, figures):
-                self.figures += figures
+                self.figures += replace(figures, untold=-1)
                 self._not_asked_for(figures)
 
     def _done(self, chunks: Sequence[SweepChunk]) -> None:
@@ -124,16 +131,17 @@ class _Process:
             start_new_session=True,
         )
         theirs.close()
-        self._pipe.send(order)
         self._decided: list[int] = []
         """pieces that wait for their `go`"""
-        self.has_ended = asyncio.Event()
-        self.why = "the process of the sweep ended before its time"
-        asyncio.get_running_loop().add_reader(self._pipe.fileno(), self._hear)
+        loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[None] = loop.create_future()
+        self.why = "a process of the sweep ended before its time: was it killed, or out of memory?"
+        self._say(order)
+        loop.add_reader(self._pipe.fileno(), self._hear)
 
     def _hear(self) -> None:
         try:
-            while not self.has_ended.is_set() and self._pipe.poll():
+            while not self.ended.done() and self._pipe.poll():
                 self._take(self._pipe.recv())
         except (EOFError, OSError):
             self._end()
@@ -147,9 +155,9 @@ class _Process:
             self._end()
 
     def _end(self) -> None:
-        if not self.has_ended.is_set():
+        if not self.ended.done():
             asyncio.get_running_loop().remove_reader(self._pipe.fileno())
-            self.has_ended.set()
+            self.ended.set_result(None)
 
     def go(self) -> None:
         """Whatever it has decided, it may ask."""
@@ -160,14 +168,19 @@ class _Process:
     def stop(self) -> None:
         self._say(None)
 
-    def _say(self, what: int | None) -> None:
-        try:
+    def _say(self, what: Order | int | None) -> None:
+        """Where nobody reads any more, what was told before still is to be heard."""
+        with contextlib.suppress(OSError):
             self._pipe.send(what)
-        except OSError:
-            self._end()
+
+    def give_up(self) -> None:
+        """It was told to stop and does not."""
+        self.why = "a process of the sweep did not stop, and was killed"
+        self._end()
+        self._process.kill()
 
     def close(self) -> None:
-        """It ends by itself once the pipe is closed."""
+        """It ends by itself now that nobody listens."""
         self._end()
         self._pipe.close()
         try:
@@ -184,33 +197,33 @@ async def sweep_away(
 
     A process that does not come to its end asks for a stop, with what it says or that it said nothing.
     """
-    processes = [_Process(order, books.hear) for order in orders]
-    stopping = False
+    processes: list[_Process] = []
     try:
-        while not all(process.has_ended.is_set() for process in processes):
-            if not stopping and control.should_stop():
-                stopping = True
-                for process in processes:
-                    process.stop()
-            if not is_held():
-                for process in processes:
-                    process.go()
-            await _any_news(processes)
-            books.write()
+        processes += (_Process(order, books.hear) for order in orders)
+        await _carried_out(processes, books, control, is_held)
     finally:
         for process in processes:
             process.close()
         books.write()
-    for process in processes:
-        if process.why:
-            control.request(process.why)
 
 
-async def _any_news(processes: Sequence[_Process]) -> None:
-    """A little while; the end of one of them is no news that could not wait."""
-    waiting = [process.has_ended.wait() for process in processes if not process.has_ended.is_set()]
-    try:
-        async with asyncio.timeout(WRITE_INTERVAL / 5):
-            await asyncio.gather(*waiting)
-    except TimeoutError:
-        pass
+async def _carried_out(
+    processes: Sequence[_Process], books: Books, control: Control, is_held: Callable[[], bool]
+) -> None:
+    stop_until = math.inf
+    while running := [process for process in processes if not process.ended.done()]:
+        now = time.monotonic()
+        if stop_until == math.inf and control.should_stop():
+            stop_until = now + GRACE
+            for process in running:
+                process.stop()
+        for process in running:
+            if now >= stop_until:
+                process.give_up()
+            elif stop_until == math.inf and not is_held():
+                process.go()
+        await asyncio.wait([process.ended for process in running], timeout=TURN, return_when=asyncio.FIRST_COMPLETED)
+        books.write()
+        for process in processes:
+            if process.ended.done() and process.why:
+                control.request(process.why)

@@ -25,8 +25,8 @@ from leadapron.pipeline_context import Context
 from leadapron.pipeline_extent import Extent
 from leadapron.pipeline_history import Refusals
 from leadapron.pipeline_inventory import Inventory
-from leadapron.pipeline_sweep import LARGEST_CHUNK, MOST_IN_PIECE, Sweep, Write, chunk_size, within
-from leadapron.pipeline_sweeper import Order
+from leadapron.pipeline_sweep import LARGEST_CHUNK, MOST_IN_PIECE, Sweep, Write, chunk_size, left_in, within
+from leadapron.pipeline_sweeper import CONNECT, SYN, Order
 from leadapron.scope.decision import Denied
 from leadapron.scope.grant import Pace, Scope
 from leadapron.scope.policy import names_by_address
@@ -34,8 +34,6 @@ from leadapron.store.chunk import SweepChunk
 
 if TYPE_CHECKING:
     from leadapron.net.syn import SynSettings
-
-SYN, CONNECT = "syn", "connect"
 
 Told = Callable[[Endpoint], object]
 Piece = tuple[Sequence[SweepChunk], Sequence[tuple[int, int]]]
@@ -70,6 +68,7 @@ class Discovery:
         self._method = CONNECT if only is not None else method_of(context.scope)
         self._sweep: Sweep | None = None
         self._books: Books | None = None
+        self._figures_before = SweepFigures(method="")
 
     @property
     def has_begun(self) -> bool:
@@ -101,6 +100,7 @@ class Discovery:
         here = rest if is_away else _both(within(extent.swept, done, in_part), rest)
         noted = Refusals(context.store, context.run, self._only, self._inventory.places() if self._only is None else ())
         pieces = [within(part, done, in_part) for part in self._parts(extent.swept)] if is_away else []
+        pieces = [piece for piece in pieces if left_in(*piece)]
         orders = [self._order(piece, noted, len(pieces)) for piece in pieces]
         self._sweep = self._connecting(spaces, here, noted, told)
         self._books = self._keeping(orders, noted, told)
@@ -117,16 +117,22 @@ class Discovery:
     def _begin(self) -> None:
         context, targets = self._context, self._extent.targets
         digest = hashlib.sha256(self._extent.key).hexdigest()
+        self._figures_before = context.store.run(context.run.id).sweep or SweepFigures(method="")
+        self._keep_figures()
         context.audit_log.write("sweep", key_sha256=digest, targets=targets, left=self.left)
         context.progress.begin("discover", targets, targets - self.left)
 
     def _end(self) -> None:
         context = self._context
-        if self._books is not None and self._books.figures.method:
-            before = context.store.run(context.run.id).sweep or SweepFigures(method="")
-            context.store.update_sweep(context.run.id, before + self._books.figures)
+        self._keep_figures()
         context.audit_log.write("swept", outcomes=context.store.outcomes(context.run.id), left=self.left)
         context.progress.end("discover")
+
+    def _keep_figures(self) -> None:
+        """Also before there are any, so that those of a process that is killed are known to be missing."""
+        if self._books is not None and self._books.figures.method:
+            figures = self._figures_before + self._books.figures
+            self._context.store.update_sweep(self._context.run.id, figures)
 
     # -- in this process -----------------------------------------------------------------------------------------------
 

@@ -149,16 +149,21 @@ class Sweep:
         """why targets were left out this time; not those that a stop kept from their turn"""
 
     def targets(self) -> Iterator[Target]:
-        for piece in self._pieces:
-            yield from self._chunk(_Chunk(piece))
+        for _, targets in self.chunks():
+            yield from targets
 
-    def _chunk(self, chunk: _Chunk) -> Iterator[Target]:
+    def chunks(self) -> Iterator[tuple[int, list[Target]]]:
+        """Each chunk by where it starts, with the targets that may be asked, once it has been `decided`."""
+        for piece in self._pieces:
+            yield piece.start, self._chunk(_Chunk(piece))
+
+    def _chunk(self, chunk: _Chunk) -> list[Target]:
         targets, denied = self._permitted(chunk, self._space.batch(chunk.start, chunk.stop - chunk.start))
         self._decided(chunk.start, chunk.stop, len(targets), denied)
         if denied:
             self.not_asked[Outcome.OUT_OF_SCOPE] += denied.total()
             self._progress.advance("discover", denied.total())
-        return iter(targets)
+        return targets
 
     def _permitted(self, chunk: _Chunk, batch: Batch) -> tuple[list[Target], Counter[Denied]]:
         """The targets of the chunk that wait and may be asked right now, and why others that wait may not be."""

@@ -18,12 +18,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from leadapron.errors import LeadApronError, RunStopped
 from leadapron.model import Address, SweepFigures
+from leadapron.net.feed import Feed
 from leadapron.net.target import Outcome, Target
 from leadapron.pipeline_control import Control
 from leadapron.pipeline_sweep import Sweep, pieces
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from leadapron.discover.space import Intervals, TargetSpace
     from leadapron.net.syn import Closed, Later, Piece, SynSettings
 
+SYN, CONNECT = "syn", "connect"
+"""How a space is swept."""
 AHEAD = 2
 """Pieces that are decided before the one that is asked is over."""
 LOOK_INTERVAL = 0.05
@@ -79,6 +83,10 @@ class Order:
     timeout: float
     level: int
     """of the log"""
+
+    @property
+    def method(self) -> str:
+        return CONNECT if self.syn is None else SYN
 
 
 class Decided(NamedTuple):
@@ -120,11 +128,10 @@ class Wire:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._out: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-        self.gone_for: deque[int] = deque()
+        self._gone_for: set[int] = set()
         """starts of pieces that may be asked"""
         self.is_over = threading.Event()
         """a stop was asked for, or nobody is there any more"""
-        self._news = threading.Condition()
         self._writer = threading.Thread(target=self._write, daemon=True)
         self._writer.start()
         threading.Thread(target=self._read, daemon=True).start()
@@ -132,11 +139,12 @@ class Wire:
     def tell(self, message: Message) -> None:
         self._out.put(message)
 
-    def wait_for(self, start: int) -> bool:
-        """Until the piece may be asked; False where there is nothing more to ask."""
-        with self._news:
-            self._news.wait_for(lambda: self.is_over.is_set() or start in self.gone_for)
-        return start in self.gone_for
+    def may_ask(self, start: int) -> bool:
+        """Whether the piece may be asked now. True once."""
+        if self.is_over.is_set() or start not in self._gone_for:
+            return False
+        self._gone_for.remove(start)
+        return True
 
     def close(self) -> None:
         """Once all is written."""
@@ -151,12 +159,8 @@ class Wire:
     def _read(self) -> None:
         with contextlib.suppress(EOFError, OSError):
             while (start := self._connection.recv()) is not None:
-                with self._news:
-                    self.gone_for.append(start)
-                    self._news.notify_all()
-        with self._news:
-            self.is_over.set()
-            self._news.notify_all()
+                self._gone_for.add(start)
+        self.is_over.set()
 
 
 class _Looks:
@@ -193,10 +197,7 @@ class RawSweep:
             self._decide()
         if not self._decided:
             return None
-        if self._decided[0].start in self._wire.gone_for:
-            self._wire.gone_for.remove(self._decided[0].start)
-            return self._decided.popleft()
-        return LATER
+        return self._decided.popleft() if self._wire.may_ask(self._decided[0].start) else LATER
 
     def _decide(self) -> None:
         import numpy as np
@@ -260,6 +261,26 @@ class RawSweep:
         return [place for place in zip(addresses, ports, strict=True) if place in self._order.wanted]
 
 
+class _Gone(Feed):
+    """Targets of chunks that may be asked, of those that are decided."""
+
+    def __init__(self, chunks: Iterator[tuple[int, list[Target]]], wire: Wire) -> None:
+        self._chunks, self._wire = chunks, wire
+        self._decided: deque[tuple[int, list[Target]]] = deque()
+        self._targets: Iterator[Target] = iter(())
+
+    def __next__(self) -> Target:
+        while (target := next(self._targets, None)) is None:
+            self._decided += islice(self._chunks, AHEAD - len(self._decided))
+            if not self._decided:
+                self.is_open = False
+                raise StopIteration
+            if not self._wire.may_ask(self._decided[0][0]):
+                raise StopIteration
+            self._targets = iter(self._decided.popleft()[1])
+        return target
+
+
 def _by_packets(
     order: Order, gate: Gate, space: TargetSpace, wire: Wire, should_stop: Callable[[], bool]
 ) -> SweepFigures:
@@ -270,7 +291,7 @@ def _by_packets(
     engine = SynEngine(order.syn, key=order.cookie_key, index_of=space.indices4, permits=sweep.permits)
     stats = engine.run(sweep.next_piece, sweep, should_stop=should_stop)
     return SweepFigures(
-        method="syn",
+        method=order.method,
         sent=stats.sent,
         sent_bytes=stats.sent_bytes,
         duplicates=stats.duplicates,
@@ -296,11 +317,6 @@ def _by_connections(
     refused: list[tuple[int, int]] = []
     begun = time.monotonic()
 
-    def decided(start: int, stop: int, permitted: int, denied: Mapping[Denied, int]) -> None:
-        wire.tell(Decided(start, stop, permitted, denied))
-        if wire.wait_for(start):
-            wire.gone_for.remove(start)
-
     def write(chunks: Sequence[SweepChunk]) -> None:
         not_asked = Counter({outcome.value: count for outcome, count in sweep.not_asked.items()})
         wire.tell(Done(chunks, tuple(refused), not_asked))
@@ -314,7 +330,7 @@ def _by_connections(
         in_part=order.in_part,
         missing=order.missing,
         write=write,
-        decided=decided,
+        decided=lambda *what: wire.tell(Decided(*what)),
         progress=_Nobody(),
     )
 
@@ -323,19 +339,13 @@ def _by_connections(
             refused.append((target.address, target.port))
         sweep.record(target, outcome, answer)
 
-    def targets() -> Iterator[Target]:
-        for target in sweep.targets():
-            if wire.is_over.is_set():
-                return
-            yield target
-
     pace = Pace(order.connections_per_second, order.per_network)
     engine = WideEngine(concurrency=order.concurrency, timeout=order.timeout, ready_at=pace.ready_at)
-    stats = engine.run(targets(), record, should_stop=sweep.polled(should_stop))
+    stats = engine.run(_Gone(sweep.chunks(), wire), record, should_stop=sweep.polled(should_stop))
     sweep.write()
     if sweep.not_asked:
         write(())
-    return SweepFigures(method="connect", sent=stats.targets, seconds=time.monotonic() - begun)
+    return SweepFigures(method=order.method, sent=stats.targets, seconds=time.monotonic() - begun)
 
 
 class _Nobody:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 
 import pytest
 from hypothesis import given
@@ -16,6 +16,7 @@ from leadapron.discover.middlebox import (
     MIN_RANGE,
     MIN_RANGE_ANSWERED,
     MISSING,
+    Crowd,
     middleboxes,
 )
 from leadapron.model import Endpoint
@@ -29,6 +30,7 @@ ACCEPTED = {"negotiated": {"outcome": "accepted", "digest": "00ff"}}
 OTHERWISE = {"negotiated": {"outcome": "accepted", "digest": "00fe"}}
 REJECTED = {"negotiated": {"outcome": "rejected", "digest": "00ff"}}
 ABORTED = {"negotiated": {"outcome": "aborted", "digest": ""}}
+WORDLESS = {"negotiated": {"outcome": "accepted", "digest": ""}}
 
 
 def at(place: int, port: int = 104) -> Endpoint:
@@ -126,3 +128,72 @@ def test_a_range_is_long_and_dense_and_none_is_overlooked(places: set[int]) -> N
     for first, last in itertools.combinations(sorted(left), 2):
         inside = [place for place in left if first <= place <= last]
         assert last - first + 1 < MIN_RANGE or len(inside) * MISSING < (last - first + 1) * (MISSING - 1)
+
+
+# -- before all have answered ------------------------------------------------------------------------------------------
+
+
+def test_whoever_failed_waits() -> None:
+    crowd = Crowd()
+    assert crowd.joins(at(1), SILENT)
+    assert crowd.joins(at(200), GONE)
+
+
+def test_of_many_that_answer_alike_nearby_the_first_go_on_and_the_others_wait() -> None:
+    crowd = Crowd()
+    joined = [crowd.joins(at(place), ACCEPTED) for place in range(MIN_RANGE_ANSWERED + 10)]
+    assert joined == [False] * (MIN_RANGE_ANSWERED - 1) + [True] * 11
+
+
+def test_another_answer_another_port_and_another_block_are_counted_apart() -> None:
+    crowd = Crowd()
+    for place in range(MIN_RANGE_ANSWERED):
+        crowd.joins(at(place), ACCEPTED)
+    assert crowd.joins(at(100), ACCEPTED)
+    assert not crowd.joins(at(100), OTHERWISE)
+    assert not crowd.joins(at(101, 11112), ACCEPTED)
+    assert not crowd.joins(at(300), ACCEPTED)
+
+
+def test_as_many_ports_of_one_host_as_make_a_box_wait_from_there_on() -> None:
+    crowd = Crowd()
+    assert [crowd.joins(at(1, port), ABORTED) for port in PORTS] == [False] * (MIN_PORTS - 1) + [True]
+    assert not crowd.joins(at(2), ABORTED)
+
+
+def test_what_says_nothing_is_part_of_nothing() -> None:
+    crowd = Crowd()
+    assert not any(crowd.joins(at(place), WORDLESS) for place in range(255))
+
+
+def test_blocks_of_ipv4_and_ipv6_are_not_one() -> None:
+    crowd = Crowd()
+    for place in range(MIN_RANGE_ANSWERED - 1):
+        crowd.joins(at(place), ACCEPTED)
+    alike = Endpoint(address=ip_address("::") + FIRST, port=104)
+    assert not crowd.joins(alike, ACCEPTED)
+    assert crowd.joins(at(99), ACCEPTED)
+
+
+@given(
+    st.dictionaries(
+        st.tuples(st.integers(0, 520), st.sampled_from(PORTS)),
+        st.sampled_from([SILENT, GONE, ACCEPTED, OTHERWISE, ABORTED]),
+        max_size=300,
+    ),
+    st.data(),
+)
+def test_of_a_box_no_more_go_on_than_make_one(hellos: dict[tuple[int, int], Payload], data: st.DataObject) -> None:
+    """In whatever order they answer: of each block, port and answer fewer than make a range."""
+    crowd, gone_on = Crowd(), []
+    for place, port in data.draw(st.permutations(list(hellos))):
+        if not crowd.joins(at(place, port), hellos[place, port]):
+            gone_on.append(at(place, port))
+
+    boxes = middleboxes({at(*where): hello for where, hello in hellos.items()}, PORTS)
+
+    for box in set(boxes.values()):
+        early = [endpoint for endpoint in gone_on if boxes.get(endpoint) == box]
+        assert all("failed" not in hellos[int(each.address) - FIRST, each.port] for each in early)
+        blocks = {int(each.address) >> 8 for each, name in boxes.items() if name == box}
+        assert len(early) < MIN_RANGE_ANSWERED * len(blocks)

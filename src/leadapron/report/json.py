@@ -72,6 +72,7 @@ def _run(run: Run) -> dict[str, object]:
         "started_at": _time(run.started_at),
         "finished_at": _time(run.finished_at),
         "status": status.value,
+        "why": run.why,
         "version": run.version,
         "vantage": {"kind": run.vantage.kind.value, "name": run.vantage.name},
         "scope_sha256": run.scope_sha256,
