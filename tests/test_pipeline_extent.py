@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,7 @@ def test_of_seeds_each_is_asked_that_the_scope_grants_and_nothing_else(here: Her
     assert (file.kind, file.pairs) == ("list", 4)
     log = next((here.folder / "data" / "runs").glob("*/audit.jsonl")).read_text().splitlines()
     denied = [json.loads(line)["facts"] for line in log if json.loads(line)["event"] == "denied_in_sweep"]
-    assert [each["reasons"] for each in denied] == [{"no_grant": 1, "port": 1}]
+    assert sum((Counter(each["reasons"]) for each in denied), Counter()) == {"no_grant": 1, "port": 1}
 
 
 def test_a_run_of_seeds_says_nothing_about_other_places(here: Here) -> None:

@@ -52,7 +52,7 @@ from leadapron.pipeline_inventory import Inventory
 from leadapron.pipeline_sweep import Swept
 from leadapron.pipeline_terms import BUCKETS, ScopeTerms
 from leadapron.pipeline_unique import joined
-from leadapron.pipeline_vantage import Seen, WayOut, answered_and_silent, judged, lost
+from leadapron.pipeline_vantage import Seen, WayOut, judged, lost, rows
 from leadapron.protocols.registry import PROTOCOLS
 from leadapron.report.trend import summary
 from leadapron.scope.audit_log import AuditLog
@@ -268,11 +268,11 @@ class Audit:
         return found
 
     def _seen(self, swept: Swept, hits: Sequence[Endpoint], unknowns: Sequence[Unknown]) -> Seen:
-        parts = [] if not self.discovery.has_begun or swept.left else self.store.outcomes_in_order(self.run_.id)
+        chunks = [] if not self.discovery.has_begun or swept.left else self.store.outcomes_in_order(self.run_.id)
         return Seen(
             rounds=self.way_out.rounds,
             tried=swept.tried,
-            answered_and_silent=answered_and_silent(parts),
+            rows=rows(chunks, self.extent.spaces),
             reached=len(hits),
             lost=lost(hits, unknowns),
         )

@@ -213,12 +213,14 @@ class Store:
                 total.update(outcomes)
         return dict(total)
 
-    def outcomes_in_order(self, run_id: str) -> list[dict[str, int]]:
-        """`outcomes` of each chunk of the sweep, in its order."""
+    def outcomes_in_order(self, run_id: str) -> list[tuple[int, int, dict[str, int]]]:
+        """Of each chunk of the sweep, in its order: start, stop and `outcomes`."""
         chunks = tables.sweep_chunks
-        query = sa.select(chunks.c.outcomes).where(chunks.c.run_id == run_id).order_by(chunks.c.start)
+        query = sa.select(chunks.c.start, chunks.c.stop, chunks.c.outcomes).where(chunks.c.run_id == run_id)
         with self._engine.connect() as connection:
-            return [dict(outcomes) for outcomes in connection.execute(query).scalars()]
+            return [
+                (row.start, row.stop, dict(row.outcomes)) for row in connection.execute(query.order_by(chunks.c.start))
+            ]
 
     def hits(self, run_id: str) -> list[Endpoint]:
         """The endpoints that were reached, sorted."""
