@@ -437,7 +437,7 @@ class SweepFigures:
     method: str
     """syn or connect; "": nothing was begun"""
     sent: int = 0
-    """of connections: those that were begun"""
+    """of connections: those that came to an end"""
     sent_bytes: int = 0
     """as IP counts"""
     duplicates: int = 0

@@ -15,6 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from leadapron.discover.space import Intervals, TargetSpace, key_of
 from leadapron.discover.spaces import Spaces
 from leadapron.errors import InputError
@@ -103,7 +105,7 @@ class Discovery:
             pieces = [piece for piece in pieces if left_in(*piece)]
             orders = [self._order(intervals4, key, piece, noted, len(pieces)) for piece in pieces]
         self._sweep = self._connecting(spaces, here, noted, told, chunk_size(self._pace(), intervals4, intervals6))
-        self._books = self._keeping(orders, noted, told)
+        self._books = self._keeping(orders, noted, told, self._known(networks, orders))
         self._begin(key, len(spaces))
         try:
             async with asyncio.TaskGroup() as group:
@@ -183,7 +185,11 @@ class Discovery:
         return Pace(connections_per_second=self._context.scope.packets_per_second, per_network=pace.per_network)
 
     def _order(self, intervals: Intervals, key: bytes, piece: Piece, noted: Refusals, processes: int) -> Order:
-        context, pace = self._context, self._pace()
+        context, whole = self._context, self._pace()
+        pace = Pace(
+            connections_per_second=whole.connections_per_second / processes,
+            per_network=whole.per_network / processes,
+        )
         in_part, missing = piece
         most = MOST_IN_PIECE if self._method == SYN else LARGEST_CHUNK
         return Order(
@@ -198,17 +204,34 @@ class Discovery:
             in_part=in_part,
             missing=missing,
             size=chunk_size(pace, intervals, (), most),
-            per_network=pace.per_network / processes,
+            per_network=pace.per_network,
             wanted=noted.wanted4(),
             syn=_syn_settings(context.scope) if self._method == SYN else None,
             cookie_key=secrets.token_bytes(16),
-            connections_per_second=pace.connections_per_second / processes,
+            connections_per_second=pace.connections_per_second,
             concurrency=context.options.concurrency,
             timeout=context.options.sweep_timeout,
             level=logging.getLogger().getEffectiveLevel(),
         )
 
-    def _keeping(self, orders: Sequence[Order], noted: Refusals, told: Told) -> Books:
+    def _known(self, space: TargetSpace, orders: Sequence[Order]) -> frozenset[Endpoint]:
+        """Who was reached by an earlier process of this run, in a piece that it did not come to close."""
+        if not orders:
+            return frozenset()
+        hits = [hit for hit in self._context.store.hits(self._context.run.id) if hit.address.version == 4]
+        addresses = np.array([int(hit.address) for hit in hits], dtype=np.uint32)
+        indices = space.indices4(addresses, np.array([hit.port for hit in hits], dtype=np.uint16))
+        open_ = sorted(
+            span
+            for order in orders
+            for span in (*order.missing, *((chunk.start, chunk.stop) for chunk in order.in_part))
+        )
+        starts, stops = np.array(open_, dtype=np.int64).reshape(-1, 2).T
+        at = np.searchsorted(starts, indices, side="right") - 1
+        is_open = (at >= 0) & (indices < np.append(stops, 0)[at])
+        return frozenset(hits[place] for place in np.flatnonzero(is_open).tolist())
+
+    def _keeping(self, orders: Sequence[Order], noted: Refusals, told: Told, known: frozenset[Endpoint]) -> Books:
         context = self._context
         store, run_id = context.store, context.run.id
         return Books(
@@ -220,6 +243,7 @@ class Discovery:
             told=told,
             names=names_by_address(context.scope, context.gate.pins),
             progress=context.progress,
+            known=known,
         )
 
     # -- what there is to sweep ----------------------------------------------------------------------------------------

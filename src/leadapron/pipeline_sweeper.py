@@ -28,7 +28,7 @@ from leadapron.model import Address, SweepFigures
 from leadapron.net.feed import Feed
 from leadapron.net.target import Outcome, Target
 from leadapron.pipeline_control import Control
-from leadapron.pipeline_sweep import Sweep, pieces
+from leadapron.pipeline_sweep import NOT_ASKED, Sweep, pieces
 from leadapron.scope.audit_log import Fact
 from leadapron.scope.decision import Denied
 from leadapron.scope.gate import REASONS, Gate
@@ -314,7 +314,7 @@ def _by_connections(
     from leadapron.net.wide import WideEngine
 
     refused: list[tuple[int, int]] = []
-    begun = time.monotonic()
+    begun, sent = time.monotonic(), 0
 
     def write(chunks: Sequence[SweepChunk]) -> None:
         not_asked = Counter({outcome.value: count for outcome, count in sweep.not_asked.items()})
@@ -334,17 +334,19 @@ def _by_connections(
     )
 
     def record(target: Target, outcome: Outcome, answer: bytes) -> None:
+        nonlocal sent
+        sent += outcome not in NOT_ASKED
         if outcome is Outcome.REFUSED and (target.address, target.port) in order.wanted:
             refused.append((target.address, target.port))
         sweep.record(target, outcome, answer)
 
     pace = Pace(order.connections_per_second, order.per_network)
     engine = WideEngine(concurrency=order.concurrency, timeout=order.timeout, ready_at=pace.ready_at)
-    stats = engine.run(_Gone(sweep.chunks(), wire), record, should_stop=sweep.polled(should_stop))
+    engine.run(_Gone(sweep.chunks(), wire), record, should_stop=sweep.polled(should_stop))
     sweep.write()
     if sweep.not_asked:
         write(())
-    return SweepFigures(method=order.method, sent=stats.targets, seconds=time.monotonic() - begun)
+    return SweepFigures(method=order.method, sent=sent, seconds=time.monotonic() - begun)
 
 
 class _Nobody:
@@ -362,7 +364,7 @@ class _NoLog:
     def write(self, event: str, **facts: Fact) -> None: ...
 
 
-def carry_out(order: Order, wire: Wire) -> SweepFigures:
+def carry_out(order: Order, wire: Wire) -> Ended:
     """Carry out an order. Raises LeadApronError, OSError."""
     from leadapron.discover.space import TargetSpace
 
@@ -375,9 +377,7 @@ def carry_out(order: Order, wire: Wire) -> SweepFigures:
     space = TargetSpace(order.intervals, [], order.ports, order.key, pairs4=order.pairs)
     made = _by_packets if order.syn is not None else _by_connections
     figures = made(order, gate, space, wire, _Looks(control, wire))
-    if control.why and not wire.is_over.is_set():
-        raise RunStopped(control.why)
-    return figures
+    return Ended("" if wire.is_over.is_set() else control.why, figures)
 
 
 def main(fd: int) -> None:
@@ -387,9 +387,9 @@ def main(fd: int) -> None:
     connection = Connection(fd)
     order: Order = connection.recv()
     logging.getLogger().setLevel(order.level)
-    wire, why, figures = Wire(connection), "", SweepFigures(method="")
+    wire, figures = Wire(connection), SweepFigures(method="", untold=1)
     try:
-        figures = carry_out(order, wire)
+        why, figures = carry_out(order, wire)
     except LeadApronError as error:
         why = str(error)
     except OSError as error:
