@@ -18,10 +18,11 @@ import pytest
 from leadapron import pipeline_away
 from leadapron.errors import RunStopped
 from leadapron.model import Address, Endpoint, SweepFigures
+from leadapron.net.syn import SynSettings
 from leadapron.net.target import Outcome
 from leadapron.pipeline_away import Books, sweep_away
 from leadapron.pipeline_control import Control
-from leadapron.pipeline_sweeper import Decided, Done, Ended, Order, Reached
+from leadapron.pipeline_sweeper import Asked, Decided, Done, Ended, Order, Reached
 from leadapron.scope.decision import Denied
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import load_scope
@@ -171,6 +172,14 @@ def test_what_is_left_goes_down_by_what_is_known_whoever_began_the_chunk(ledger:
     books.hear(Done([chunk(64, 128, waiting=(2,), refused=63)], [], {}))
     books.hear(Done([chunk(128, 256, refused=128)], [], {}))
     assert (books.left, ledger.done) == (1, 201)
+
+
+def test_packets_that_left_are_shown_as_the_targets_that_they_make(ledger: Ledger, tmp_path: Path) -> None:
+    asking = SynSettings(packets_per_second=1000, probes=3)
+    books = ledger.books([by_packets(tmp_path, [NETWORK], syn=asking)])
+    for packets in (100, 100, 100, 1, 1, 1):
+        books.hear(Asked(packets))
+    assert (ledger.figures["asked"], ledger.done, books.left) == (101, 0, 256)
 
 
 def test_why_others_were_not_asked_is_summed_over_pieces_and_processes(ledger: Ledger, tmp_path: Path) -> None:

@@ -18,9 +18,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from leadapron import pipeline_sweeper
 from leadapron.net.syn import LATER, Closed, Piece
 from leadapron.net.target import Outcome
-from leadapron.pipeline_sweeper import AHEAD, Decided, Done, Ended, Message, Order, RawSweep, Reached, Wire, carry_out
+from leadapron.pipeline_sweep import WRITE_INTERVAL
+from leadapron.pipeline_sweeper import (
+    AHEAD,
+    Asked,
+    Decided,
+    Done,
+    Ended,
+    Message,
+    Order,
+    RawSweep,
+    Reached,
+    Wire,
+    carry_out,
+)
 from leadapron.scope.decision import Denied
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import load_scope
@@ -210,6 +224,24 @@ def test_the_gate_is_asked_again_for_each_batch(tmp_path: Path) -> None:
     assert permitted(desk) == 256
     desk.clock.shift = 72 * 3600  # the grant has expired by then
     assert permitted(desk) == 0
+
+
+def test_how_many_packets_leave_is_told_now_and_then_and_before_a_piece_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(pipeline_sweeper.time, "monotonic", lambda: now[0])
+    desk = Desk(by_packets(tmp_path, [NETWORK], size=512))
+    (piece,) = desk.pieces()
+    for _ in range(3):
+        now[0] += WRITE_INTERVAL / 2
+        permitted(desk)
+    assert desk.hand.of(Asked) == [Asked(512), Asked(1024)]
+    permitted(desk)
+    desk.narrow([NETWORK])
+    permitted(desk)
+    desk.sweep.closed(closed(piece, {Outcome.TIMEOUT: 512}))
+    assert desk.hand.told[-2:] == [Asked(512), *desk.hand.of(Done)]
 
 
 def test_where_a_zone_gains_a_gap_nothing_more_is_sent(tmp_path: Path) -> None:

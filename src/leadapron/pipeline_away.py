@@ -19,8 +19,8 @@ from leadapron.model import Address, Endpoint, SweepFigures
 from leadapron.net.target import Outcome
 from leadapron.pipeline_control import Control, Progress
 from leadapron.pipeline_sweep import Decided, Write, left_in
+from leadapron.pipeline_sweeper import Asked, Done, Ended, Message, Order, Reached
 from leadapron.pipeline_sweeper import Decided as DecidedMessage
-from leadapron.pipeline_sweeper import Done, Ended, Message, Order, Reached
 from leadapron.store.chunk import SweepChunk
 
 GRACE = 20.0
@@ -59,6 +59,9 @@ class Books:
         """targets that are still to be asked"""
         self.not_asked: Counter[Outcome] = Counter()
         self.figures = sum((SweepFigures(method=order.method, untold=1) for order in orders), SweepFigures(method=""))
+        self._probes = max((order.syn.probes for order in orders if order.syn is not None), default=1)
+        self._packets = self._asked = 0
+        """what was sent; targets that this makes, if all are silent"""
         self._chunks: list[SweepChunk] = []
         self._refusals: list[Endpoint] = []
         self._hits: list[Endpoint] = []
@@ -67,6 +70,11 @@ class Books:
         match message:
             case DecidedMessage(start, stop, permitted, denied):
                 self._decided(start, stop, permitted, denied)
+            case Asked(packets):
+                self._packets += packets
+                asked = self._packets // self._probes
+                self._progress.advance("discover", 0, asked=asked - self._asked)
+                self._asked = asked
             case Reached(places):
                 self._hits += self._endpoints(places)
                 self._progress.advance("discover", 0, reached=len(places))

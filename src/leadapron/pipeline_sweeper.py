@@ -28,7 +28,7 @@ from leadapron.model import Address, SweepFigures
 from leadapron.net.feed import Feed
 from leadapron.net.target import Outcome, Target
 from leadapron.pipeline_control import Control
-from leadapron.pipeline_sweep import NOT_ASKED, Sweep, pieces
+from leadapron.pipeline_sweep import NOT_ASKED, WRITE_INTERVAL, Sweep, pieces
 from leadapron.scope.audit_log import Fact
 from leadapron.scope.decision import Denied
 from leadapron.scope.gate import REASONS, Gate
@@ -98,6 +98,12 @@ class Decided(NamedTuple):
     denied: Mapping[Denied, int]
 
 
+class Asked(NamedTuple):
+    """So many packets more were permitted, and sent for all that is known."""
+
+    packets: int
+
+
 class Reached(NamedTuple):
     """As they come in, before their piece is done."""
 
@@ -119,7 +125,7 @@ class Ended(NamedTuple):
     figures: SweepFigures
 
 
-Message = Decided | Reached | Done | Ended
+Message = Decided | Asked | Reached | Done | Ended
 
 
 class Wire:
@@ -189,6 +195,7 @@ class RawSweep:
         self._left_out: dict[int, npt.NDArray[np.uint32]] = {}
         """of pieces under way, the places that wait and may not be asked right now"""
         self._is_dry = False
+        self._asked, self._tell_at = 0, 0.0
 
     def next_piece(self) -> Piece | Literal[Later.LATER] | None:
         from leadapron.net.syn import LATER
@@ -236,7 +243,16 @@ class RawSweep:
 
         if self._gate.has_gaps():
             return np.zeros(len(addresses), dtype=np.bool_)
-        return self._gate.permits4(addresses, ports)
+        permitted = self._gate.permits4(addresses, ports)
+        self._asked += int(np.count_nonzero(permitted))
+        if time.monotonic() >= self._tell_at:
+            self._tell_asked()
+        return permitted
+
+    def _tell_asked(self) -> None:
+        if self._asked:
+            self._wire.tell(Asked(self._asked))
+        self._asked, self._tell_at = 0, time.monotonic() + WRITE_INTERVAL
 
     def answered(self, _start: int, hits: Sequence[tuple[int, int, int]]) -> None:
         self._wire.tell(Reached([(address, port) for _, address, port in hits]))
@@ -244,6 +260,7 @@ class RawSweep:
     def closed(self, closed: Closed) -> None:
         import numpy as np
 
+        self._tell_asked()
         known, left_out = self._known.pop(closed.start), self._left_out.pop(closed.start)
         outcomes = Counter(known.outcomes)
         outcomes.update({outcome.value: count for outcome, count in closed.outcomes.items()})
