@@ -426,6 +426,8 @@ class Method:
     seconds: float
     requests: int = 0
     """for folders and pieces of files; 0: not known"""
+    packets_per_second: float = 0
+    """SYN packets; 0: ports were looked for by connections"""
     doors: tuple[str, ...] = ()
     """by name, without those that open over another; empty: not known"""
 

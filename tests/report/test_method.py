@@ -9,7 +9,7 @@ import json
 import re
 
 import pytest
-from report_estate import RUN, exposed
+from report_estate import METHOD, RUN, exposed
 from rich.console import Console
 
 from leadapron.model import SweepFigures
@@ -58,7 +58,7 @@ def swept(figures: SweepFigures | None) -> View:
             NOISY,
             [
                 "By SYN packets, which open no connection: 4,096 packets, 245,760 bytes.",
-                "Answers that came twice, too late, or to no question: 1, 20,000, 3.",
+                "Of the answers, 1 came again, 20,000 too late, and 3 to no question.",
                 (
                     "400 answers found no room in this machine. Who may have sent them was asked again; 17 endpoints stay"
                     " unknown."
@@ -84,6 +84,13 @@ def test_it_says_what_it_took_and_what_was_not_heard(figures: SweepFigures | Non
     in_italian = method.swept(IT, run)
     assert len(in_italian) == len(sentences)
     assert not set(in_italian) & set(sentences)
+
+
+def test_a_sweep_by_packets_has_a_pace_of_its_own() -> None:
+    assert "At most 500 connections a second." in method.pace(EN, METHOD)
+    how = dataclasses.replace(METHOD, packets_per_second=50_000)
+    assert method.pace(EN, how)[1:3] == ["At most 50,000 SYN packets a second.", method.pace(EN, METHOD)[1]]
+    assert "Al massimo 50.000 pacchetti SYN al secondo." in method.pace(IT, how)
 
 
 def of_page(view: View, language: str) -> str:

@@ -12,7 +12,16 @@ from leadapron.scope.doors import Door, doors
 DENIED = "denied"
 """Beside the names of errors: packets that the gate kept back right before they were sent."""
 
-_PACE = ("connections_per_second", "per_network", "associations", "queries", "answers", "requests", "seconds")
+_PACE = (
+    "connections_per_second",
+    "packets_per_second",
+    "per_network",
+    "associations",
+    "queries",
+    "answers",
+    "requests",
+    "seconds",
+)
 _SOURCES = {"country": "report.source_country", "city": "report.source_city", "asn": "report.source_asn"}
 
 
