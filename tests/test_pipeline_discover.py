@@ -1,4 +1,4 @@
-"""By which method a scope is swept, and which orders its processes are given."""
+"""Which orders the processes of a sweep are given, and what a run keeps of them."""
 
 from __future__ import annotations
 
@@ -12,80 +12,27 @@ import pytest
 import leadapron.net.syn
 from audits import OPTIONS, Place
 from leadapron import pipeline_discover
-from leadapron.errors import InputError, StoreError
+from leadapron.errors import StoreError
 from leadapron.model import Endpoint, SweepFigures
 from leadapron.pipeline_away import Books
-from leadapron.pipeline_discover import method_of
 from leadapron.pipeline_run import verify_finding
 from leadapron.pipeline_sweeper import Done, Ended, Order, Reached
-from leadapron.scope.grant import load_scope
 from leadapron.store.chunk import SweepChunk
 from scope_file import write_scope
-
-GAP = '[[zone]]\nname = "z"\nnetworks = ["127.91.0.0/28"]\ngap_seconds = 2\n'
 
 
 def sweep(method: str, more: str = "") -> str:
     return f'[sweep]\nmethod = "{method}"\n{more}\n'
 
 
-def scope_file(folder: Path, *, extra: str = "", wide: bool = False) -> Path:
-    (folder / "page.txt").write_text("What this is.")
-    survey = '[survey]\nopt_out = "no@cert.example"\npage = "page.txt"\n' if wide else ""
-    granted = "wide = true" if wide else ""
-    path = write_scope(
-        folder / "scope.toml",
-        networks=["127.91.0.0/24"],
-        ports=[50_104],
-        granted=granted,
-        extra=survey + extra,
-        depth="talk" if wide else "count",
-    )
-    if wide:
-        lines = [line for line in path.read_text().splitlines() if not line.startswith(("called_aets", "cleartext"))]
-        path.write_text("\n".join(lines) + "\n")
-    return path
+def scope_file(folder: Path, *, extra: str = "") -> Path:
+    return write_scope(folder / "scope.toml", networks=["127.91.0.0/24"], ports=[50_104], extra=extra)
 
 
 @pytest.fixture
 def can(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     """Whether this process may send raw packets."""
     return lambda may: monkeypatch.setattr(leadapron.net.syn, "can_sweep_raw", lambda: may)
-
-
-@pytest.mark.parametrize(
-    ("method", "wide", "raw", "extra", "chosen"),
-    [
-        ("auto", True, True, "", "syn"),
-        ("auto", True, False, "", "connect"),
-        ("auto", False, True, "", "connect"),
-        ("auto", True, True, GAP, "connect"),
-        ("syn", False, True, "", "syn"),
-        ("syn", True, True, "", "syn"),
-        ("connect", True, True, "", "connect"),
-    ],
-)
-def test_packets_where_a_grant_is_wide_and_they_may_be_sent_unless_the_scope_says_otherwise(
-    tmp_path: Path, can: Callable[[bool], None], method: str, wide: bool, raw: bool, extra: str, chosen: str
-) -> None:
-    can(raw)
-    scope = load_scope(scope_file(tmp_path, wide=wide, extra=sweep(method) + extra))
-    assert method_of(scope) == chosen
-
-
-@pytest.mark.parametrize(
-    ("raw", "extra", "says"),
-    [
-        (False, "", 'method = "syn" needs CAP_NET_RAW on Linux; run as root, or set method = "connect"'),
-        (True, GAP, "keeps no gap between packets to a zone"),
-    ],
-)
-def test_what_packets_cannot_keep_is_a_mistake_before_anything_is_touched(
-    tmp_path: Path, can: Callable[[bool], None], raw: bool, extra: str, says: str
-) -> None:
-    can(raw)
-    with pytest.raises(InputError, match=says):
-        method_of(load_scope(scope_file(tmp_path, extra=sweep("syn") + extra)))
 
 
 def test_one_endpoint_is_verified_by_a_connection_whatever_the_method(

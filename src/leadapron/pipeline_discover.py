@@ -19,7 +19,6 @@ import numpy as np
 
 from leadapron.discover.space import Intervals, TargetSpace, key_of
 from leadapron.discover.spaces import Spaces
-from leadapron.errors import InputError
 from leadapron.model import Endpoint, SweepFigures
 from leadapron.net.feed import Held
 from leadapron.net.target import Outcome
@@ -27,8 +26,9 @@ from leadapron.pipeline_away import Books, sweep_away
 from leadapron.pipeline_context import Context
 from leadapron.pipeline_history import Refusals
 from leadapron.pipeline_inventory import Inventory
+from leadapron.pipeline_method import CONNECT, SYN, method_of
 from leadapron.pipeline_sweep import LARGEST_CHUNK, MOST_IN_PIECE, Sweep, Write, chunk_size, left_in, within
-from leadapron.pipeline_sweeper import CONNECT, SYN, Order
+from leadapron.pipeline_sweeper import Order
 from leadapron.scope.decision import Denied
 from leadapron.scope.grant import Pace, Scope
 from leadapron.scope.policy import names_by_address
@@ -42,32 +42,12 @@ Piece = tuple[Sequence[SweepChunk], Sequence[tuple[int, int]]]
 """What is done in part, and what is missing."""
 
 
-def method_of(scope: Scope) -> str:
-    """How the IPv4 networks of a scope are swept. Raises InputError where they cannot be as the scope says."""
-    from leadapron.net.syn import can_sweep_raw
-
-    wanted, has_gaps = scope.sweep.method, any(zone.gap_seconds for zone in scope.zones)
-    if wanted == SYN and has_gaps:
-        raise InputError(
-            f'{scope.path}: [sweep] method = "syn" keeps no gap between packets to a zone; set method = "connect", or '
-            "remove gap_seconds"
-        )
-    if wanted == SYN and not can_sweep_raw():
-        raise InputError(
-            f'{scope.path}: [sweep] method = "syn" needs CAP_NET_RAW on Linux; run as root, or set method = "connect"'
-        )
-    if wanted != "auto":
-        return wanted
-    is_wide = any(grant.wide for grant in scope.grants)
-    return SYN if is_wide and not has_gaps and can_sweep_raw() else CONNECT
-
-
 class Discovery:
     """Of one run. `only`: one endpoint, in place of all that the scope has."""
 
     def __init__(self, context: Context, *, only: Endpoint | None, inventory: Inventory) -> None:
         self._context, self._only, self._inventory = context, only, inventory
-        self._method = CONNECT if only is not None else method_of(context.scope)
+        self._method = CONNECT if only is not None else method_of(context.scope).method
         self._sweep: Sweep | None = None
         self._books: Books | None = None
         self._figures_before = SweepFigures(method="")

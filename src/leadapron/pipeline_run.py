@@ -36,11 +36,10 @@ from leadapron.model import (
 from leadapron.net.resolve import resolve
 from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Control, Options, Progress
-from leadapron.pipeline_discover import method_of
 from leadapron.pipeline_history import refusals
 from leadapron.pipeline_inventory import ABOUT_INVENTORIES
 from leadapron.pipeline_key import RunKey
-from leadapron.pipeline_sweeper import SYN
+from leadapron.pipeline_method import SYN, method_of
 from leadapron.pipeline_terms import BUCKETS, FULL_ANSWERS, FULL_SECONDS
 from leadapron.scope.audit_log import AuditLog, in_use
 from leadapron.scope.decision import Denial
@@ -238,7 +237,7 @@ def _method(scope: Scope, options: Options, *, is_swept: bool = True) -> Method:
         answers=FULL_ANSWERS if options.full else budget.answers,
         seconds=FULL_SECONDS if options.full else budget.seconds,
         requests=FULL_ANSWERS if options.full else budget.requests,
-        packets_per_second=scope.packets_per_second if is_swept and method_of(scope) == SYN else 0,
+        packets_per_second=scope.packets_per_second if is_swept and method_of(scope).method == SYN else 0,
         doors=(*scope.ports.by_door, *((BUCKETS,) if scope.buckets else ())),
     )
 

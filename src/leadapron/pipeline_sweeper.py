@@ -28,6 +28,7 @@ from leadapron.model import Address, SweepFigures
 from leadapron.net.feed import Feed
 from leadapron.net.target import Outcome, Target
 from leadapron.pipeline_control import Control
+from leadapron.pipeline_method import CONNECT, SYN
 from leadapron.pipeline_sweep import NOT_ASKED, WRITE_INTERVAL, Sweep, pieces
 from leadapron.scope.audit_log import Fact
 from leadapron.scope.decision import Denied
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from leadapron.discover.space import Intervals, TargetSpace
     from leadapron.net.syn import Closed, Later, Piece, SynSettings
 
-SYN, CONNECT = "syn", "connect"
-"""How a space is swept."""
 AHEAD = 2
 """Pieces that are decided before the one that is asked is over."""
 LOOK_INTERVAL = 0.05
