@@ -14,9 +14,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from leadapron.discover.space import Intervals
+import numpy as np
+
+from leadapron.discover.space import Intervals, TargetSpace
 from leadapron.discover.spaces import Spaces
-from leadapron.errors import InputError
 from leadapron.model import Endpoint, SweepFigures
 from leadapron.net.feed import Held
 from leadapron.net.target import Outcome
@@ -25,8 +26,9 @@ from leadapron.pipeline_context import Context
 from leadapron.pipeline_extent import Extent
 from leadapron.pipeline_history import Refusals
 from leadapron.pipeline_inventory import Inventory
+from leadapron.pipeline_method import CONNECT, SYN, method_of
 from leadapron.pipeline_sweep import LARGEST_CHUNK, MOST_IN_PIECE, Sweep, Write, chunk_size, left_in, within
-from leadapron.pipeline_sweeper import CONNECT, SYN, Order
+from leadapron.pipeline_sweeper import Order
 from leadapron.scope.decision import Denied
 from leadapron.scope.grant import Pace, Scope
 from leadapron.scope.policy import names_by_address
@@ -40,32 +42,12 @@ Piece = tuple[Sequence[SweepChunk], Sequence[tuple[int, int]]]
 """What is done in part, and what is missing."""
 
 
-def method_of(scope: Scope) -> str:
-    """How the IPv4 networks of a scope are swept. Raises InputError where they cannot be as the scope says."""
-    from leadapron.net.syn import can_sweep_raw
-
-    wanted, has_gaps = scope.sweep.method, any(zone.gap_seconds for zone in scope.zones)
-    if wanted == SYN and has_gaps:
-        raise InputError(
-            f'{scope.path}: [sweep] method = "syn" keeps no gap between packets to a zone; set method = "connect", or '
-            "remove gap_seconds"
-        )
-    if wanted == SYN and not can_sweep_raw():
-        raise InputError(
-            f'{scope.path}: [sweep] method = "syn" needs CAP_NET_RAW on Linux; run as root, or set method = "connect"'
-        )
-    if wanted != "auto":
-        return wanted
-    is_wide = any(grant.wide for grant in scope.grants)
-    return SYN if is_wide and not has_gaps and can_sweep_raw() else CONNECT
-
-
 class Discovery:
     """Of one run, or of one endpoint (`only`)."""
 
     def __init__(self, context: Context, extent: Extent, *, only: Endpoint | None, inventory: Inventory) -> None:
         self._context, self._extent, self._only, self._inventory = context, extent, only, inventory
-        self._method = CONNECT if only is not None else method_of(context.scope)
+        self._method = CONNECT if only is not None else method_of(context.scope).method
         self._sweep: Sweep | None = None
         self._books: Books | None = None
         self._figures_before = SweepFigures(method="")
@@ -103,7 +85,7 @@ class Discovery:
         pieces = [piece for piece in pieces if left_in(*piece)]
         orders = [self._order(piece, noted, len(pieces)) for piece in pieces]
         self._sweep = self._connecting(spaces, here, noted, told)
-        self._books = self._keeping(orders, noted, told)
+        self._books = self._keeping(orders, noted, told, self._known(extent.many, orders))
         self._begin()
         try:
             async with asyncio.TaskGroup() as group:
@@ -191,7 +173,11 @@ class Discovery:
         return Pace(connections_per_second=self._context.scope.packets_per_second, per_network=pace.per_network)
 
     def _order(self, piece: Piece, noted: Refusals, processes: int) -> Order:
-        context, extent, pace = self._context, self._extent, self._pace()
+        context, extent, whole = self._context, self._extent, self._pace()
+        pace = Pace(
+            connections_per_second=whole.connections_per_second / processes,
+            per_network=whole.per_network / processes,
+        )
         in_part, missing = piece
         most = MOST_IN_PIECE if self._method == SYN else LARGEST_CHUNK
         return Order(
@@ -206,17 +192,34 @@ class Discovery:
             in_part=in_part,
             missing=missing,
             size=chunk_size(pace, self._networks()[0], (), most),
-            per_network=pace.per_network / processes,
+            per_network=pace.per_network,
             wanted=noted.wanted4(),
             syn=_syn_settings(context.scope) if self._method == SYN else None,
             cookie_key=secrets.token_bytes(16),
-            connections_per_second=pace.connections_per_second / processes,
+            connections_per_second=pace.connections_per_second,
             concurrency=context.options.concurrency,
             timeout=context.options.sweep_timeout,
             level=logging.getLogger().getEffectiveLevel(),
         )
 
-    def _keeping(self, orders: Sequence[Order], noted: Refusals, told: Told) -> Books:
+    def _known(self, space: TargetSpace, orders: Sequence[Order]) -> frozenset[Endpoint]:
+        """Who was reached by an earlier process of this run, in a piece that it did not come to close."""
+        if not orders:
+            return frozenset()
+        hits = [hit for hit in self._context.store.hits(self._context.run.id) if hit.address.version == 4]
+        addresses = np.array([int(hit.address) for hit in hits], dtype=np.uint32)
+        indices = space.indices4(addresses, np.array([hit.port for hit in hits], dtype=np.uint16))
+        open_ = sorted(
+            span
+            for order in orders
+            for span in (*order.missing, *((chunk.start, chunk.stop) for chunk in order.in_part))
+        )
+        starts, stops = np.array(open_, dtype=np.int64).reshape(-1, 2).T
+        at = np.searchsorted(starts, indices, side="right") - 1
+        is_open = (at >= 0) & (indices < np.append(stops, 0)[at])
+        return frozenset(hits[place] for place in np.flatnonzero(is_open).tolist())
+
+    def _keeping(self, orders: Sequence[Order], noted: Refusals, told: Told, known: frozenset[Endpoint]) -> Books:
         context = self._context
         store, run_id = context.store, context.run.id
         return Books(
@@ -228,6 +231,7 @@ class Discovery:
             told=told,
             names=names_by_address(context.scope, context.gate.pins),
             progress=context.progress,
+            known=known,
         )
 
     def _chunk_decided(self, start: int, stop: int, permitted: int, denied: Mapping[Denied, int]) -> None:

@@ -40,10 +40,10 @@ from leadapron.net.resolve import resolve
 from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Control, Options, Progress
 from leadapron.pipeline_delta import SHARES, next_share
-from leadapron.pipeline_discover import method_of
 from leadapron.pipeline_history import refusals
 from leadapron.pipeline_inventory import ABOUT_INVENTORIES
 from leadapron.pipeline_key import RunKey
+from leadapron.pipeline_method import SYN, method_of
 from leadapron.pipeline_terms import BUCKETS, FULL_ANSWERS, FULL_SECONDS
 from leadapron.scope.audit_log import AuditLog, in_use
 from leadapron.scope.decision import Denial
@@ -133,7 +133,6 @@ def verify_finding(
     of its own. Raises InputError (also ScopeErrors, StoreError) before anything is touched."""
     scope = load_scope(path)
     _check_store(scope, url)
-    method_of(scope)
     expected = _expected(inventories)
     with Store.open(url, create=False) as store:
         finding, seen_from = store.finding(key)
@@ -146,7 +145,7 @@ def verify_finding(
         endpoint = finding.service.endpoint
         if finding.control == ABOUT_INVENTORIES and not expected:
             raise InputError(f"finding {finding.key} is about what an inventory says; give it with --inventory FILE")
-        run = replace(_new(scope, options), kind=VERIFY, ports=(endpoint.port,), inventory=expected)
+        run = replace(_new(scope, options, VERIFY), ports=(endpoint.port,), inventory=expected)
         _check_depth(run, scope, finding)
         finished = _conduct(run, scope, store, options=options, progress=progress, is_new=True, only=endpoint)
         after = next((each for each in store.findings(finished.id) if each.key == finding.key), finding)
@@ -200,7 +199,7 @@ def _conduct(
         else:
             key = run_key.read()
         _forget_superseded(store)
-        store.update_method(run.id, _method(scope, options), catalogue_version())
+        store.update_method(run.id, _method(scope, options, is_swept=only is None), catalogue_version())
         store.update_data(run.id, {**attribution.sources, **_snapshots(scope)})
         stop_file.unlink(missing_ok=True)  # only now: until the log is ours it may be meant for another process
         for pin in run.pins:
@@ -261,7 +260,8 @@ def _directory(run: Run) -> Path:
         raise InputError(f"{path}: {error.strerror}; LEADAPRON_DATA names another data directory") from None
 
 
-def _method(scope: Scope, options: Options) -> Method:
+def _method(scope: Scope, options: Options, *, is_swept: bool = True) -> Method:
+    """`is_swept`: not only one endpoint is asked, which is by a connection. Raises InputError (see `method_of`)."""
     pace, budget = scope.pace, scope.budget
     return Method(
         connections_per_second=pace.connections_per_second,
@@ -271,18 +271,19 @@ def _method(scope: Scope, options: Options) -> Method:
         answers=FULL_ANSWERS if options.full else budget.answers,
         seconds=FULL_SECONDS if options.full else budget.seconds,
         requests=FULL_ANSWERS if options.full else budget.requests,
+        packets_per_second=scope.packets_per_second if is_swept and method_of(scope).method == SYN else 0,
         doors=(*scope.ports.by_door, *((BUCKETS,) if scope.buckets else ())),
     )
 
 
-def _new(scope: Scope, options: Options) -> Run:
+def _new(scope: Scope, options: Options, kind: str = AUDIT) -> Run:
     """A run that is not in the store yet."""
     pins = _pins(scope)
     _check_infrastructure(scope, pins)
     now = dt.datetime.now(dt.UTC)
     return Run(
         id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
-        kind=AUDIT,
+        kind=kind,
         scope_id=scope.id,
         scope_sha256=scope.sha256,
         exclusions=len(scope.exclusions),
@@ -291,7 +292,7 @@ def _new(scope: Scope, options: Options) -> Run:
         version=__version__,
         started_at=now,
         ports=scope.ports.all,
-        method=_method(scope, options),
+        method=_method(scope, options, is_swept=kind == AUDIT),
         pins=pins,
         catalogue=catalogue_version(),
     )

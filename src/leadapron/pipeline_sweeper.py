@@ -28,7 +28,8 @@ from leadapron.model import Address, SweepFigures
 from leadapron.net.feed import Feed
 from leadapron.net.target import Outcome, Target
 from leadapron.pipeline_control import Control
-from leadapron.pipeline_sweep import Sweep, pieces
+from leadapron.pipeline_method import CONNECT, SYN
+from leadapron.pipeline_sweep import NOT_ASKED, WRITE_INTERVAL, Sweep, pieces
 from leadapron.scope.audit_log import Fact
 from leadapron.scope.decision import Denied
 from leadapron.scope.gate import REASONS, Gate
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from leadapron.discover.space import Intervals, TargetSpace
     from leadapron.net.syn import Closed, Later, Piece, SynSettings
 
-SYN, CONNECT = "syn", "connect"
-"""How a space is swept."""
 AHEAD = 2
 """Pieces that are decided before the one that is asked is over."""
 LOOK_INTERVAL = 0.05
@@ -98,6 +97,12 @@ class Decided(NamedTuple):
     denied: Mapping[Denied, int]
 
 
+class Asked(NamedTuple):
+    """So many packets more were permitted, and sent for all that is known."""
+
+    packets: int
+
+
 class Reached(NamedTuple):
     """As they come in, before their piece is done."""
 
@@ -119,7 +124,7 @@ class Ended(NamedTuple):
     figures: SweepFigures
 
 
-Message = Decided | Reached | Done | Ended
+Message = Decided | Asked | Reached | Done | Ended
 
 
 class Wire:
@@ -189,6 +194,7 @@ class RawSweep:
         self._left_out: dict[int, npt.NDArray[np.uint32]] = {}
         """of pieces under way, the places that wait and may not be asked right now"""
         self._is_dry = False
+        self._asked, self._tell_at = 0, 0.0
 
     def next_piece(self) -> Piece | Literal[Later.LATER] | None:
         from leadapron.net.syn import LATER
@@ -236,7 +242,16 @@ class RawSweep:
 
         if self._gate.has_gaps():
             return np.zeros(len(addresses), dtype=np.bool_)
-        return self._gate.permits4(addresses, ports)
+        permitted = self._gate.permits4(addresses, ports)
+        self._asked += int(np.count_nonzero(permitted))
+        if time.monotonic() >= self._tell_at:
+            self._tell_asked()
+        return permitted
+
+    def _tell_asked(self) -> None:
+        if self._asked:
+            self._wire.tell(Asked(self._asked))
+        self._asked, self._tell_at = 0, time.monotonic() + WRITE_INTERVAL
 
     def answered(self, _start: int, hits: Sequence[tuple[int, int, int]]) -> None:
         self._wire.tell(Reached([(address, port) for _, address, port in hits]))
@@ -244,6 +259,7 @@ class RawSweep:
     def closed(self, closed: Closed) -> None:
         import numpy as np
 
+        self._tell_asked()
         known, left_out = self._known.pop(closed.start), self._left_out.pop(closed.start)
         outcomes = Counter(known.outcomes)
         outcomes.update({outcome.value: count for outcome, count in closed.outcomes.items()})
@@ -315,7 +331,7 @@ def _by_connections(
     from leadapron.net.wide import WideEngine
 
     refused: list[tuple[int, int]] = []
-    begun = time.monotonic()
+    begun, sent = time.monotonic(), 0
 
     def write(chunks: Sequence[SweepChunk]) -> None:
         not_asked = Counter({outcome.value: count for outcome, count in sweep.not_asked.items()})
@@ -335,17 +351,19 @@ def _by_connections(
     )
 
     def record(target: Target, outcome: Outcome, answer: bytes) -> None:
+        nonlocal sent
+        sent += outcome not in NOT_ASKED
         if outcome is Outcome.REFUSED and (target.address, target.port) in order.wanted:
             refused.append((target.address, target.port))
         sweep.record(target, outcome, answer)
 
     pace = Pace(order.connections_per_second, order.per_network)
     engine = WideEngine(concurrency=order.concurrency, timeout=order.timeout, ready_at=pace.ready_at)
-    stats = engine.run(_Gone(sweep.chunks(), wire), record, should_stop=sweep.polled(should_stop))
+    engine.run(_Gone(sweep.chunks(), wire), record, should_stop=sweep.polled(should_stop))
     sweep.write()
     if sweep.not_asked:
         write(())
-    return SweepFigures(method=order.method, sent=stats.targets, seconds=time.monotonic() - begun)
+    return SweepFigures(method=order.method, sent=sent, seconds=time.monotonic() - begun)
 
 
 class _Nobody:
@@ -363,7 +381,7 @@ class _NoLog:
     def write(self, event: str, **facts: Fact) -> None: ...
 
 
-def carry_out(order: Order, wire: Wire) -> SweepFigures:
+def carry_out(order: Order, wire: Wire) -> Ended:
     """Carry out an order. Raises LeadApronError, OSError."""
     from leadapron.discover.space import TargetSpace
 
@@ -376,9 +394,7 @@ def carry_out(order: Order, wire: Wire) -> SweepFigures:
     space = TargetSpace(order.intervals, [], order.ports, order.key, pairs4=order.pairs)
     made = _by_packets if order.syn is not None else _by_connections
     figures = made(order, gate, space, wire, _Looks(control, wire))
-    if control.why and not wire.is_over.is_set():
-        raise RunStopped(control.why)
-    return figures
+    return Ended("" if wire.is_over.is_set() else control.why, figures)
 
 
 def main(fd: int) -> None:
@@ -388,9 +404,9 @@ def main(fd: int) -> None:
     connection = Connection(fd)
     order: Order = connection.recv()
     logging.getLogger().setLevel(order.level)
-    wire, why, figures = Wire(connection), "", SweepFigures(method="")
+    wire, figures = Wire(connection), SweepFigures(method="", untold=1)
     try:
-        figures = carry_out(order, wire)
+        why, figures = carry_out(order, wire)
     except LeadApronError as error:
         why = str(error)
     except OSError as error:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -181,6 +182,12 @@ class Survey:
     def sent(self) -> dict[str, int]:
         """Packets that ask for a connection, by what they are sent to."""
         return packets(self.both.sweeper)
+
+    def greeted(self) -> Counter[str]:
+        """How often a first word was said to whom, by the audit logs."""
+        lines = (json.loads(line) for log in self.folder.rglob("audit.jsonl") for line in log.read_text().splitlines())
+        facts = (line["facts"] for line in lines if line["event"] == "dial")
+        return Counter(str(fact["address"]) for fact in facts if fact["job"] == "hello")
 
     def known(self) -> Known:
         with Store.open(f"sqlite:///{self.folder}/s.db") as store:

@@ -203,6 +203,8 @@ def test_when_it_is_killed_its_sweep_ends_by_itself_within_seconds_and_nothing_i
     assert resumed.report["run"]["id"] == before.run
     repeated = survey.sent()["refusing"] - (TARGETS - SILENT - SERVERS)
     assert 0 <= repeated <= 3 * 400, "more than the pieces that were under way"
+    greeted = survey.greeted()
+    assert {address for address, times in greeted.items() if times > 1} <= before.reached - before.spoken
 
 
 @WAYS
@@ -289,7 +291,7 @@ finally:
 
 @WAYS
 def test_slow_servers_hold_up_the_sweep(whole: Audited, tmp_path: Path, method: str, processes: int) -> None:
-    with pair() as both, answering(both, tmp_path, pause=0.25):
+    with pair() as both, answering(both, tmp_path, pause=1.0):
         survey = Survey(both, tmp_path, method=method, processes=processes, rate=1000)
         with survey.auditing(prefix=("-c", NARROW)) as running:
             wait_until(lambda: survey.sent()["addresses"] >= 1000)
@@ -297,12 +299,11 @@ def test_slow_servers_hold_up_the_sweep(whole: Audited, tmp_path: Path, method: 
             held = survey.sent()["addresses"]
             audited = running.finish()
 
-    print(audited.err, held)
     word, waiting, under_way, turns = audited.err.split()
     assert held < TARGETS, "at its own pace it would have asked all by then"
     assert (word, audited.status, audited.seen()) == ("peak", "complete", whole.seen())
     assert int(under_way) < SERVERS
-    assert int(waiting) <= SERVERS // 2
+    assert int(waiting) < SERVERS
     assert int(turns) > 20
 
 

@@ -17,6 +17,7 @@ from leadapron.model import (
     RunStatus,
     Severity,
     Stage,
+    SweepFigures,
     VantageKind,
     Verdict,
 )
@@ -154,6 +155,14 @@ def test_the_order_of_facts_makes_no_difference(viewed: Callable[..., View]) -> 
     one = exposed("198.18.0.1")
     other = dataclasses.replace(one, facts=dict(reversed(one.facts.items())))
     assert render_json(viewed([one])) == render_json(viewed([other]))
+
+
+def test_a_run_that_swept_by_itself_and_one_that_stopped_have_the_shape_of_the_schema(view: View) -> None:
+    figures = SweepFigures(method="syn", sent=4096, sent_bytes=245_760, not_sent={"denied": 3}, cpu=0.25, untold=1)
+    run = dataclasses.replace(view.run, sweep=figures, status=RunStatus.STOPPED, why="stopped by SIGINT")
+    read_run = read(dataclasses.replace(view, run=run))["run"]
+    assert (read_run["status"], read_run["why"]) == ("stopped", "stopped by SIGINT")
+    assert (read_run["sweep"]["sent"], read_run["sweep"]["untold"]) == (4096, 1)
 
 
 def test_it_is_ascii_and_ends_with_one_line_feed(viewed: Callable[..., View]) -> None:

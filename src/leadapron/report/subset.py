@@ -66,6 +66,7 @@ def _run(run: Run, endpoints: int) -> Run:
         unique=None,
         summary=None,
         pins=(),
+        sweep=None,
         inventory=(),
         endpoints_tried=endpoints,
         endpoints_reached=endpoints,
