@@ -90,7 +90,7 @@ def audit_scope(
         else:
             run = replace(_new(scope, options), inventory=expected, seeds=files)
             if since:
-                run = replace(run, delta=next_share(store, run, since, shares))
+                run = replace(run, delta=next_share(store, run, since, shares, _gate(scope, run)))
         finished = _conduct(run, scope, store, options=options, progress=progress, is_new=not resume, seeds=found)
         return finished, store.findings(finished.id)
 
@@ -133,7 +133,6 @@ def verify_finding(
     of its own. Raises InputError (also ScopeErrors, StoreError) before anything is touched."""
     scope = load_scope(path)
     _check_store(scope, url)
-    method_of(scope)
     expected = _expected(inventories)
     with Store.open(url, create=False) as store:
         finding, seen_from = store.finding(key)
