@@ -7,17 +7,20 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from audits import OPTIONS, Silent
+from leadapron import pipeline_discover
 from leadapron.errors import InputError
 from leadapron.lab.archive import made_up
 from leadapron.lab.server import Behaviour, Server
-from leadapron.model import Delta, Finding, FindingStatus, Run, RunStatus, SeedFile
-from leadapron.pipeline_run import audit_scope
+from leadapron.model import Delta, Depth, Finding, FindingStatus, Run, RunStatus, SeedFile
+from leadapron.pipeline_run import audit_scope, verify_finding
+from leadapron.pipeline_sweeper import Order
+from leadapron.store.store import Store
 from listening import listening
 from scope_file import write_scope
 
@@ -60,6 +63,12 @@ class Here:
     @property
     def asked(self) -> set[str]:
         return set(self.server.connected)
+
+
+def share(run: Run) -> Delta:
+    """Without the places of findings."""
+    assert run.delta is not None
+    return replace(run.delta, again=())
 
 
 @pytest.fixture
@@ -133,7 +142,7 @@ def test_shares_of_the_space_are_swept_one_a_run_until_all_were(here: Here) -> N
 
     runs = [here.audit(since=base.id[:-2], shares=4)[0] for _ in range(5)]
 
-    assert [run.delta for run in runs] == [Delta(since=base.id, part=part, parts=4) for part in (0, 1, 2, 3, 0)]
+    assert [share(run) for run in runs] == [Delta(since=base.id, part=part, parts=4) for part in (0, 1, 2, 3, 0)]
     assert {run.status for run in runs} == {RunStatus.COMPLETE}
     beside = [run.endpoints_tried - 4 for run in runs]  # of findings, and not among the four of the share
     assert beside == [beside[0], *beside[1:4], beside[0]]
@@ -160,7 +169,7 @@ def test_what_was_mended_is_closed_by_a_delta_run(tmp_path: Path, monkeypatch: p
 
     run, after = here.audit(since=base.id, shares=7)
 
-    assert run.delta == Delta(since=base.id, part=0, parts=7)
+    assert share(run) == Delta(since=base.id, part=0, parts=7)
     closed = {each.control for each in after if each.status is FindingStatus.CLOSED}
     assert "LA-01" in closed
     assert {each.status for each in after} <= {FindingStatus.CLOSED, FindingStatus.NOT_OBSERVED}
@@ -189,7 +198,7 @@ def test_a_delta_of_a_delta_is_one_of_the_run_before_it(here: Here) -> None:
     base, _ = here.audit()
     first, _ = here.audit(since=base.id)
     second, _ = here.audit(since=first.id)
-    assert second.delta == Delta(since=base.id, part=1, parts=7)
+    assert share(second) == Delta(since=base.id, part=1, parts=7)
 
 
 @pytest.mark.parametrize("how", ["seeds", "scope"])
@@ -217,3 +226,82 @@ def test_seeds_are_kept_by_kind_digest_and_numbers_alone(here: Here) -> None:
     for path in here.folder.rglob("*"):
         if path.is_file() and path != seeds:
             assert b"SYNTHETIC^NAME" not in path.read_bytes(), path
+
+
+def test_a_delta_run_leaves_findings_of_other_scopes_alone(here: Here) -> None:
+    """One store holds them all. What is not granted here cannot be asked, and is no reason to be unfinished for ever."""
+    here.audit()
+    here.networks = (f"{FOUND}.0/30",)
+    base, _ = here.audit()
+
+    run, after = here.audit(since=base.id, shares=2)
+
+    assert run.status is RunStatus.COMPLETE
+    assert run.delta is not None
+    assert [str(each.address) for each in run.delta.again] == PLACES[:3]
+    assert here.asked == set(PLACES[:3])
+    elsewhere = {each.status for each in after if str(each.service.endpoint.address) not in PLACES[:3]}
+    assert elsewhere == {FindingStatus.NEW}, "as the first run left them"
+
+
+def test_what_a_delta_run_asks_is_kept_with_it(here: Here) -> None:
+    """The findings may be others when it is resumed, and then every index behind them would be another target."""
+    base, _ = here.audit()
+
+    run, _ = here.audit(since=base.id, shares=7)
+
+    assert run.delta is not None
+    assert [(str(each.address), each.port) for each in run.delta.again] == [(each, here.port) for each in PLACES]
+    assert {each.depth for each in run.delta.again} == {Depth.COUNT}
+    with sqlite3.connect(here.folder / "s.db") as store:
+        store.execute("DELETE FROM findings")
+        (data,) = store.execute("SELECT data FROM runs WHERE id = ?", (run.id,)).fetchone()
+    store.close()
+    assert len(json.loads(data)["delta"]["again"]) == len(PLACES)
+
+
+def test_a_part_of_the_space_says_nothing_of_an_inventory_elsewhere(here: Here) -> None:
+    """Nobody asked there, so that nothing timed out."""
+    inventory, seeds = here.folder / "systems.csv", here.folder / "list.txt"
+    silent = f"{FOUND}.13"
+    inventory.write_text(f"address,port\n{PLACES[0]},{here.port}\n{silent},{here.port}\n127.99.0.1,104\n")
+    seeds.write_text(f"{PLACES[0]}\n")
+
+    run, _ = here.audit(seeds=[seeds], inventories=[inventory])
+
+    with Store.open(f"sqlite:///{here.folder / 's.db'}") as store:
+        told = [(each.endpoint, each.reason.value) for each in store.unknowns(run.id)]
+    assert told == [("inventory 127.99.0.1:104", "out_of_scope")]
+
+
+def test_zones_with_gaps_are_swept_by_this_process_alone(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others would not know whose turn it is."""
+
+    async def away(orders: Sequence[Order], *_: object, **__: object) -> None:
+        assert not orders, "swept elsewhere"
+
+    monkeypatch.setattr(pipeline_discover, "sweep_away", away)
+    path = here.scope()
+    zone = f'[[zone]]\nname = "slow"\nnetworks = ["{PLACES[0]}/32"]\ngap_seconds = 0.1\n'
+    path.write_text(f"{path.read_text()}\n[sweep]\nprocesses = 2\n\n{zone}")
+    monkeypatch.setattr(Here, "scope", lambda _: path)
+
+    run, _ = here.audit()
+
+    assert (run.status, run.endpoints_reached) == (RunStatus.COMPLETE, len(PLACES))
+
+
+def test_one_endpoint_is_verified_by_connections_however_the_scope_is_swept(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, findings = here.audit()
+    path = here.scope()
+    path.write_text(f'{path.read_text()}\n[sweep]\nmethod = "syn"\n')
+    monkeypatch.setattr("leadapron.net.syn.can_sweep_raw", lambda: False)
+    here.server.connected.clear()
+
+    url = f"sqlite:///{here.folder / 's.db'}"
+    verified = verify_finding(path, findings[0].key, url=url, options=OPTIONS, progress=Silent())
+
+    assert verified.finding.status is FindingStatus.OPEN
+    assert here.asked == {str(findings[0].service.endpoint.address)}

@@ -536,6 +536,15 @@ class SeedFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """A place that is asked again, and how deep its findings need us to look."""
+
+    address: Address
+    port: int
+    depth: Depth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delta:
     """A run that asks again what findings need, and sweeps one of `parts` shares of the space, `part` from 0."""
 
@@ -543,6 +552,8 @@ class Delta:
     """the run that swept all of it"""
     part: int
     parts: int
+    again: tuple[Again, ...] = ()
+    """in the order of addresses. For the run it stays that, whatever becomes of the findings until it is resumed"""
 
 
 AUDIT, VERIFY = "audit", "verify"

@@ -59,7 +59,6 @@ from leadapron.scope.audit_log import AuditLog
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import Scope
 from leadapron.scope.hook import arm
-from leadapron.store.history import SETTLED
 from leadapron.store.store import Store
 
 __all__ = ["Audit", "Control", "Options", "Progress"]
@@ -109,7 +108,6 @@ class Audit:
             key=key_of(store.permutation_key(run.id)),
             only=only,
             seeds=seeds,
-            standing=[finding for finding in store.standing(run) if finding.status not in SETTLED],
         )
         places = attribution or Attribution()
         self.terms = ScopeTerms(scope, gate, run, options, places, key, self.inventory, self.extent.depth)
@@ -204,7 +202,8 @@ class Audit:
         swept = self._swept()
         is_whole = self.discovery.has_begun and not swept.left
         if self.only is None:
-            unknowns += self.inventory.unseen(hits, self.store.refusals(self.run_.id), self.gate, is_whole=is_whole)
+            refusals, is_asked = self.store.refusals(self.run_.id), self.extent.__contains__
+            unknowns += self.inventory.unseen(hits, refusals, self.gate, is_whole=is_whole, is_asked=is_asked)
         blind = judged(self._seen(swept, hits, () if observations else unknowns))
         if blind is not None:
             place = f"way out of {self.run_.vantage.name}"

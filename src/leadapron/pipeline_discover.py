@@ -152,7 +152,8 @@ class Discovery:
 
     @property
     def _processes(self) -> int:
-        return self._context.scope.sweep.processes if self._only is None else 1
+        """One where a zone has a gap: the turns of its hosts are kept in this process."""
+        return 1 if self._only is not None or self._context.gate.has_gaps() else self._context.scope.sweep.processes
 
     def _parts(self, swept: range) -> list[range]:
         """One for each process."""

@@ -6,16 +6,15 @@ It is two spaces, one after the other: what is many (IPv4), of which a range of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 
-from leadapron.assess.catalogue import catalogue
 from leadapron.discover.seeds.pairs import Seeds
 from leadapron.discover.space import Addresses, Intervals, PortNumbers, TargetSpace
 from leadapron.discover.spaces import Spaces
-from leadapron.model import Depth, Endpoint, Finding, Run
+from leadapron.model import Depth, Endpoint, Run
 from leadapron.pipeline_inventory import Inventory
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import Scope
@@ -25,8 +24,7 @@ Place = tuple[int, int, int]
 
 
 class Extent:
-    """Of one run. `seeds`: those of its files, where it was begun with any; `standing`: the findings of earlier runs that
-    a delta run asks about."""
+    """Of one run. `seeds`: those of its files, where it was begun with any."""
 
     def __init__(
         self,
@@ -38,17 +36,14 @@ class Extent:
         key: bytes,
         only: Endpoint | None = None,
         seeds: Sequence[Seeds] = (),
-        standing: Iterable[Finding] = (),
     ) -> None:
         self._scope, self._gate, self._run, self._inventory = scope, gate, run, inventory
         self.key, self._only, self._seeds = key, only, seeds
-        self._asked_again: dict[Place, Depth] = {}
+        again = run.delta.again if run.delta is not None else ()
+        self._asked_again: dict[Place, Depth] = {
+            (each.address.version, int(each.address), each.port): each.depth for each in again
+        }
         """endpoints of findings, and how deep these need us to look"""
-        for finding in standing if run.delta is not None else ():
-            endpoint, control = finding.service.endpoint, catalogue().get(finding.control)
-            place = endpoint.address.version, int(endpoint.address), endpoint.port
-            needed = control.depth if control is not None else Depth.TALK
-            self._asked_again[place] = max(needed, self._asked_again.get(place, Depth.CONNECT))
 
     @property
     def ports(self) -> Sequence[int]:
@@ -65,7 +60,7 @@ class Extent:
         if self._run.seeds:
             spots = [(6, address, port) for seeds in self._seeds for address, port in seeds.targets6]
             return TargetSpace([], [], [], self.key, spots)
-        spots = sorted({*self._spots(), *(place for place in self._asked_again if not self._is_swept(*place))})
+        spots = sorted({*self._spots, *(place for place in self._asked_again if not self._is_swept(*place))})
         return TargetSpace([], self.intervals(6), self.ports, self.key, spots)
 
     @property
@@ -92,18 +87,13 @@ class Extent:
             return self._is_swept(*place) or place in self._seeded6
         if self._run.delta is None or endpoint.address.version == 6:
             return True
-        return self._is_swept(*place) or place in self._asked_again or place in self._gate.policy.spots
+        return self._is_swept(*place) or place in self._asked_again or place in self._spots
 
     def depth(self, endpoint: Endpoint) -> Depth | None:
         """How deep its findings need us to look, where it is asked for them alone. None: no such bound."""
         place = endpoint.address.version, int(endpoint.address), endpoint.port
         needed = self._asked_again.get(place)
         return None if needed is None or self._is_swept(*place) else needed
-
-    @property
-    def asked_again(self) -> int:
-        """Endpoints of findings."""
-        return len(self._asked_again)
 
     # -- what there is -------------------------------------------------------------------------------------------------
 
@@ -130,16 +120,17 @@ class Extent:
     def _seeded6(self) -> frozenset[Place]:
         return frozenset((6, address, port) for seeds in self._seeds for address, port in seeds.targets6)
 
-    def _spots(self) -> list[Place]:
+    @cached_property
+    def _spots(self) -> frozenset[Place]:
         """What buckets open, and the sweep would not come by."""
         if self._only is not None:
-            return []
+            return frozenset()
         ports, intervals = set(self.ports), (self.intervals(4), self.intervals(6))
-        return [
+        return frozenset(
             (version, value, port)
             for version, value, port in self._gate.policy.spots
             if port not in ports or not any(first <= value <= last for first, last in intervals[version == 6])
-        ]
+        )
 
     def _is_swept(self, version: int, value: int, port: int) -> bool:
         if version == 6:

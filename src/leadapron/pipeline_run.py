@@ -90,7 +90,7 @@ def audit_scope(
         else:
             run = replace(_new(scope, options), inventory=expected, seeds=files)
             if since:
-                run = replace(run, delta=next_share(store, run, since, shares))
+                run = replace(run, delta=next_share(store, run, since, shares, _gate(scope, run)))
         finished = _conduct(run, scope, store, options=options, progress=progress, is_new=not resume, seeds=found)
         return finished, store.findings(finished.id)
 
