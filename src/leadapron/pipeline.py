@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from leadapron import __version__
@@ -29,6 +29,7 @@ from leadapron.model import (
     Endpoint,
     Finding,
     Observation,
+    Reason,
     Run,
     RunStatus,
     Stage,
@@ -48,7 +49,7 @@ from leadapron.pipeline_inventory import Inventory
 from leadapron.pipeline_sweep import Swept
 from leadapron.pipeline_terms import BUCKETS, ScopeTerms
 from leadapron.pipeline_unique import joined
-from leadapron.pipeline_vantage import Seen, WayOut, answered_and_silent, judged, lost
+from leadapron.pipeline_vantage import Judgement, Seen, WayOut, answered_and_silent, judged, lost
 from leadapron.protocols.registry import PROTOCOLS
 from leadapron.report.trend import summary
 from leadapron.scope.audit_log import AuditLog
@@ -119,7 +120,6 @@ class Audit:
         """Run every stage. Returns the finished run; its status says whether it is complete."""
         try:
             self._stages()
-            self.way_out.end()
         except RunStopped as stopped:
             self.control.request(stopped.why)
         finally:
@@ -138,8 +138,12 @@ class Audit:
         )
         for grant in self.scope.grants:
             self.audit_log.write("grant", id=grant.id, reference=grant.reference, document_sha256=grant.document_sha256)
+        self._carry_out()
+
+    def _carry_out(self) -> None:
         self.way_out.begin(self.control.request)
         asyncio.run(self.flow())
+        self.way_out.end()
 
     async def flow(self) -> None:
         """All stages at once: what is found is greeted and asked while the sweep goes on, and a stage that has enough to do
@@ -174,10 +178,10 @@ class Audit:
         for observation in observations:
             self.store.record_observation(self.run_.id, observation)
         swept = self._swept()
-        is_whole = self.discovery.has_begun and not swept.left
+        is_whole = self._has_swept_all(swept)
         if self.only is None:
             unknowns += self.inventory.unseen(hits, self.store.refusals(self.run_.id), self.gate, is_whole=is_whole)
-        blind = judged(self._seen(swept, hits, () if observations else unknowns))
+        blind = self._blind(swept, hits, () if observations else unknowns)
         if blind is not None:
             place = f"way out of {self.run_.vantage.name}"
             unknowns.append(Unknown(endpoint=place, stage=Stage.CONNECT, reason=blind[1]))
@@ -239,8 +243,24 @@ class Audit:
         self.store.update_unique(self.run_.id, unique)
         return found
 
-    def _seen(self, swept: Swept, hits: Sequence[Endpoint], unknowns: Sequence[Unknown]) -> Seen:
-        parts = [] if not self.discovery.has_begun or swept.left else self.store.outcomes_in_order(self.run_.id)
+    def _blind(
+        self, swept: Swept, hits: Sequence[Endpoint], unknowns: Sequence[Unknown]
+    ) -> tuple[Judgement, Reason] | None:
+        """See `judged`."""
+        parts = self.store.outcomes_in_order(self.run_.id) if self._has_swept_all(swept) else ()
+        return judged(self._seen(swept, hits, unknowns, parts))
+
+    def _has_swept_all(self, swept: Swept) -> bool:
+        return self.discovery.has_begun and not swept.left
+
+    def _seen(
+        self,
+        swept: Swept,
+        hits: Sequence[Endpoint],
+        unknowns: Sequence[Unknown],
+        parts: Sequence[Mapping[str, int]],
+    ) -> Seen:
+        """`parts` as in `Store.outcomes_in_order`; none where they were not swept in that order, or not to the end."""
         return Seen(
             rounds=self.way_out.rounds,
             tried=swept.tried,

@@ -13,6 +13,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from leadapron.discover.space import Intervals, TargetSpace, key_of
@@ -62,11 +63,20 @@ def method_of(scope: Scope) -> str:
     return SYN if is_wide and not has_gaps and can_sweep_raw() else CONNECT
 
 
-class Discovery:
-    """Of one run. `only`: one endpoint, in place of all that the scope has."""
+def parts(whole: range, count: int) -> list[range]:
+    """So many, of about the same length, in order."""
+    ends = [whole.start + len(whole) * each // count for each in range(count + 1)]
+    return [range(start, stop) for start, stop in pairwise(ends)]
 
-    def __init__(self, context: Context, *, only: Endpoint | None, inventory: Inventory) -> None:
-        self._context, self._only, self._inventory = context, only, inventory
+
+class Discovery:
+    """Of one run. `only`: one endpoint, in place of all that the scope has. `shard`: a part of the space, in place of all
+    of it; then its `figures` are not yet those of the run."""
+
+    def __init__(
+        self, context: Context, *, only: Endpoint | None, inventory: Inventory, shard: range | None = None
+    ) -> None:
+        self._context, self._only, self._inventory, self._shard = context, only, inventory, shard
         self._method = CONNECT if only is not None else method_of(context.scope)
         self._sweep: Sweep | None = None
         self._books: Books | None = None
@@ -86,21 +96,31 @@ class Discovery:
         parts = (each.not_asked for each in (self._sweep, self._books) if each is not None)
         return sum(parts, Counter())
 
+    @property
+    def figures(self) -> SweepFigures:
+        """What the processes of the sweep did this time."""
+        return self._books.figures if self._books is not None else SweepFigures(method="")
+
+    def targets(self) -> int:
+        """How large the space is."""
+        return sum(map(len, self._spaces(key_of(self._context.store.permutation_key(self._context.run.id)))))
+
     async def run(self, told: Told = lambda _: None, is_held: Callable[[], bool] = lambda: False) -> None:
         """Ask every (address, port), in permuted order, at the pace. `told` of what is reached, once it is kept; while it
         `is_held`, no more is begun."""
         context = self._context
         key = key_of(context.store.permutation_key(context.run.id))
+        networks, others = self._spaces(key)
+        spaces = Spaces(networks, others)
         intervals4, intervals6 = self._intervals(4), self._intervals(6)
-        networks = TargetSpace(intervals4, [], self._ports(), key)
-        spaces = Spaces(networks, TargetSpace([], intervals6, self._ports(), key, self._spots(intervals4, intervals6)))
-        done, in_part = context.store.progress(context.run.id), context.store.chunks_in_part(context.run.id)
+        done = context.store.progress(context.run.id, self._shard)
+        in_part = context.store.chunks_in_part(context.run.id, self._shard)
         is_away = self._is_away(len(networks))
-        here = within(range(len(networks) if is_away else 0, len(spaces)), done, in_part)
+        here = within(self._mine(range(len(networks) if is_away else 0, len(spaces))), done, in_part)
         noted = Refusals(context.store, context.run, self._only, self._inventory.places() if self._only is None else ())
         orders = []
         if is_away:
-            pieces = [within(part, done, in_part) for part in self._parts(len(networks))]
+            pieces = [within(part, done, in_part) for part in self._parts(self._mine(range(len(networks))))]
             orders = [self._order(intervals4, key, piece, noted, len(pieces)) for piece in pieces]
         self._sweep = self._connecting(spaces, here, noted, told, chunk_size(self._pace(), intervals4, intervals6))
         self._books = self._keeping(orders, noted, told)
@@ -122,9 +142,12 @@ class Discovery:
 
     def _end(self) -> None:
         context = self._context
-        if self._books is not None and self._books.figures.method:
+        if self._shard is not None:
+            context.audit_log.write("swept", start=self._shard.start, stop=self._shard.stop, left=self.left)
+            return
+        if self.figures.method:
             before = context.store.run(context.run.id).sweep or SweepFigures(method="")
-            context.store.update_sweep(context.run.id, before + self._books.figures)
+            context.store.update_sweep(context.run.id, before + self.figures)
         context.audit_log.write("swept", outcomes=context.store.outcomes(context.run.id), left=self.left)
         context.progress.end("discover")
 
@@ -165,10 +188,9 @@ class Discovery:
     def _processes(self) -> int:
         return self._context.scope.sweep.processes if self._only is None else 1
 
-    def _parts(self, targets: int) -> list[range]:
+    def _parts(self, whole: range) -> list[range]:
         """One for each process."""
-        count = 1 if self._method == SYN else self._processes
-        return [range(targets * each // count, targets * (each + 1) // count) for each in range(count)]
+        return parts(whole, 1 if self._method == SYN else self._processes)
 
     def _pace(self) -> Pace:
         pace = self._context.scope.pace
@@ -183,6 +205,7 @@ class Discovery:
         return Order(
             scope=context.scope.path,
             digests=context.scope.digests,
+            exclusions=len(context.scope.exclusions),
             pins=context.gate.pins,
             stop_file=context.control.stop_file,
             intervals=intervals,
@@ -217,6 +240,19 @@ class Discovery:
         )
 
     # -- what there is to sweep ----------------------------------------------------------------------------------------
+
+    def _spaces(self, key: bytes) -> tuple[TargetSpace, TargetSpace]:
+        """IPv4 networks, and what is few."""
+        intervals4, intervals6 = self._intervals(4), self._intervals(6)
+        few = TargetSpace([], intervals6, self._ports(), key, self._spots(intervals4, intervals6))
+        return TargetSpace(intervals4, [], self._ports(), key), few
+
+    def _mine(self, whole: range) -> range:
+        """What of it lies in the shard."""
+        if self._shard is None:
+            return whole
+        start = min(max(whole.start, self._shard.start), whole.stop)
+        return range(start, max(start, min(whole.stop, self._shard.stop)))
 
     def _intervals(self, version: int) -> Intervals:
         if self._only is None:

@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 import secrets
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -63,19 +63,20 @@ def audit_scope(
     options: Options,
     progress: Progress,
     inventories: Sequence[Path] = (),
+    made: Callable[..., Audit] = Audit,
 ) -> tuple[Run, list[Finding]]:
     """Audit the scope file at `path` into the store at `url`; go on with the last unfinished run if `resume`, which keeps
-    the inventory that it began with.
+    the inventory that it began with. `made` is another audit than that of one process.
 
     Raises InputError (also ScopeErrors, StoreError) before anything is touched.
     """
     scope = load_scope(path)
-    _check_store(scope, url)
+    check_store(scope, url)
     method_of(scope)
     expected = _expected(inventories)
     with Store.open(url) as store:
         run = _resumed(store, scope) if resume else replace(_new(scope, options), inventory=expected)
-        finished = _conduct(run, scope, store, options=options, progress=progress, is_new=not resume)
+        finished = _conduct(run, scope, store, options=options, progress=progress, is_new=not resume, made=made)
         return finished, store.findings(finished.id)
 
 
@@ -100,7 +101,7 @@ def verify_finding(
     """Ask the endpoint of the finding `key` (see `Store.finding`) again, and nothing else of the scope at `path`: a run
     of its own. Raises InputError (also ScopeErrors, StoreError) before anything is touched."""
     scope = load_scope(path)
-    _check_store(scope, url)
+    check_store(scope, url)
     method_of(scope)
     expected = _expected(inventories)
     with Store.open(url, create=False) as store:
@@ -128,12 +129,12 @@ def _check_depth(run: Run, scope: Scope, finding: Finding) -> None:
     control, endpoint = catalogue().get(finding.control), finding.service.endpoint
     if control is None:
         raise InputError(f"finding {finding.key} is of {finding.control}, which this version does not know")
-    answer = _gate(scope, run).decide(endpoint.address, endpoint.port, control.depth)
+    answer = gate_of(scope, run).decide(endpoint.address, endpoint.port, control.depth)
     if isinstance(answer, Denial):
         raise InputError(f"{scope.path}: {endpoint} may not be asked: {answer.explanation}")
 
 
-def _gate(scope: Scope, run: Run) -> Gate:
+def gate_of(scope: Scope, run: Run) -> Gate:
     """Of the space that the run began with, narrowed by the exclusions that came since. Raises InputError."""
     begun = as_begun(scope, run.exclusions, run.exclusions_sha256)
     gate = Gate(begun, pins={pin.name: pin.addresses for pin in run.pins if pin.addresses})
@@ -150,10 +151,11 @@ def _conduct(
     progress: Progress,
     is_new: bool,
     only: Endpoint | None = None,
+    made: Callable[..., Audit] = Audit,
 ) -> Run:
     """From the opening of the log to the end of the run. Raises InputError before anything is touched."""
     directory = _directory(run)
-    stop_file, gate, run_key = directory / "stop", _gate(scope, run), RunKey(directory)
+    stop_file, gate, run_key = directory / "stop", gate_of(scope, run), RunKey(directory)
     unresolved = [Unknown(endpoint=pin.name, stage=Stage.CONNECT, reason=pin.reason) for pin in run.pins if pin.reason]
     shut = shut_out(scope, gate.pins, gate.policy)
     unresolved += [Unknown(endpoint=name, stage=Stage.CONNECT, reason=Reason.OUT_OF_SCOPE) for name in shut]
@@ -173,7 +175,7 @@ def _conduct(
         for pin in run.pins:
             audit_log.write("name", name=pin.name, addresses=[str(address) for address in pin.addresses])
         control = Control(ScopeWatch(scope.path, gate), stop_file, audit_log)
-        audit = Audit(
+        audit = made(
             scope=scope,
             gate=gate,
             store=store,
@@ -281,7 +283,7 @@ def _check_infrastructure(scope: Scope, pins: Sequence[Pin]) -> None:
         )
 
 
-def _check_store(scope: Scope, url: str) -> None:
+def check_store(scope: Scope, url: str) -> None:
     """The server of the store is one of our own endpoints. Its driver connects below the audit hook, so this is the only
     place that can say so. Raises InputError, StoreError."""
     endpoint = server_endpoint(url)

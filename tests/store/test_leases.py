@@ -39,7 +39,7 @@ def leases(store_url: str) -> Iterator[Leases]:
     with Store.open(store_url) as store:
         store.create_run(RUN, permutation_key="2." + "5a" * 16)
         made = Leases(store._engine, RUN.id)
-        made.begin(seats=2, shards=SHARDS, scope=b"scope", exclusions=None)
+        made.begin(seats=2, shards=SHARDS, exclusions=None)
         yield made
 
 
@@ -230,13 +230,13 @@ def test_a_part_of_the_space_has_its_own_progress(leases: Leases, held: Open) ->
 
 def test_news_travel_through_the_store(leases: Leases) -> None:
     assert (leases.news().stopping, leases.news().is_led, leases.news().version) == ("", True, 1)
-    leases.lead(stopping="stopped by SIGINT", files=(b"narrower", b"198.18.0.9"))
+    leases.lead(stopping="stopped by SIGINT", exclusions=b"198.18.0.9")
     leases.lead(stopping="later")
     leases.halt({"zone mri": ("198.18.0.9", 104)})
     leases.halt({"zone mri": ("198.18.0.10", 104)})
     news = leases.news()
     assert (news.stopping, news.version, news.halts) == ("stopped by SIGINT", 2, {"zone mri": ("198.18.0.9", 104)})
-    assert leases.files() == (2, b"narrower", b"198.18.0.9")
+    assert leases.exclusions() == (2, b"198.18.0.9")
 
 
 def test_without_its_coordinator_a_run_is_not_led(leases: Leases, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +253,7 @@ def test_a_run_begins_anew_with_nothing_done(leases: Leases) -> None:
     leases.take(SWEEP, "a", 1)
     leases.give_back(SWEEP, "a", 0, is_done=True, notes={})
     leases.lead(stopping="stopped")
-    leases.begin(seats=3, shards=SHARDS[:2], scope=b"s", exclusions=b"e")
+    leases.begin(seats=3, shards=SHARDS[:2], exclusions=b"e")
     assert [(each.start, each.stop, each.is_done) for each in leases.all(SWEEP)] == [(0, 100, False), (100, 200, False)]
     assert len(leases.all(HOSTS)) == PARTITIONS
     assert leases.news().stopping == ""

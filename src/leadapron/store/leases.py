@@ -81,7 +81,7 @@ class News:
     stopping: str
     is_led: bool
     version: int
-    """of the files of the scope"""
+    """of the exclusions"""
     seated: int
     """workers that hold a seat"""
     halts: Mapping[str, tuple[str, int]]
@@ -95,15 +95,15 @@ class Leases:
 
     # -- the coordinator -----------------------------------------------------------------------------------------------
 
-    def begin(self, *, seats: int, shards: Sequence[range], scope: bytes, exclusions: bytes | None) -> None:
+    def begin(self, *, seats: int, shards: Sequence[range], exclusions: bytes | None) -> None:
         """Lay out the work, in place of what was laid out before; nobody may sit any more (`seated`)."""
         places = [{"kind": SWEEP, "start": shard.start, "stop": shard.stop} for shard in shards]
         places += [{"kind": HOSTS, "start": 0, "stop": 0} for _ in range(PARTITIONS)]
         numbered = [each | {"number": number} for kind in (SWEEP, HOSTS) for number, each in _numbered(places, kind)]
         fresh = {"run_id": self._run_id, "holder": None, "round": 0, "waited": 0, "is_done": False, "notes": None}
-        row = {"stopping": "", "version": 1, "scope": scope, "exclusions": exclusions}
+        row = {"stopping": "", "version": 1, "exclusions": exclusions}
         with self._writing() as connection:
-            for table in (tables.halts, tables.leases, tables.seats, tables.clusters):
+            for table in (tables.halts, tables.leases, tables.shifts, tables.seats, tables.clusters):
                 connection.execute(sa.delete(table).where(table.c.run_id == self._run_id))
             now = connection.execute(sa.select(_now(connection))).scalar_one()
             connection.execute(sa.insert(tables.clusters), [row | {"run_id": self._run_id, "seen_at": now}])
@@ -111,14 +111,14 @@ class Leases:
             connection.execute(sa.insert(tables.seats), [vacant | {"number": number} for number in range(seats)])
             connection.execute(sa.insert(tables.leases), [fresh | each for each in numbered])
 
-    def lead(self, *, stopping: str = "", files: tuple[bytes, bytes | None] | None = None) -> None:
-        """The coordinator is there. `stopping`: everybody has to stop, for this reason; the first one stays. `files`: the
-        scope and the exclusions as they are now."""
+    def lead(self, *, stopping: str = "", exclusions: bytes | None = None) -> None:
+        """The coordinator is there. `stopping`: everybody has to stop, for this reason; the first one stays.
+        `exclusions`: the file as it is now."""
         table = tables.clusters
         with self._writing() as connection:
             changes: dict[str, Any] = {"seen_at": _now(connection)}
-            if files is not None:
-                changes |= {"version": table.c.version + 1, "scope": files[0], "exclusions": files[1]}
+            if exclusions is not None:
+                changes |= {"version": table.c.version + 1, "exclusions": exclusions}
             connection.execute(sa.update(table).where(table.c.run_id == self._run_id).values(changes))
             if stopping:
                 first = (table.c.run_id == self._run_id) & (table.c.stopping == "")
@@ -204,13 +204,13 @@ class Leases:
                 halts={each.place: (each.address, each.port) for each in connection.execute(halted)},
             )
 
-    def files(self) -> tuple[int, bytes, bytes | None]:
-        """The scope and its exclusions as they are now, with their version."""
+    def exclusions(self) -> tuple[int, bytes | None]:
+        """The file as it is now, with its version; None where the scope has none."""
         table = tables.clusters
-        query = sa.select(table.c.version, table.c.scope, table.c.exclusions).where(table.c.run_id == self._run_id)
+        query = sa.select(table.c.version, table.c.exclusions).where(table.c.run_id == self._run_id)
         with self._engine.connect() as connection:
-            version, scope, exclusions = connection.execute(query).one()
-        return version, bytes(scope), None if exclusions is None else bytes(exclusions)
+            version, exclusions = connection.execute(query).one()
+        return version, None if exclusions is None else bytes(exclusions)
 
     def take(self, kind: str, holder: str, most: int) -> list[Lease]:
         """At most so many that nobody holds and that are not done. Raises RunStopped where the seat is lost."""

@@ -230,10 +230,11 @@ class Store:
                 total.update(outcomes)
         return dict(total)
 
-    def outcomes_in_order(self, run_id: str) -> list[dict[str, int]]:
-        """`outcomes` of each chunk of the sweep, in its order."""
+    def outcomes_in_order(self, run_id: str, part: range | None = None) -> list[dict[str, int]]:
+        """`outcomes` of each chunk of the sweep, in its order; of a part of the space, what touches it."""
         chunks = tables.sweep_chunks
         query = sa.select(chunks.c.outcomes).where(chunks.c.run_id == run_id).order_by(chunks.c.start)
+        query = _touching(query, part)
         with self._engine.connect() as connection:
             return [dict(outcomes) for outcomes in connection.execute(query).scalars()]
 

@@ -174,12 +174,11 @@ clusters = Table(
     Column("stopping", String(500), nullable=False),
     Column("seen_at", Float, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("scope", LargeBinary, nullable=False),
     Column("exclusions", LargeBinary),
 )
 """A run whose work is done by workers elsewhere: why it is to stop ("": it is not), when its coordinator was seen last, and
-the scope file and the file of its exclusions as they are by now, with a number that grows with each change. Seats and
-leases, below, are explained in `leadapron.store.leases`."""
+the file of its exclusions as it is by now, with a number that grows with each change. Seats and leases, below, are explained
+in `leadapron.store.leases`."""
 
 seats = Table(
     "seats",

@@ -21,7 +21,6 @@ def upgrade() -> None:
         sa.Column("stopping", sa.String(length=500), nullable=False),
         sa.Column("seen_at", sa.Float(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("scope", sa.LargeBinary(), nullable=False),
         sa.Column("exclusions", sa.LargeBinary(), nullable=True),
         key=(),
     )
