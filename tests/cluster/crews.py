@@ -32,11 +32,9 @@ class LocalCrew:
     def faults(self) -> Sequence[str]:
         return ()
 
-    def kill(self) -> str:
-        """`kill -9` of one, with the sweep that it began. Its name."""
-        name, job = next(iter(self.jobs.items()))
-        os.killpg(job.pid, signal.SIGKILL)
-        return name
+    def kill(self, name: str) -> None:
+        """`kill -9`."""
+        os.killpg(self.jobs[name].pid, signal.SIGKILL)
 
     def close(self) -> None:
         for job in self.jobs.values():
