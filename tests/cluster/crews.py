@@ -32,6 +32,9 @@ class LocalCrew:
     def faults(self) -> Sequence[str]:
         return ()
 
+    def places(self) -> Sequence[tuple[str, int]]:
+        return ()
+
     def kill(self, name: str) -> None:
         """`kill -9`."""
         os.killpg(self.jobs[name].pid, signal.SIGKILL)

@@ -53,6 +53,9 @@ class Crew(Protocol):
     def faults(self) -> Sequence[str]:
         """Why shifts failed that had not even begun."""
 
+    def places(self) -> Sequence[tuple[str, int]]:
+        """Where they listen, which is no target."""
+
 
 class ClusterAudit(Audit):
     """One run by several workers. `url` is that of the store, as workers reach it; `shards` None: as many as fit."""
@@ -135,6 +138,7 @@ class ClusterAudit(Audit):
             return not self._leases.seated()
         self._crew.call(self._order)
         self._count_faults()
+        self._keep_away()
         return False
 
     def _say(self) -> None:
@@ -162,6 +166,14 @@ class ClusterAudit(Audit):
         faults = [why for why in faults if not why.startswith(_LOST)]
         if len(faults) > FAULTS * self._seats:
             self.control.request(f"workers fail: {faults[-1]}")
+
+    def _keep_away(self) -> None:
+        """From those who work: one of them that may be dialled as a target ends the run."""
+        for host, port in self._crew.places():
+            if (host, port) not in self.scope.infrastructure and self.gate.dial_allowed(host, port) is None:
+                self.control.request(
+                    f'a worker listens on {host} port {port}, which is a target; add "{host}:{port}" to [infrastructure]'
+                )
 
     # -- when it is over -----------------------------------------------------------------------------------------------
 
