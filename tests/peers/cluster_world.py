@@ -1,5 +1,5 @@
-"""A small world for a cluster: servers in many networks, and boxes that reach over several. `python cluster_world.py` plays it
-in a namespace without a way out, and tells at its end who spoke to which server, from when to when."""
+"""A small world for a cluster: servers in many networks, and boxes that reach over several. `python cluster_world.py`
+plays it in a namespace without a way out, and tells at its end who spoke to which server, from when to when."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def texts() -> dict[str, str]:
     """The firewall, and the scope."""
     world = made()
     today = dt.datetime.now(dt.UTC).date()
-    return {"nft": ruleset(world), "scope": scope(world, today, depth="count", rate=RATE)}
+    return {"nft": ruleset(world), "scope": scope(world, today, depth="census", rate=RATE)}
 
 
 def standing(address: str) -> bool:

@@ -1,5 +1,5 @@
-"""Three workers in namespaces of their own, one killed, one cut off from the others, the scheduler begun anew: what they find
-is what one process finds, no host is spoken to by two at once, and who is cut off falls silent in time."""
+"""Three workers in namespaces of their own, one killed, one cut off from the others, the scheduler begun anew: what they
+find is what one process finds, no host is spoken to by two at once, and who is cut off falls silent in time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.peer
 HUB = "192.0.2.100"
 WORKERS = ("one", "two", "three")
 SCHEDULER_PORT = 8786
-COUNTER = "table inet sent { chain out { type filter hook output priority 0; ip daddr 198.18.0.0/15 counter } }"
+COUNTER = "table inet sent { chain out { type filter hook output priority 0; ip daddr 198.18.0.0/15 counter; } }"
 CUT = """
 table inet cut {
   chain in { type filter hook input priority 0; iifname "hub" drop; }
@@ -182,8 +182,6 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         text = texts()
         ours = f'\n[infrastructure]\nallow = ["{HUB}:{server.port}", "{HUB}:{SCHEDULER_PORT}"]\n'
         (folder / "scope.toml").write_text(text["scope"] + ours)
-        for page in re.findall(r'page = "(.+)"', text["scope"]):
-            (folder / page).write_text("<p>SYNTHETIC</p>")
         (folder / "world.nft").write_text(text["nft"])
         must(made.answerer, "nft", "-f", folder / "world.nft")
         make_certificates(folder / "certificates", hosts=[HUB], days=1)
