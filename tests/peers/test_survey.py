@@ -173,6 +173,7 @@ def test_what_is_allowed_no_longer_is_left_alone_within_seconds_and_the_rest_goe
     assert (audited.exit_code, audited.status) == (3, "incomplete")
     left = {each["reason"]: each["count"] for each in audited.report["unknowns"] if each["stage"] == "connect"}
     assert left["out_of_scope"] == TARGETS - audited.report["totals"]["endpoints_tried"]
+    assert survey.denied_in_sweep() == left["out_of_scope"], "each is denied in the audit log, with a reason"
 
 
 # -- a survey that is killed -------------------------------------------------------------------------------------------
