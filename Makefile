@@ -1,6 +1,7 @@
 # make demo   an audit of an embedded estate on loopback; needs Python 3.11+ only
 # make test   everything: checks, unit tests, real servers; as root it installs the peers that tests talk to
 # make bench  the README's figures, with peers and C, as root (about a quarter of an hour)
+# make survey the whole of "Full Body Exposure" replayed in a closed namespace, as root (about half an hour): docs/survey.md
 # make check  ruff, mypy strict, import-linter
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test pages bench check peers lock country-data map-data clean
+.PHONY: demo test pages bench survey check peers lock country-data map-data clean
 
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Lead Apron needs Python 3.11 or newer") if sys.version_info < (3, 11) else 0'
@@ -50,6 +51,9 @@ pages: $(VENV)/.develop
 
 bench: $(VENV)/.develop peers
 	$(BIN)/python bench/run.py --write README.md docs/benchmarks.md
+
+survey: $(VENV)/.develop peers
+	$(BIN)/python bench/survey.py --write docs/survey.md
 
 lock: $(VENV)/.develop
 	$(BIN)/python -m pip install --quiet pip-tools

@@ -1,8 +1,8 @@
 """`make bench`: Lead Apron beside its peers and beside C, on one machine, in one run.
 
 Everything runs in a network namespace without a link outside; servers have one core, the program that is measured the
-other. Contests are repeated in rounds, the programs take turns within each, and each figure is the median of its
-rounds. Before a rate counts, what the program found is compared with what the servers are.
+other, but for the SYN sweeps (`sweeps.py`). Contests are repeated in rounds, the programs take turns within each, and
+each figure is the median of its rounds. Before a rate counts, what the program found is compared with what the servers are.
 
     python bench/run.py [--rounds 5] [--small] [--sweeps] [--write FILE ...]
 

@@ -31,8 +31,11 @@ SILENT, REFUSING = 104, 11112
 """Ports: what does not accept is silent; it refuses."""
 STEP, LIVE = 1024, 7
 """Which addresses accept: those that are LIVE modulo STEP."""
-COOLDOWN, TOP_RATE = 1, 10_000_000
+COOLDOWN, TOP_RATE = 1, 1_000_000
 """Seconds; packets a second: more than anybody can."""
+SLOWEST, TIMED_OUT, TRIES = 40_000, 124, 5
+"""Packets a second, 10 s for the rest: who takes longer is ended; how `timeout` says so; and how often masscan may, which
+does not always come to its end."""
 LEAST_SENT = 0.98
 """Of the packets of a sweep, or it was none."""
 FULL_BITS, SMALL_BITS = 20, 14
@@ -84,7 +87,7 @@ class SweepPlace:
         self.mac: str = link[0]["address"]
 
     def sweep(self, *command: object) -> tuple[float, str]:
-        """Packets a second that a program puts on the cable, and what it says."""
+        """Packets a second that a program puts on the cable, and what it says. Raises TimeoutError."""
         samples: list[tuple[float, int]] = []
         over = threading.Event()
 
@@ -96,14 +99,17 @@ class SweepPlace:
         watcher = threading.Thread(target=watch)
         watcher.start()
         try:
-            said = must(self.both.sweeper, *command)
+            done = self.both.sweeper.run("timeout", "-k", 1, 10 + (1 << self.bits) / SLOWEST, *command)
         finally:
             over.set()
             watcher.join()
+        if done.returncode == TIMED_OUT:
+            raise TimeoutError(command)
+        assert done.returncode == 0, (command, done.stderr[-2000:])
         before, packets = samples[0][1], samples[-1][1] - samples[0][1]
         assert packets >= LEAST_SENT * (1 << self.bits), (command, packets)
         begun, ended = (next(at for at, sent in samples if sent - before >= packets * part) for part in (0.02, 0.98))
-        return 0.96 * packets / max(ended - begun, 1e-6), said
+        return 0.96 * packets / max(ended - begun, 1e-6), done.stdout
 
     def _sent(self) -> int:
         line = next(line for line in self._counters.read_text().splitlines() if line.lstrip().startswith("cable:"))
@@ -132,8 +138,12 @@ class SweepPlace:
             found = self.folder / "masscan.txt"
             there = ("--adapter", "cable", "--adapter-ip", SWEEPER, "--router-mac", self.mac.replace(":", "-"))
             options = ("--rate", TOP_RATE, "--wait", COOLDOWN, "-p", port, "-oL", found)
-            rate, _ = self.sweep("masscan", f"{FIRST}/{32 - self.bits}", *options, *there)
-            return rate, len({line.split()[3] for line in found.read_text().splitlines() if line.startswith("open")})
+            for _ in range(TRIES):
+                with contextlib.suppress(TimeoutError):
+                    rate, _ = self.sweep("masscan", f"{FIRST}/{32 - self.bits}", *options, *there)
+                    lines = [line.split() for line in found.read_text().splitlines()]
+                    return rate, len({line[3] for line in lines if line[:1] == ["open"]})
+            raise TimeoutError("masscan does not end")
 
         return {LEAD_APRON: leadapron, C: c, ZMAP: zmap, MASSCAN: masscan}
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
+from leadapron.discover.space import TargetSpace
+from leadapron.discover.spaces import Spaces
 from leadapron.errors import RunStopped
 from leadapron.model import Address, Endpoint, Reason, RunStatus, Stage, Unknown
-from leadapron.pipeline_vantage import CHANCE, Round, Seen, WayOut, answered_and_silent, judged, lost
+from leadapron.pipeline_vantage import CHANCE, Part, Round, Seen, WayOut, judged, lost, rows
 from leadapron.report import stored
 from leadapron.report.messages import messages
 from leadapron.scope.audit_log import AuditLog
@@ -22,14 +24,14 @@ from leadapron.scope.our_listener import OurListener
 NOON = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 GOOD = Round(at=NOON)
 BAD = Round(at=NOON + dt.timedelta(minutes=1), failed={443: Reason.REFUSED, 104: Reason.TIMEOUT})
-LIVELY, QUIET = (50, 50), (0, 100)
+LIVELY, QUIET = Part(50, 50), Part(0, 100)
 
 
 @pytest.mark.parametrize(
     ("seen", "status", "reason", "part"),
     [
         (Seen(), None, None, ""),
-        (Seen(rounds=[GOOD, GOOD], tried=100, answered_and_silent=[LIVELY] * 9), None, None, ""),
+        (Seen(rounds=[GOOD, GOOD], tried=100, rows=[[LIVELY] * 9]), None, None, ""),
         # the listener
         (Seen(rounds=[BAD]), RunStatus.BLIND, Reason.REFUSED, "on port 443, 104, so that no target was asked"),
         (Seen(rounds=[BAD], tried=1), RunStatus.STOPPED, Reason.REFUSED, "no further target was asked"),
@@ -41,25 +43,25 @@ LIVELY, QUIET = (50, 50), (0, 100)
         ),
         (Seen(rounds=[GOOD, BAD, GOOD], tried=1), RunStatus.BLIND, Reason.REFUSED, "answered at 12:00:00 UTC"),
         (
-            Seen(rounds=[GOOD, BAD], answered_and_silent=[LIVELY, QUIET, QUIET]),
+            Seen(rounds=[GOOD, BAD], rows=[[LIVELY, QUIET, QUIET]]),
             RunStatus.BLIND,
             Reason.REFUSED,
             "our listener answered",
         ),
         # an end without answers
         (
-            Seen(rounds=[GOOD, GOOD], answered_and_silent=[LIVELY, QUIET]),
+            Seen(rounds=[GOOD, GOOD], rows=[[LIVELY, QUIET]]),
             RunStatus.BLIND,
             Reason.TIMEOUT,
             "50 of the first 100 targets answered, and none of the last 100:",
         ),
-        (Seen(answered_and_silent=[LIVELY, QUIET, LIVELY, QUIET]), RunStatus.BLIND, Reason.TIMEOUT, "last 100:"),
-        (Seen(answered_and_silent=[LIVELY, LIVELY, (0, 5)]), None, None, ""),
-        (Seen(answered_and_silent=[QUIET, LIVELY]), None, None, ""),
-        (Seen(answered_and_silent=[(3, 97), QUIET, QUIET]), None, None, ""),
-        (Seen(answered_and_silent=[(3, 97), *[QUIET] * 999]), RunStatus.BLIND, Reason.TIMEOUT, "last 99900"),
-        (Seen(answered_and_silent=[(1, 99), *[QUIET] * 999]), None, None, ""),
-        (Seen(answered_and_silent=[QUIET, QUIET]), None, None, ""),
+        (Seen(rows=[[LIVELY, QUIET, LIVELY, QUIET]]), RunStatus.BLIND, Reason.TIMEOUT, "last 100:"),
+        (Seen(rows=[[LIVELY, LIVELY, Part(0, 5)]]), None, None, ""),
+        (Seen(rows=[[QUIET, LIVELY]]), None, None, ""),
+        (Seen(rows=[[Part(3, 97), QUIET, QUIET]]), None, None, ""),
+        (Seen(rows=[[Part(3, 97), *[QUIET] * 999]]), RunStatus.BLIND, Reason.TIMEOUT, "last 99900"),
+        (Seen(rows=[[Part(1, 99), *[QUIET] * 999]]), None, None, ""),
+        (Seen(rows=[[QUIET, QUIET]]), None, None, ""),
         # what was reached in the sweep, and then never again
         (Seen(reached=3, lost=3), RunStatus.BLIND, Reason.TIMEOUT, "none of 3 endpoints"),
         (Seen(reached=3, lost=2), None, None, ""),
@@ -87,13 +89,73 @@ def test_chance_alone_makes_no_run_blind() -> None:
         total, density = chance.randrange(10, 3000), chance.choice([0.001, 0.01, 0.1, 0.5, 0.99])
         answers = [chance.random() < density for _ in range(total)]
         parts = [answers[first : first + 64] for first in range(0, total, 64)]
-        assert judged(Seen(answered_and_silent=[(sum(part), len(part) - sum(part)) for part in parts])) is None
+        assert judged(Seen(rows=[[Part(sum(part), len(part) - sum(part)) for part in parts]])) is None
     assert CHANCE * 300 < 0.001
 
 
+def test_what_comes_after_the_stretch_of_the_last_answer_says_nothing() -> None:
+    """There the networks that answered may be through."""
+    assert judged(Seen(rows=[[Part(50, 50, 100), *[Part(0, 100, 9_000)] * 9]])) is None
+    assert judged(Seen(rows=[[Part(50, 50, 200), Part(0, 100, 200), *[Part(0, 100, 900)] * 7]])) is not None
+    assert judged(Seen(rows=[[LIVELY, QUIET], [LIVELY, LIVELY]])) is not None, "of each space"
+
+
+def parts_of(spaces: Spaces, does_answer: Callable[[int], bool], size: int = 128) -> list[list[Part]]:
+    """As a sweep of it is kept, whose chunks end where a stretch does."""
+    chunks, start = [], 0
+    while start < len(spaces):
+        stop = min(start + size, spaces.stretch(start)[0])
+        batch = spaces.batch(start, stop - start)
+        answers = [does_answer(value) for value in [*batch.addresses4.tolist(), *(at for at, _ in batch.targets6)]]
+        chunks.append((start, stop, {"refused": sum(answers), "timeout": len(answers) - sum(answers)}))
+        start = stop
+    return rows(chunks, spaces)
+
+
+LOW, PORTS = int(ip_address("198.18.0.0")), [104, 11112]
+SMALL, LARGE, OTHER = (LOW, LOW + 15), (LOW + 4096, LOW + 8191), (1 << 100, (1 << 100) + 4095)
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_a_small_network_that_answers_beside_large_ones_that_do_not_makes_no_run_blind(number: int) -> None:
+    """Also where the large one is of IPv6, which is asked behind all of IPv4."""
+    key = number.to_bytes(2)
+    space = TargetSpace([SMALL, LARGE], [], PORTS, key)
+    seen = parts_of(Spaces(space, TargetSpace([], [OTHER], PORTS, key)), lambda value: value <= SMALL[1])
+
+    assert sum(part.answered for row in seen for part in row) == 32
+    assert judged(Seen(rows=seen)) is None
+
+
+@pytest.mark.parametrize("number", range(200))
+def test_hosts_side_by_side_that_answer_make_no_run_blind(number: int) -> None:
+    """Twenty in one of sixteen networks: an uneven stride would be through with them long before its end."""
+    space = TargetSpace([LARGE], [], PORTS, number.to_bytes(2))
+
+    seen = parts_of(Spaces(space), lambda value: value >> 8 == LARGE[0] >> 8 and 1 <= value & 0xFF <= 20)
+
+    assert judged(Seen(rows=seen)) is None
+
+
+def test_a_ban_on_the_way_is_seen_in_each_space() -> None:
+    many, few = TargetSpace([SMALL, LARGE], [], PORTS, b"key"), TargetSpace([], [OTHER], PORTS, b"key")
+    for banned in (0, 1):
+        seen = [list(row) for row in parts_of(Spaces(many, few), lambda value: value % 3 == 0)]
+        half = len(seen[banned]) // 2
+        seen[banned][half:] = [Part(0, *part[1:]) for part in seen[banned][half:]]
+        assert judged(Seen(rows=seen)) is not None, banned
+
+
 def test_a_refusal_is_an_answer_and_an_unreachable_target_is_none() -> None:
-    parts = [{"connected": 1, "refused": 2, "reset": 3, "timeout": 4, "unreachable": 5}, {"timeout": 1}, {}]
-    assert answered_and_silent(parts) == [(6, 9), (0, 1), (0, 0)]
+    spaces = Spaces(TargetSpace([(LOW, LOW + 99)], [], [104], b"key"), TargetSpace([], [OTHER], [104], b"key"))
+    chunks = [
+        (0, 15, {"connected": 1, "refused": 2, "reset": 3, "timeout": 4, "unreachable": 5}),
+        (15, 16, {"timeout": 1}),
+        (16, 17, {}),
+        (99, 101, {"timeout": 2}),
+        (100, 103, {"refused": 3}),
+    ]
+    assert rows(chunks, spaces) == [[(6, 9, 100), (0, 1, 100), (0, 0, 100)], [(3, 0, 4196)]]
 
 
 def test_lost_is_what_could_not_be_connected_to_again() -> None:

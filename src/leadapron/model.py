@@ -454,6 +454,8 @@ class SweepFigures:
     not_sent: Mapping[str, int] = field(default_factory=dict)
     """by the name of the error"""
     seconds: float = 0.0
+    asking: float = 0.0
+    """of these, those from the first packet to the last"""
     building: float = 0.0
     sending: float = 0.0
     receiving: float = 0.0
@@ -519,6 +521,41 @@ class Expected:
 SNAPSHOT_OF = "snapshot."
 """In `Run.data`, before the id of a grant: the file that its networks were taken from."""
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedFile:
+    """A file of another scanner that a run was begun from. Nothing but its addresses and ports was read."""
+
+    kind: str
+    """what wrote it: list, zmap, masscan, nmap, censys, shodan"""
+    sha256: str
+    pairs: int
+    """addresses and ports that it gave"""
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """records that gave none, by reason"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """A place that is asked again, and how deep its findings need us to look."""
+
+    address: Address
+    port: int
+    depth: Depth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """A run that asks again what findings need, and sweeps one of `parts` shares of the space, `part` from 0."""
+
+    since: str
+    """the run that swept all of it"""
+    part: int
+    parts: int
+    again: tuple[Again, ...] = ()
+    """in the order of addresses. For the run it stays that, whatever becomes of the findings until it is resumed"""
+
+
 AUDIT, VERIFY = "audit", "verify"
 """The kinds of runs."""
 
@@ -559,7 +596,13 @@ class Run:
     """of a survey, when it began: later ones take nothing out of the space that it sweeps, and are not touched"""
     exclusions_sha256: str = ""
     """of these, as `Scope.exclusions_sha256`"""
+    seeds: tuple[SeedFile, ...] = ()
+    """not empty: it asks what these files name, and nothing else"""
+    delta: Delta | None = None
+    """None: it asks all that its scope, or its seeds, have"""
     sweep: SweepFigures | None = None
     """None: it was swept by the process that asked all else"""
+    cpu: Mapping[str, float] = field(default_factory=dict)
+    """seconds of processor time by stage (discover, identify, and all else as assess), over all processes of the run"""
     summary: Summary | None = None
     """None: it has not come to its end, or an earlier version made it"""

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from leadapron import __version__
 from leadapron.assess.judge import judge, refuted
 from leadapron.assess.moved import Move
 from leadapron.attribute.place import Attribution
+from leadapron.discover.seeds.pairs import Seeds
+from leadapron.discover.space import key_of
 from leadapron.errors import RunStopped
 from leadapron.model import (
     Endpoint,
@@ -42,13 +45,14 @@ from leadapron.pipeline_context import Context
 from leadapron.pipeline_control import Control, Options, Progress
 from leadapron.pipeline_discover import Discovery
 from leadapron.pipeline_evidence import Evidence
+from leadapron.pipeline_extent import Extent
 from leadapron.pipeline_flow import Flow
 from leadapron.pipeline_history import COVERS_NOTHING, Coverage, Past
 from leadapron.pipeline_inventory import Inventory
 from leadapron.pipeline_sweep import Swept
 from leadapron.pipeline_terms import BUCKETS, ScopeTerms
 from leadapron.pipeline_unique import joined
-from leadapron.pipeline_vantage import Seen, WayOut, answered_and_silent, judged, lost
+from leadapron.pipeline_vantage import Seen, WayOut, judged, lost, rows
 from leadapron.protocols.registry import PROTOCOLS
 from leadapron.report.trend import summary
 from leadapron.scope.audit_log import AuditLog
@@ -85,6 +89,7 @@ class Audit:
         unresolved: Sequence[Unknown] = (),
         attribution: Attribution | None = None,
         only: Endpoint | None = None,
+        seeds: Sequence[Seeds] = (),
         key: bytes,
         folder: Path,
     ) -> None:
@@ -95,7 +100,17 @@ class Audit:
             name: PROTOCOLS[name] for name in (*scope.ports.by_door, *((BUCKETS,) if scope.buckets else ()))
         }
         self.inventory = Inventory(run.inventory, gate.pins, run.pins)
-        self.terms = ScopeTerms(scope, gate, run, options, attribution or Attribution(), key, self.inventory)
+        self.extent = Extent(
+            scope=scope,
+            gate=gate,
+            run=run,
+            inventory=self.inventory,
+            key=key_of(store.permutation_key(run.id)),
+            only=only,
+            seeds=seeds,
+        )
+        places = attribution or Attribution()
+        self.terms = ScopeTerms(scope, gate, run, options, places, key, self.inventory, self.extent.depth)
         self.evidence = Evidence(scope, self.protocols, self.terms, only)
         self.way_out = WayOut(scope.listener, gate.pins, audit_log)
         self.context = Context(
@@ -113,10 +128,11 @@ class Audit:
             pace=Pace(scope.pace.connections_per_second, scope.pace.per_network),
             gaps=Gaps(gate.gap_at, gate.lane_of),
         )
-        self.discovery = Discovery(self.context, only=only, inventory=self.inventory)
+        self.discovery = Discovery(self.context, self.extent, only=only, inventory=self.inventory)
 
     def execute(self) -> Run:
         """Run every stage. Returns the finished run; its status says whether it is complete."""
+        begun = time.process_time()
         try:
             self._stages()
             self.way_out.end()
@@ -124,7 +140,17 @@ class Audit:
             self.control.request(stopped.why)
         finally:
             self.way_out.close()
+            self._tell_cpu(time.process_time() - begun)
         return self.conclude()
+
+    def _tell_cpu(self, used: float) -> None:
+        """Of this process, `used` in all, and of those that swept."""
+        wide = dict(self.context.cpu)
+        assess = used - sum(wide.values())
+        discover = wide.get("discover", 0.0) + self.discovery.figures.cpu
+        self.store.add_cpu(
+            self.run_.id, {"discover": discover, "identify": wide.get("identify", 0.0), "assess": assess}
+        )
 
     def _stages(self) -> None:
         arm(self.gate, on_denied=self.context.denied)
@@ -176,7 +202,8 @@ class Audit:
         swept = self._swept()
         is_whole = self.discovery.has_begun and not swept.left
         if self.only is None:
-            unknowns += self.inventory.unseen(hits, self.store.refusals(self.run_.id), self.gate, is_whole=is_whole)
+            refusals, is_asked = self.store.refusals(self.run_.id), self.extent.__contains__
+            unknowns += self.inventory.unseen(hits, refusals, self.gate, is_whole=is_whole, is_asked=is_asked)
         blind = judged(self._seen(swept, hits, () if observations else unknowns))
         if blind is not None:
             place = f"way out of {self.run_.vantage.name}"
@@ -215,7 +242,7 @@ class Audit:
         status: RunStatus,
     ) -> list[Finding]:
         """How all findings stand now. A run that is not complete says nothing about what it did not see."""
-        coverage = Coverage(self.gate, self.terms.looks_for, self.only)
+        coverage = Coverage(self.gate, self.terms.looks_for, self.only, self.extent)
         is_complete = status is RunStatus.COMPLETE
         refused = () if status is RunStatus.BLIND else past.refusals()
         moves: Sequence[Move] = ()
@@ -240,11 +267,11 @@ class Audit:
         return found
 
     def _seen(self, swept: Swept, hits: Sequence[Endpoint], unknowns: Sequence[Unknown]) -> Seen:
-        parts = [] if not self.discovery.has_begun or swept.left else self.store.outcomes_in_order(self.run_.id)
+        chunks = [] if not self.discovery.has_begun or swept.left else self.store.outcomes_in_order(self.run_.id)
         return Seen(
             rounds=self.way_out.rounds,
             tried=swept.tried,
-            answered_and_silent=answered_and_silent(parts),
+            rows=rows(chunks, self.extent.spaces),
             reached=len(hits),
             lost=lost(hits, unknowns),
         )

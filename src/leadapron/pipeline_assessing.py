@@ -64,6 +64,9 @@ class Assessing:
         async with asyncio.TaskGroup() as group:
             while (arrived := await self._arrived.get()) is not None:
                 group.create_task(self._counted(*arrived))
+                await asyncio.sleep(
+                    0
+                )  # where thousands wait, as on resume, the first ones are heard while others begin
 
     async def _counted(self, door: Door, jobs: Jobs) -> None:
         try:

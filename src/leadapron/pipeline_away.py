@@ -137,7 +137,8 @@ class _Process:
     def __init__(self, order: Order, heard: Callable[[Message], object]) -> None:
         self._heard = heard
         self._pipe, theirs = Pipe()
-        command = [sys.executable, "-m", "leadapron.cli.sweeper", str(theirs.fileno())]
+        # -P: nothing is imported from the working folder
+        command = [sys.executable, "-P", "-m", "leadapron.cli.sweeper", str(theirs.fileno())]
         self._process = subprocess.Popen(  # noqa: S603 - ourselves
             command,
             pass_fds=[theirs.fileno()],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -43,6 +44,8 @@ class Context:
     halted: dict[str, Endpoint] = field(default_factory=dict)
     """zones and hosts that are left alone, each with the service that stopped answering"""
 
+    cpu: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    """seconds of processor time of the wide stages in this process, by stage"""
     before_dial: list[Callable[[Address], object]] = field(default_factory=list)
     """told of each host right before it is connected to again"""
 

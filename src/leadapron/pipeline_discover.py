@@ -1,8 +1,7 @@
 """Discover: which (address, port) of the scope accepts a connection.
 
-The space has two parts, one after the other: IPv4 networks, and what is few (IPv6, single places that buckets open). The
-first may be swept by processes of their own, by SYN packets or by connections; the second, and the first of a small audit,
-by connections of this process.
+What is many of the extent, IPv4, may be swept by processes of their own, by SYN packets or by connections; what is few, and
+all of a small audit, by connections of this process.
 """
 
 from __future__ import annotations
@@ -17,13 +16,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leadapron.discover.space import Intervals, TargetSpace, key_of
+from leadapron.discover.space import Intervals, TargetSpace
 from leadapron.discover.spaces import Spaces
 from leadapron.model import Endpoint, SweepFigures
 from leadapron.net.feed import Held
 from leadapron.net.target import Outcome
 from leadapron.pipeline_away import Books, sweep_away
 from leadapron.pipeline_context import Context
+from leadapron.pipeline_extent import Extent
 from leadapron.pipeline_history import Refusals
 from leadapron.pipeline_inventory import Inventory
 from leadapron.pipeline_method import CONNECT, SYN, method_of
@@ -43,10 +43,10 @@ Piece = tuple[Sequence[SweepChunk], Sequence[tuple[int, int]]]
 
 
 class Discovery:
-    """Of one run. `only`: one endpoint, in place of all that the scope has."""
+    """Of one run, or of one endpoint (`only`)."""
 
-    def __init__(self, context: Context, *, only: Endpoint | None, inventory: Inventory) -> None:
-        self._context, self._only, self._inventory = context, only, inventory
+    def __init__(self, context: Context, extent: Extent, *, only: Endpoint | None, inventory: Inventory) -> None:
+        self._context, self._extent, self._only, self._inventory = context, extent, only, inventory
         self._method = CONNECT if only is not None else method_of(context.scope).method
         self._sweep: Sweep | None = None
         self._books: Books | None = None
@@ -55,6 +55,11 @@ class Discovery:
     @property
     def has_begun(self) -> bool:
         return self._sweep is not None
+
+    @property
+    def figures(self) -> SweepFigures:
+        """Of the processes that swept."""
+        return self._books.figures if self._books is not None else SweepFigures(method="")
 
     @property
     def left(self) -> int:
@@ -70,23 +75,18 @@ class Discovery:
     async def run(self, told: Told = lambda _: None, is_held: Callable[[], bool] = lambda: False) -> None:
         """Ask every (address, port), in permuted order, at the pace. `told` of what is reached, once it is kept; while it
         `is_held`, no more is begun."""
-        context = self._context
-        key = key_of(context.store.permutation_key(context.run.id))
-        intervals4, intervals6 = self._intervals(4), self._intervals(6)
-        networks = TargetSpace(intervals4, [], self._ports(), key)
-        spaces = Spaces(networks, TargetSpace([], intervals6, self._ports(), key, self._spots(intervals4, intervals6)))
+        context, extent = self._context, self._extent
         done, in_part = context.store.progress(context.run.id), context.store.chunks_in_part(context.run.id)
-        is_away = self._is_away(len(networks))
-        here = within(range(len(networks) if is_away else 0, len(spaces)), done, in_part)
+        is_away, many, spaces = self._is_away(len(extent.swept)), len(extent.many), extent.spaces
+        rest = within(range(many, len(spaces)), done, in_part)
+        here = rest if is_away else _both(within(extent.swept, done, in_part), rest)
         noted = Refusals(context.store, context.run, self._only, self._inventory.places() if self._only is None else ())
-        orders = []
-        if is_away:
-            pieces = [within(part, done, in_part) for part in self._parts(len(networks))]
-            pieces = [piece for piece in pieces if left_in(*piece)]
-            orders = [self._order(intervals4, key, piece, noted, len(pieces)) for piece in pieces]
-        self._sweep = self._connecting(spaces, here, noted, told, chunk_size(self._pace(), intervals4, intervals6))
-        self._books = self._keeping(orders, noted, told, self._known(networks, orders))
-        self._begin(key, len(spaces))
+        pieces = [within(part, done, in_part) for part in self._parts(extent.swept)] if is_away else []
+        pieces = [piece for piece in pieces if left_in(*piece)]
+        orders = [self._order(piece, noted, len(pieces)) for piece in pieces]
+        self._sweep = self._connecting(spaces, here, noted, told)
+        self._books = self._keeping(orders, noted, told, self._known(extent.many, orders))
+        self._begin()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._connect(self._sweep, noted, is_held))
@@ -96,9 +96,9 @@ class Discovery:
             self._sweep.write()
             self._end()
 
-    def _begin(self, key: bytes, targets: int) -> None:
-        context = self._context
-        digest = hashlib.sha256(key).hexdigest()
+    def _begin(self) -> None:
+        context, targets = self._context, self._extent.targets
+        digest = hashlib.sha256(self._extent.key).hexdigest()
         self._figures_before = context.store.run(context.run.id).sweep or SweepFigures(method="")
         self._keep_figures()
         context.audit_log.write("sweep", key_sha256=digest, targets=targets, left=self.left)
@@ -118,13 +118,13 @@ class Discovery:
 
     # -- in this process -----------------------------------------------------------------------------------------------
 
-    def _connecting(self, spaces: Spaces, here: Piece, noted: Refusals, told: Told, size: int) -> Sweep:
+    def _connecting(self, spaces: Spaces, here: Piece, noted: Refusals, told: Told) -> Sweep:
         context = self._context
         in_part, missing = here
         return Sweep(
             spaces,
             context.gate,
-            size=size,
+            size=chunk_size(self._pace(), *self._networks()),
             in_part=in_part,
             missing=missing,
             write=self._write(noted),
@@ -136,9 +136,10 @@ class Discovery:
 
     async def _connect(self, sweep: Sweep, noted: Refusals, is_held: Callable[[], bool]) -> None:
         control = self._context.control
-        await self._context.engine(self._context.options.sweep_timeout).drive(
+        stats = await self._context.engine(self._context.options.sweep_timeout).drive(
             Held(sweep.targets(), is_held), noted.noted_by(sweep.record), should_stop=sweep.polled(control.should_stop)
         )
+        self._context.cpu["discover"] += stats.cpu
 
     def _write(self, noted: Refusals) -> Write:
         store, run_id = self._context.store, self._context.run.id
@@ -151,12 +152,20 @@ class Discovery:
 
     @property
     def _processes(self) -> int:
-        return self._context.scope.sweep.processes if self._only is None else 1
+        """One where a zone has a gap: the turns of its hosts are kept in this process."""
+        return 1 if self._only is not None or self._context.gate.has_gaps() else self._context.scope.sweep.processes
 
-    def _parts(self, targets: int) -> list[range]:
+    def _parts(self, swept: range) -> list[range]:
         """One for each process."""
         count = 1 if self._method == SYN else self._processes
-        return [range(targets * each // count, targets * (each + 1) // count) for each in range(count)]
+        return [swept[len(swept) * each // count : len(swept) * (each + 1) // count] for each in range(count)]
+
+    def _networks(self) -> tuple[Intervals, Intervals]:
+        """Between which the rate is divided: what is many, and what is few."""
+        if (pairs := self._extent.pairs4) is not None:
+            addresses = [int(address) for address in pairs[0][:LARGEST_CHUNK]]
+            return [(address, address) for address in addresses], ()
+        return self._extent.intervals(4), self._extent.intervals(6)
 
     def _pace(self) -> Pace:
         pace = self._context.scope.pace
@@ -164,8 +173,8 @@ class Discovery:
             return pace
         return Pace(connections_per_second=self._context.scope.packets_per_second, per_network=pace.per_network)
 
-    def _order(self, intervals: Intervals, key: bytes, piece: Piece, noted: Refusals, processes: int) -> Order:
-        context, whole = self._context, self._pace()
+    def _order(self, piece: Piece, noted: Refusals, processes: int) -> Order:
+        context, extent, whole = self._context, self._extent, self._pace()
         pace = Pace(
             connections_per_second=whole.connections_per_second / processes,
             per_network=whole.per_network / processes,
@@ -177,13 +186,13 @@ class Discovery:
             digests=context.scope.digests,
             pins=context.gate.pins,
             stop_file=context.control.stop_file,
-            intervals=intervals,
-            ports=self._ports(),
-            pairs=None,
-            key=key,
+            intervals=extent.intervals(4),
+            ports=extent.ports,
+            pairs=extent.pairs4,
+            key=extent.key,
             in_part=in_part,
             missing=missing,
-            size=chunk_size(pace, intervals, (), most),
+            size=chunk_size(pace, self._networks()[0], (), most),
             per_network=pace.per_network,
             wanted=noted.wanted4(),
             syn=_syn_settings(context.scope) if self._method == SYN else None,
@@ -227,28 +236,6 @@ class Discovery:
             known=known,
         )
 
-    # -- what there is to sweep ----------------------------------------------------------------------------------------
-
-    def _intervals(self, version: int) -> Intervals:
-        if self._only is None:
-            return self._inventory.added_to(self._context.gate.intervals(version), version, self._context.gate)
-        number = int(self._only.address)
-        return [(number, number)] if self._only.address.version == version else []
-
-    def _spots(self, *intervals: Intervals) -> list[tuple[int, int, int]]:
-        """What buckets open, and the sweep would not come by."""
-        if self._only is not None:
-            return []
-        ports = set(self._ports())
-        return sorted(
-            (version, value, port)
-            for version, value, port in self._context.gate.policy.spots
-            if port not in ports or not any(first <= value <= last for first, last in intervals[version == 6])
-        )
-
-    def _ports(self) -> Sequence[int]:
-        return self._context.scope.ports.all if self._only is None else (self._only.port,)
-
     def _chunk_decided(self, start: int, stop: int, permitted: int, denied: Mapping[Denied, int]) -> None:
         log = self._context.audit_log
         if permitted:
@@ -277,3 +264,7 @@ def _syn_settings(scope: Scope) -> SynSettings:
         source=terms.source_address,
         source_ports=range(first, last + 1),
     )
+
+
+def _both(one: Piece, other: Piece) -> Piece:
+    return [*one[0], *other[0]], [*one[1], *other[1]]

@@ -73,7 +73,7 @@ class Greeting:
         context, hello = self._context, self._hello
         writing = asyncio.create_task(self._write_now_and_then())
         try:
-            await context.engine(context.options.hello_timeout).drive(
+            stats = await context.engine(context.options.hello_timeout).drive(
                 Held(self._inbox, self._is_held),
                 self._record,
                 hello=hello.request,
@@ -85,6 +85,7 @@ class Greeting:
                 permits=self._may_dial,
                 should_stop=context.control.should_stop,
             )
+            context.cpu["identify"] += stats.cpu
         finally:
             writing.cancel()
             self._write()

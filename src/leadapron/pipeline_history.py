@@ -14,6 +14,7 @@ from leadapron.assess.compare import Holders
 from leadapron.assess.moved import Move, Place, by_place, moves, place
 from leadapron.model import Access, Address, Endpoint, Finding, Observation, Owner, Run, Service, Verdict
 from leadapron.net.target import Outcome, Target
+from leadapron.pipeline_extent import Extent
 from leadapron.scope.decision import Permit
 from leadapron.scope.gate import Gate
 from leadapron.store.chunk import SweepChunk
@@ -35,23 +36,32 @@ def _everything(_control: str, _endpoint: Endpoint) -> bool:
 class Coverage:
     """Whether a run that swept all of its space could see if a control is broken: the address and the port were in that
     space, may be gone into as deep as the control needs, and it was looked for there. `only`: all of that space, where it
-    was one endpoint."""
+    was one endpoint; `extent`: the part of it that was asked."""
 
     def __init__(
-        self, gate: Gate, looks_for: Callable[[str, Endpoint], bool] = _everything, only: Endpoint | None = None
+        self,
+        gate: Gate,
+        looks_for: Callable[[str, Endpoint], bool] = _everything,
+        only: Endpoint | None = None,
+        extent: Extent | None = None,
     ) -> None:
-        self._gate, self._only, self._looks_for = gate, only, looks_for
+        self._gate, self._only, self._looks_for, self._extent = gate, only, looks_for, extent
         self._swept = {version: gate.intervals(version) for version in (4, 6)}
 
     def __call__(self, service: Service, control: str) -> bool:
         known, endpoint = catalogue().get(control), service.endpoint
         if known is None or not self._is_in_space(endpoint) or not self._looks_for(control, endpoint):
             return False
+        bound = self._extent.depth(endpoint) if self._extent is not None else None
+        if bound is not None and known.depth > bound:
+            return False
         return isinstance(self._gate.decide(endpoint.address, endpoint.port, known.depth), Permit)
 
     def _is_in_space(self, endpoint: Endpoint) -> bool:
         if self._only is not None:
             return (endpoint.address, endpoint.port) == (self._only.address, self._only.port)
+        if self._extent is not None and endpoint not in self._extent:
+            return False
         return self._is_swept(endpoint.address) or self._gate.policy.spot(endpoint.address, endpoint.port) is not None
 
     def _is_swept(self, address: IPv4Address | IPv6Address) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -65,22 +65,31 @@ class Inventory:
         return {"inventory.known": True} | ({"inventory.owned": any(owners)} if owners else {})
 
     def unseen(
-        self, hits: Iterable[Endpoint], refused: Iterable[Endpoint], gate: Gate, *, is_whole: bool
+        self,
+        hits: Iterable[Endpoint],
+        refused: Iterable[Endpoint],
+        gate: Gate,
+        *,
+        is_whole: bool,
+        is_asked: Callable[[Endpoint], bool] = lambda _: True,
     ) -> Iterator[Unknown]:
         """What it names and nobody saw, with the reason. `is_whole`: everything in the space was asked; what was, and
-        neither accepted nor refused, is told as a timeout."""
+        neither accepted nor refused, is told as a timeout. `is_asked`: whether the run is about a place; of others it says
+        nothing."""
         reached = {(unmapped(endpoint.address), endpoint.port) for endpoint in hits}
         said_no = {(unmapped(endpoint.address), endpoint.port) for endpoint in refused}
         for address, port in sorted(self._entries, key=lambda place: (place[0].version, int(place[0]), place[1])):
+            endpoint = Endpoint(address=address, port=port)
             if (address, port) in reached:
                 continue
             if (address, port) in said_no:
                 reason = Reason.REFUSED
             elif not isinstance(gate.decide(address, port, Depth.CONNECT), Permit):
                 reason = Reason.OUT_OF_SCOPE
+            elif not is_asked(endpoint):
+                continue
             else:
                 reason = Reason.TIMEOUT if is_whole else Reason.STOPPED
-            endpoint = str(Endpoint(address=address, port=port))
             yield Unknown(endpoint=f"inventory {endpoint}", stage=Stage.CONNECT, reason=reason)
         for entry in self._elsewhere:
             place = f"inventory {entry.host}:{entry.port}"

@@ -15,6 +15,8 @@ from leadapron.assess.catalogue import catalogue, catalogue_version
 from leadapron.assess.judge import refuted
 from leadapron.attribute.place import opened
 from leadapron.discover.inventory import read_inventory
+from leadapron.discover.seeds.pairs import Seeds
+from leadapron.discover.seeds.read import read_seeds
 from leadapron.discover.space import key_of, new_key
 from leadapron.errors import InputError
 from leadapron.model import (
@@ -30,12 +32,14 @@ from leadapron.model import (
     Reason,
     Run,
     RunStatus,
+    SeedFile,
     Stage,
     Unknown,
 )
 from leadapron.net.resolve import resolve
 from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Control, Options, Progress
+from leadapron.pipeline_delta import SHARES, next_share
 from leadapron.pipeline_history import refusals
 from leadapron.pipeline_inventory import ABOUT_INVENTORIES
 from leadapron.pipeline_key import RunKey
@@ -63,20 +67,48 @@ def audit_scope(
     options: Options,
     progress: Progress,
     inventories: Sequence[Path] = (),
+    seeds: Sequence[Path] = (),
+    since: str = "",
+    shares: int = SHARES,
 ) -> tuple[Run, list[Finding]]:
     """Audit the scope file at `path` into the store at `url`; go on with the last unfinished run if `resume`, which keeps
     the inventory that it began with.
 
-    Raises InputError (also ScopeErrors, StoreError) before anything is touched.
+    `seeds`: ask what these files of other scanners name, and nothing else. `since`: ask again what the findings need, and
+    sweep the next of so many `shares` of the space that the run of this id swept whole. Raises InputError (also
+    ScopeErrors, StoreError) before anything is touched.
     """
     scope = load_scope(path)
     _check_store(scope, url)
     method_of(scope)
-    expected = _expected(inventories)
+    expected, found = _expected(inventories), [read_seeds(each, scope.ports.all) for each in seeds]
+    files = tuple(map(_seed_file, found))
     with Store.open(url) as store:
-        run = _resumed(store, scope) if resume else replace(_new(scope, options), inventory=expected)
-        finished = _conduct(run, scope, store, options=options, progress=progress, is_new=not resume)
+        if resume:
+            run = _resumed(store, scope)
+            _check_seeds(scope, run, files)
+        else:
+            run = replace(_new(scope, options), inventory=expected, seeds=files)
+            if since:
+                run = replace(run, delta=next_share(store, run, since, shares, _gate(scope, run)))
+        finished = _conduct(run, scope, store, options=options, progress=progress, is_new=not resume, seeds=found)
         return finished, store.findings(finished.id)
+
+
+def _seed_file(seeds: Seeds) -> SeedFile:
+    skipped = {reason.value: count for reason, count in seeds.skipped.items()}
+    return SeedFile(kind=seeds.kind.value, sha256=seeds.sha256, pairs=len(seeds), skipped=skipped)
+
+
+def _check_seeds(scope: Scope, run: Run, files: Sequence[SeedFile]) -> None:
+    """A run that goes on asks what it began with. Raises InputError."""
+    if [each.sha256 for each in run.seeds] == [each.sha256 for each in files]:
+        return
+    if not run.seeds:
+        raise InputError(f"{scope.path}: run {run.id} was not begun from other scanners; leave out --from")
+    raise InputError(
+        f"{scope.path}: run {run.id} was begun from other files, or these in another order; give them to --from"
+    )
 
 
 def _expected(inventories: Sequence[Path]) -> tuple[Expected, ...]:
@@ -149,6 +181,7 @@ def _conduct(
     progress: Progress,
     is_new: bool,
     only: Endpoint | None = None,
+    seeds: Sequence[Seeds] = (),
 ) -> Run:
     """From the opening of the log to the end of the run. Raises InputError before anything is touched."""
     directory = _directory(run)
@@ -162,7 +195,7 @@ def _conduct(
     ):
         if is_new:  # only now: a run that cannot be logged leaves no trace of one
             key = run_key.make()
-            store.create_run(run, permutation_key=new_key())
+            store.create_run(run, permutation_key=store.permutation_key(run.delta.since) if run.delta else new_key())
         else:
             key = run_key.read()
         _forget_superseded(store)
@@ -184,6 +217,7 @@ def _conduct(
             unresolved=[] if only else unresolved,
             attribution=attribution,
             only=only,
+            seeds=seeds,
             key=key,
             folder=directory,
         )

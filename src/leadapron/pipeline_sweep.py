@@ -140,7 +140,7 @@ class Sweep:
         self._space, self._gate, self._write_chunks = space, gate, write
         self._decided, self._progress, self._clock = decided, progress, clock
         self._names, self._told = names or {}, told
-        self._pieces = pieces(in_part, missing, size)
+        self._pieces = pieces(in_part, missing, size, lambda start: space.stretch(start)[0])
         self._changed: list[_Chunk] = []
         self._write_at = clock() + WRITE_INTERVAL
         self.left = left_in(in_part, missing)

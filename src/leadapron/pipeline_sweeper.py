@@ -340,6 +340,7 @@ def _by_packets(
         lost=stats.lost,
         not_sent=dict(stats.not_sent),
         seconds=stats.elapsed,
+        asking=stats.asking,
         building=stats.building,
         sending=stats.sending,
         receiving=stats.receiving,
@@ -436,5 +437,14 @@ def main(fd: int) -> None:
     except OSError as error:
         why = f"the sweep could not go on: {error.strerror}"
     used = resource.getrusage(resource.RUSAGE_SELF)
-    wire.tell(Ended(why, figures.with_cpu(used.ru_utime + used.ru_stime, used.ru_maxrss << 10)))
+    wire.tell(Ended(why, figures.with_cpu(used.ru_utime + used.ru_stime, most_memory())))
     wire.close()
+
+
+def most_memory() -> int:
+    """Bytes that this process held at most. `ru_maxrss` would also know those of the process that began it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10

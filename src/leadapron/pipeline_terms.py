@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from leadapron.attribute.place import Attribution
 from leadapron.identify.match import default_titles
@@ -35,7 +35,10 @@ class ScopeTerms:
         attribution: Attribution,
         key: bytes = b"",
         inventory: Inventory | None = None,
+        bound: Callable[[Endpoint], Depth | None] = lambda _: None,
     ) -> None:
+        """`bound`: how deep a run goes at most at an endpoint, where that is less than the scope allows."""
+        self._bound = bound
         self._scope, self._gate, self._run, self._options, self._key = scope, gate, run, options, key
         self._attribution = attribution
         self._inventory = inventory or Inventory((), {})
@@ -93,9 +96,9 @@ class ScopeTerms:
         return wanted.get(control, True)
 
     def _of(self, endpoint: Endpoint, grant: Grant, depth: Depth) -> Terms:
-        budget = self._scope.budget
+        budget, bound = self._scope.budget, self._bound(endpoint)
         return Terms(
-            depth=Depth(depth),
+            depth=Depth(depth if bound is None else min(depth, bound)),
             owner=_owner(grant, endpoint, self._attribution),
             calling_aet=self._scope.contact.calling_aet,
             contact=self._scope.contact.email,

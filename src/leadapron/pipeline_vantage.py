@@ -12,6 +12,7 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from leadapron.errors import InputError, RunStopped
 from leadapron.model import Address, Endpoint, Reason, RunStatus, Stage, Unknown
@@ -28,6 +29,9 @@ CHANCE = 1e-6
 FEWEST_REACHED = 3
 """Endpoints that were reached and then are not, every one: fewer may have been switched off."""
 
+if TYPE_CHECKING:
+    from leadapron.discover.spaces import Spaces
+
 Ask = Callable[[Sequence[Address], int, bytes], Reason | None]
 Judgement = tuple[RunStatus, str]
 
@@ -40,14 +44,23 @@ class Round:
     failed: Mapping[int, Reason] = field(default_factory=dict)
 
 
+class Part(NamedTuple):
+    """Targets of a sweep that follow upon each other."""
+
+    answered: int
+    silent: int
+    stretch: int = 0
+    """where the stretch ends that it lies in: in there, the same networks are visited all the time"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What tells whether a run could see."""
 
     rounds: Sequence[Round] = ()
     tried: int = 0
-    answered_and_silent: Sequence[tuple[int, int]] = ()
-    """of each part of the sweep, in its order; empty where parts were left out, which were not drawn by lot"""
+    rows: Sequence[Sequence[Part]] = ()
+    """of each space of the sweep its parts, in their order; none where parts were left out, which were not drawn by lot"""
     reached: int = 0
     """endpoints that accepted a connection in the sweep"""
     lost: int = 0
@@ -59,8 +72,9 @@ def judged(seen: Seen) -> tuple[Judgement, Reason] | None:
     for number, look in enumerate(seen.rounds):
         if look.failed:
             return _shut(seen.rounds[:number], look, seen.tried), next(iter(look.failed.values()))
-    if (fell := _fell_silent(seen.answered_and_silent)) is not None:
-        return fell, Reason.TIMEOUT
+    for row in seen.rows:
+        if (fell := _fell_silent(row)) is not None:
+            return fell, Reason.TIMEOUT
     if seen.reached >= FEWEST_REACHED and seen.lost == seen.reached:
         return (
             RunStatus.BLIND,
@@ -92,29 +106,48 @@ def _time(look: Round) -> str:
     return f"{look.at.astimezone(dt.UTC):%H:%M:%S} UTC"
 
 
-def _fell_silent(parts: Sequence[tuple[int, int]]) -> Judgement | None:
-    """The sweep is a random order. That all of `answers` among `total` lie before the last `tail` has by chance the
-    probability C(total - tail, answers) / C(total, answers), whatever network it is."""
-    last = max((number for number, (answered, _) in enumerate(parts) if answered), default=-1)
-    answers, head = sum(answered for answered, _ in parts), sum(map(sum, parts[: last + 1]))
-    tail = sum(map(sum, parts[last + 1 :]))
-    if not answers or not tail or _log_choose(head, answers) - _log_choose(head + tail, answers) > math.log(CHANCE):
+def _fell_silent(parts: Sequence[Part]) -> Judgement | None:
+    """Within a stretch the sweep goes through each of its networks in an even order. That all of `answers` among `total`
+    lie before the last `tail` of the stretch has in a random one the probability C(total - tail, answers) /
+    C(total, answers), whatever network it is, and in an even one less. What comes after the stretch says nothing: smaller
+    networks, which may be those that answer, are through by then."""
+    last = max((number for number, part in enumerate(parts) if part.answered), default=-1)
+    if last < 0:
         return None
+    head, rest, stretch = parts[: last + 1], parts[last + 1 :], parts[last].stretch
+    here = [part for part in parts if part.stretch == stretch]
+    answers, total, tail = _answers(here), _targets(here), _targets(part for part in rest if part.stretch == stretch)
+    if not tail or _log_choose(total - tail, answers) - _log_choose(total, answers) > math.log(CHANCE):
+        return None
+    told, first, last_ones = _answers(parts), _targets(head), _targets(rest)
     return (
         RunStatus.BLIND,
-        f"{answers} of the first {head} targets answered, and none of the last {tail}: were we banned on the way?",
+        f"{told} of the first {first} targets answered, and none of the last {last_ones}: were we banned on the way?",
     )
+
+
+def _answers(parts: Iterable[Part]) -> int:
+    return sum(part.answered for part in parts)
+
+
+def _targets(parts: Iterable[Part]) -> int:
+    return sum(part.answered + part.silent for part in parts)
 
 
 def _log_choose(total: int, chosen: int) -> float:
     return math.lgamma(total + 1) - math.lgamma(chosen + 1) - math.lgamma(total - chosen + 1)
 
 
-def answered_and_silent(parts: Iterable[Mapping[str, int]]) -> list[tuple[int, int]]:
-    """Of the outcomes of each part of a sweep. A refusal is an answer, also one of a firewall."""
-    silent = (Outcome.TIMEOUT.value, Outcome.UNREACHABLE.value)
-    sums = ((sum(part.values()), sum(part.get(name, 0) for name in silent)) for part in parts)
-    return [(tried - quiet, quiet) for tried, quiet in sums]
+def rows(chunks: Iterable[tuple[int, int, Mapping[str, int]]], spaces: Spaces) -> list[list[Part]]:
+    """Of where each chunk of a sweep starts and stops, and its outcomes, in order. A refusal is an answer, also one of a
+    firewall. Of a chunk that reaches beyond its stretch only answers count: its silence is that of two."""
+    found: list[list[Part]] = [[] for _ in spaces.starts]
+    for start, stop, outcomes in chunks:
+        silent = sum(outcomes.get(name, 0) for name in (Outcome.TIMEOUT.value, Outcome.UNREACHABLE.value))
+        part = Part(sum(outcomes.values()) - silent, silent, spaces.stretch(start)[0])
+        if part.answered or stop <= part.stretch:
+            found[spaces.of(start)].append(part)
+    return found
 
 
 def lost(reached: Iterable[Endpoint], unknowns: Iterable[Unknown]) -> int:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from command_line import leadapron
 
+from leadapron.lab.world.holdings import Holdings, Shelf
 from leadapron.lab.world.model import Kind, Server, World
-from leadapron.lab.world.studies import Collection, Holdings, Shelf, Whose
+from leadapron.lab.world.studies import Collection, Whose
 from leadapron.lab.world.truth import truth
 from leadapron.model import (
     Access,

@@ -1,11 +1,12 @@
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadapron.discover.permutation import MAX_SIZE, Permutation, stride
+from leadapron.discover.permutation import EVEN, MAX_SIZE, Permutation, largest_quotient, stride
 
 
 @settings(max_examples=100, deadline=None)
@@ -45,3 +46,23 @@ def test_a_stride_comes_by_everything(size: int, key: bytes) -> None:
     assert math.gcd(step, size) == 1
     assert 1 <= step < max(size, 2)
     assert step * (size - 1) + size < 1 << 64
+
+
+@given(st.integers(3, 1 << 26), st.binary(max_size=64))
+def test_a_stride_is_even(size: int, key: bytes) -> None:
+    assert largest_quotient(stride(size, key), size, size) <= EVEN
+
+
+@given(st.integers(64, 2048), st.binary(max_size=64), st.data())
+def test_no_places_in_a_row_are_left_alone_for_long(size: int, key: bytes, data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, size // 2))
+    step = stride(size, key)
+    visits = [number for number in range(2 * size) if step * number % size < count]
+    longest = max(later - earlier for earlier, later in pairwise(visits))
+    assert longest <= (EVEN + 2) * size / count + 1
+
+
+def test_partial_quotients() -> None:
+    assert [largest_quotient(step, 10, 99) for step in (3, 7, 1, 9)] == [3, 3, 10, 9]
+    assert largest_quotient(1, 10_000, 7) == 10_000
+    assert largest_quotient(355, 113, 99) == 16, "of 16 / 113"

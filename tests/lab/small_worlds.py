@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network
 
+from leadapron.lab.world.holdings import Holdings, Shelf
 from leadapron.lab.world.model import Box, BoxKind, Kind, Range, Server, World
-from leadapron.lab.world.studies import Collection, Holdings, Shelf, Whose
+from leadapron.lab.world.studies import Collection, Whose
 
 PORT = 11112
 

@@ -138,6 +138,15 @@ def test_without_a_census_nobody_is_judged_and_that_is_no_error() -> None:
     ]
 
 
+def test_decoys_that_are_told_without_a_census_make_no_total_of_patients() -> None:
+    unjudged = [dataclasses.replace(each, genuineness=None) for each in everything(s4=None)]
+    nobodys = Unique(images=Count.exact(48_000), genuine_images=bound(0))
+    found = compared(*unjudged, seen(4), unique=nobodys)
+    assert found.is_good
+    patients = {held.name: held for held in found.totals}["unique_genuine_images"]
+    assert (patients.is_judged, patients.is_good) == (False, False)
+
+
 def test_a_total_that_is_not_known_is_not_good() -> None:
     found = compared(unique=None)
     assert not found.is_good

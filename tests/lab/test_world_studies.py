@@ -13,7 +13,8 @@ from pydicom.uid import UID
 
 from leadapron.lab import archive
 from leadapron.lab.archive import Archive, Keys, read_identifier
-from leadapron.lab.world.studies import BLOCK, Collection, Holdings, Shelf, Whose
+from leadapron.lab.world.holdings import BLOCK, Holdings, Shelf
+from leadapron.lab.world.studies import Collection, Whose
 from leadapron.protocols.dicom import identifiers, signs
 from leadapron.protocols.dicom.attributes import attributes
 from leadapron.protocols.dicom.identifiers import Narrowing
@@ -110,6 +111,28 @@ def test_matching_is_that_of_an_index_in_memory(name: str) -> None:
     assert found == list(plain(collection()).find(keys))
     if name in ("all", "a range", "an open range", "a name"):
         assert found
+
+
+@pytest.mark.parametrize("explicit", [False, True])
+@pytest.mark.parametrize("claims", [False, True])
+@pytest.mark.parametrize("name", QUERIES)
+def test_answers_are_encoded_as_those_of_an_index_in_memory(name: str, claims: bool, explicit: bool) -> None:
+    """Byte by byte, whichever way they take."""
+    keys: Keys = QUERIES[name]
+    held = Holdings(shelves=whole(collection()).shelves, claims=claims)
+    index = Archive(studies=plain(collection()).studies, claims=claims)
+    found = list(held.identifiers(keys, explicit=explicit))
+    assert found == list(index.identifiers(keys, explicit=explicit))
+
+
+@pytest.mark.parametrize(
+    "dates", [b"20100101-20101231", b"20100101", b"00000000-99999999", b"2010-2011", b"-20100101", b"*"]
+)
+@pytest.mark.parametrize("more", [{}, {archive.PATIENT_NAME: b""}])
+def test_dates_are_matched_alike_both_ways(dates: bytes, more: Keys) -> None:
+    keys = {**COUNT, archive.STUDY_DATE: dates, **more}
+    found = list(whole(collection()).identifiers(keys, explicit=False))
+    assert found == list(plain(collection()).identifiers(keys, explicit=False))
 
 
 def test_two_of_three_uids_exist() -> None:

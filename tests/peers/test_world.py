@@ -9,15 +9,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from net_pairs import must, pair
 from real_servers import Namespace, require
 
-from leadapron.lab.world.closed import way_out
 from leadapron.lab.world.generate import world
 from leadapron.lab.world.rules import swept
 from leadapron.lab.world.truth import truth
@@ -26,7 +26,6 @@ pytestmark = pytest.mark.peer
 
 SEED, SCALE, AROUND = 2020, 100, 25
 OPTIONS = ("--seed", SEED, "--scale", SCALE)
-SWEEPER, ANSWERER = "192.0.2.1", "192.0.2.2"
 
 AUDIT = """
 import sys
@@ -45,59 +44,6 @@ run, _ = audit_scope(Path("scope.toml"), url="sqlite:///s.db", resume=False, opt
 print(run.status.value, run.why, file=sys.stderr)
 """
 """As `leadapron audit`, with a sweep that waits for one second: there is no distance here."""
-
-
-# -- a pair of namespaces ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Pair:
-    sweeper: Namespace
-    answerer: Namespace
-
-
-@contextlib.contextmanager
-def pair(ranges: Sequence[str]) -> Iterator[Pair]:
-    """Two namespaces with a cable between them; one answers for every address of `ranges`, the other's only routes lead
-    there."""
-    require("ip", "nft")
-    name = f"law{os.getpid()}x{time.monotonic_ns() % 10**6}"
-    both = Namespace(f"{name}s"), Namespace(f"{name}a")
-    with contextlib.ExitStack() as stack:
-        for each in both:
-            subprocess.run(["ip", "netns", "add", each.name], check=True)
-            stack.callback(subprocess.run, ["ip", "netns", "delete", each.name], check=True)
-        sweeper, answerer = both
-        cable = ("cable", "netns", sweeper.name, "type", "veth", "peer", "name", "cable", "netns", answerer.name)
-        subprocess.run(["ip", "link", "add", *cable], check=True)
-        for each, address in zip(both, (SWEEPER, ANSWERER), strict=True):
-            must(each, "ip", "link", "set", "lo", "up")
-            must(each, "ip", "address", "add", f"{address}/30", "dev", "cable")
-            must(each, "ip", "link", "set", "cable", "up")
-        routes(sweeper, (f"{network} via {ANSWERER}" for network in ranges))
-        routes(answerer, (f"local {network} dev lo table main" for network in ranges))
-        check_closed(sweeper)
-        check_closed(answerer)
-        yield Pair(*both)
-
-
-def routes(inside: Namespace, lines: Iterator[str]) -> None:
-    text = "".join(f"route add {line}\n" for line in lines)
-    subprocess.run(["ip", "-n", inside.name, "-batch", "-"], input=text, text=True, check=True, timeout=60)
-
-
-def must(inside: Namespace, *command: object) -> str:
-    done = inside.run(*command)
-    assert done.returncode == 0, (command, done.stderr[-2000:])
-    return done.stdout
-
-
-def check_closed(inside: Namespace) -> None:
-    """Only lo and the cable are there, and no default route."""
-    links = json.loads(must(inside, "ip", "-json", "-details", "link"))
-    assert way_out(links, []) is None
-    assert {link["ifname"] for link in links} == {"lo", "cable"}
-    assert must(inside, "ip", "route", "show", "default") == ""
 
 
 # -- the world ---------------------------------------------------------------------------------------------------------
@@ -181,11 +127,13 @@ def test_every_exposed_server_is_found_and_nothing_else_is_claimed(audited: Audi
         assert found[wrong] == [], wrong
 
 
-def test_each_total_holds_the_truth_and_images_are_within_a_percent(audited: Audited) -> None:
+def test_each_total_holds_the_truth_and_images_are_within_two_percent(audited: Audited) -> None:
+    """Within one at 1:1, where those that die or tell no numbers weigh less: here one of 21 servers tells none, and the
+    sample of it, which another key draws in each run, may be worth a bound only."""
     totals = audited.comparison["totals"]
     assert all(total["holds_the_truth"] for total in totals.values())
-    assert abs(totals["images"]["error"]) < 0.01
-    assert abs(totals["unique_images"]["error"]) < 0.01
+    assert abs(totals["images"]["error"]) < 0.02
+    assert abs(totals["unique_images"]["error"]) < 0.02
     assert totals["genuine_images"]["truth"] > totals["unique_genuine_images"]["truth"] == 450_000
 
 
@@ -194,7 +142,7 @@ def test_those_that_died_are_what_is_missing_of_patients(audited: Audited) -> No
     those that cap."""
     totals = audited.comparison["totals"]
     assert audited.comparison["not_judged"] == 2
-    assert -0.02 < totals["genuine_images"]["error"] < 0
+    assert -0.03 < totals["genuine_images"]["error"] < 0
     assert audited.exit_code == (0 if audited.comparison["found_the_truth"] else 1)
 
 

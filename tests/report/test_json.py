@@ -11,10 +11,12 @@ from report_estate import RUN, decision, exposed, findings_of
 
 from leadapron.model import (
     Census,
+    Delta,
     DispositionKind,
     Genuineness,
     Reason,
     RunStatus,
+    SeedFile,
     Severity,
     Stage,
     SweepFigures,
@@ -163,6 +165,17 @@ def test_a_run_that_swept_by_itself_and_one_that_stopped_have_the_shape_of_the_s
     read_run = read(dataclasses.replace(view, run=run))["run"]
     assert (read_run["status"], read_run["why"]) == ("stopped", "stopped by SIGINT")
     assert (read_run["sweep"]["sent"], read_run["sweep"]["untold"]) == (4096, 1)
+
+
+def test_a_run_of_a_part_of_its_scope_says_which(view: View) -> None:
+    file = SeedFile(kind="shodan", sha256="0" * 64, pairs=3, skipped={"no_port": 2})
+    run = dataclasses.replace(
+        view.run, seeds=(file,), delta=Delta(since="r", part=1, parts=7), cpu={"identify": 0.1234}
+    )
+    found = read(dataclasses.replace(view, run=run))["run"]
+    assert found["seeds"] == [{"kind": "shodan", "sha256": "0" * 64, "pairs": 3, "skipped": {"no_port": 2}}]
+    assert found["delta"] == {"since": "r", "part": 1, "parts": 7}
+    assert found["cpu_seconds"] == {"identify": 0.123}
 
 
 def test_it_is_ascii_and_ends_with_one_line_feed(viewed: Callable[..., View]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from report_estate import METHOD, RUN, exposed
 from rich.console import Console
 
-from leadapron.model import SweepFigures
+from leadapron.model import Delta, SeedFile, SweepFigures
 from leadapron.report import method
 from leadapron.report.html import render_html
 from leadapron.report.json import render_json
@@ -84,6 +84,22 @@ def test_it_says_what_it_took_and_what_was_not_heard(figures: SweepFigures | Non
     in_italian = method.swept(IT, run)
     assert len(in_italian) == len(sentences)
     assert not set(in_italian) & set(sentences)
+
+
+def test_it_says_of_which_part_of_the_scope() -> None:
+    files = (SeedFile(kind="zmap", sha256="0" * 64, pairs=1500), SeedFile(kind="list", sha256="1" * 64, pairs=3))
+    seeded = dataclasses.replace(RUN, seeds=files)
+    assert method.swept(EN, seeded) == [
+        "Only what 2 files of other scanners name (list, zmap; 1,503 addresses and ports).",
+        "By connections.",
+    ]
+    one = dataclasses.replace(RUN, seeds=files[:1], sweep=QUIET)
+    assert method.swept(EN, one)[0] == "Only what a file of another scanner names (zmap; 1,500 addresses and ports)."
+    share = dataclasses.replace(RUN, delta=Delta(since="20261128T093000Z-abcdef", part=2, parts=7))
+    assert method.swept(EN, share)[0] == (
+        "Share 3 of 7 of the space of run 20261128T093000Z-abcdef, and endpoints of findings again."
+    )
+    assert method.swept(IT, share)[0].startswith("Parte 3 di 7")
 
 
 def test_a_sweep_by_packets_has_a_pace_of_its_own() -> None:

@@ -157,7 +157,7 @@ def test_progress_is_merged_and_counted_once(store: Store) -> None:
 
     assert store.progress("run-1") == [(0, 30), (50, 60)]
     assert store.outcomes("run-1") == {"refused": 40}
-    assert store.outcomes_in_order("run-1") == [{"refused": 10}] * 4
+    assert store.outcomes_in_order("run-1") == [(start, start + 10, {"refused": 10}) for start in (0, 10, 20, 50)]
     assert store.hits("run-1") == [ENDPOINT]
 
 
@@ -171,7 +171,10 @@ def test_a_chunk_done_in_part_says_what_waits_until_it_is_done(store: Store) -> 
     assert store.chunks_in_part("run-1") == [replace(part, hits=())]
     assert store.progress("run-1") == [(1000, 2200)]
     assert store.outcomes("run-1") == {"refused": 1250}
-    assert store.outcomes_in_order("run-1") == [{"refused": 50}, *[{"refused": 1}] * 1200]
+    assert store.outcomes_in_order("run-1") == [
+        (10, 111, {"refused": 50}),
+        *((start, start + 1, {"refused": 1}) for start in range(1000, 2200)),
+    ]
     assert store.hits("run-1") == [ENDPOINT]
 
     store.record_chunks("run-1", [replace(part, outcomes={"refused": 101}, waiting=bytes(101))])

@@ -32,6 +32,17 @@ def audit_command(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the last run that was not finished.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Lift the budget of answers and seconds per service.")] = False,
     inventory: InventoryOption = None,
+    seeds: Annotated[
+        list[Path] | None,
+        typer.Option("--from", metavar="FILE", help="Ask only what this result of another scanner names; repeatable."),
+    ] = None,
+    since: Annotated[
+        str,
+        typer.Option("--since", metavar="RUN", help="Ask its findings again, and sweep the next share of the space."),
+    ] = "",
+    shares: Annotated[
+        int | None, typer.Option("--shares", min=1, max=366, help="Shares of --since; 7 unless told.")
+    ] = None,
     fail_on: Annotated[
         Severity,
         typer.Option("--fail-on", help="Exit with 1 when a finding is at least this severe."),
@@ -40,14 +51,22 @@ def audit_command(
     quiet: QuietOption = False,
 ) -> None:
     from leadapron.pipeline import Options
+    from leadapron.pipeline_delta import SHARES
     from leadapron.settings import default_store_url
 
-    url, hint = store or default_store_url(), _how_to_go_on(scope, store=store, full=full)
+    url, hint = store or default_store_url(), _how_to_go_on(scope, store=store, full=full, seeds=seeds or ())
     try:
-        if resume and inventory:
-            raise InputError("--inventory: a run that goes on keeps the one it began with; leave it out with --resume")
+        _check(resume=resume, inventory=bool(inventory), seeds=bool(seeds), since=since, shares=shares)
         run, findings = audit(
-            scope, url=url, resume=resume, options=Options(full=full), quiet=quiet, inventories=inventory or ()
+            scope,
+            url=url,
+            resume=resume,
+            options=Options(full=full),
+            quiet=quiet,
+            inventories=inventory or (),
+            seeds=seeds or (),
+            since=since,
+            shares=shares or SHARES,
         )
     except KeyboardInterrupt:
         raise Ended(f"\nStopped at once; what was measured is kept. {hint}") from None
@@ -59,9 +78,22 @@ def audit_command(
     raise typer.Exit(exit_code(run, findings, fail_on, excused))
 
 
-def _how_to_go_on(scope: Path, *, store: str | None, full: bool) -> str:
+def _check(*, resume: bool, inventory: bool, seeds: bool, since: str, shares: int | None) -> None:
+    """Raises InputError for what does not go together."""
+    if resume and inventory:
+        raise InputError("--inventory: a run that goes on keeps the one it began with; leave it out with --resume")
+    if resume and since:
+        raise InputError("--since: a run that goes on keeps its share; leave it out with --resume")
+    if seeds and since:
+        raise InputError("--from and --since: one asks what a file names, the other what findings need; choose one")
+    if shares is not None and not since:
+        raise InputError("--shares: only with --since RUN")
+
+
+def _how_to_go_on(scope: Path, *, store: str | None, full: bool, seeds: Sequence[Path]) -> str:
     """A URL may hold a password, and is not repeated."""
-    command = f"leadapron audit --resume {'--full ' if full else ''}{shlex.quote(str(scope))}"
+    files = "".join(f"--from {shlex.quote(str(each))} " for each in seeds)
+    command = f"leadapron audit --resume {'--full ' if full else ''}{files}{shlex.quote(str(scope))}"
     return f"To go on{', with the same --store' if store else ''}:\n  {command}"
 
 
@@ -89,7 +121,16 @@ def exit_code(run: Run, findings: Sequence[Finding], fail_on: Severity, excused:
 
 
 def audit(
-    scope_path: Path, *, url: str, resume: bool, options: Options, quiet: bool, inventories: Sequence[Path] = ()
+    scope_path: Path,
+    *,
+    url: str,
+    resume: bool,
+    options: Options,
+    quiet: bool,
+    inventories: Sequence[Path] = (),
+    seeds: Sequence[Path] = (),
+    since: str = "",
+    shares: int = 1,
 ) -> tuple[Run, list[Finding]]:
     """Run one audit. Raises InputError or StoreError before anything was touched, Ended afterwards."""
     from leadapron.cli.progress import TerminalProgress
@@ -98,7 +139,15 @@ def audit(
     with TerminalProgress(quiet=quiet) as progress:
         try:
             return audit_scope(
-                scope_path, url=url, resume=resume, options=options, progress=progress, inventories=inventories
+                scope_path,
+                url=url,
+                resume=resume,
+                options=options,
+                progress=progress,
+                inventories=inventories,
+                seeds=seeds,
+                since=since,
+                shares=shares,
             )
         except LeadApronError as error:
             if not progress.has_begun and not isinstance(error, RunStopped):

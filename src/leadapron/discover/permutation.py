@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,11 @@ Words = npt.NDArray[np.uint32]
 
 MAX_SIZE = 1 << 32
 _ROUNDS = 3
+
+EVEN = 5
+"""Partial quotients up to this make an even stride. Zaremba's conjecture: each size has one."""
+_TRIES = 1 << 14
+"""Numbers among which one is looked for; of sizes near 2^32 one in 1,400 is even."""
 
 
 class Permutation:
@@ -75,11 +80,38 @@ class Permutation:
 
 
 def stride(size: int, key: bytes) -> int:
-    """A keyed number that has no divisor in common with `size`, so that its multiples modulo `size` come by everything.
-    From the middle half of the range, and below 2^16 where a product would not fit into 64 bits."""
+    """A keyed number below `size` that has no divisor in common with it, so that its multiples modulo `size` come by
+    everything; and such that they come by every stretch of it evenly, so that no part is through long before another (see
+    `largest_quotient`). Beyond a size of 2^32 it is below 2^16, where a product would not fit into 64 bits, and only the
+    divisors count."""
     if size <= 2:
         return 1
-    low, high = (size // 4 + 1, 3 * size // 4 + 1) if size <= MAX_SIZE else (1 << 15, 1 << 16)
     digest = hashlib.blake2b(size.to_bytes(8, "big"), digest_size=8, key=key, person=b"stride").digest()
-    wanted = low + int.from_bytes(digest, "big") % max(high - low, 1)
-    return next(step for step in range(wanted, wanted + size) if math.gcd(step, size) == 1)
+    wanted = int.from_bytes(digest, "big")
+    if size > MAX_SIZE:
+        wanted = (1 << 15) + wanted % (1 << 15)
+        return next(step for step in range(wanted, wanted + size) if math.gcd(step, size) == 1)
+    best, least = 1, size
+    for step in _apart(size - 1, wanted):
+        if least <= EVEN:
+            break
+        if math.gcd(step, size) == 1 and (worst := largest_quotient(step, size, least)) < least:
+            best, least = step, worst
+    return best
+
+
+def _apart(size: int, first: int) -> Iterator[int]:
+    """Numbers from 1 to `size`, each at most once, neighbours far apart (by the golden ratio): uneven strides lie side by
+    side."""
+    leap = next(leap for leap in range(max(size * 610 // 987, 1), 2 * size + 1) if math.gcd(leap, size) == 1)
+    return (1 + (first + leap * number) % size for number in range(min(size, _TRIES)))
+
+
+def largest_quotient(step: int, size: int, enough: int) -> int:
+    """The largest partial quotient of the continued fraction of step / size, or one of `enough` at least. Where none is
+    larger than A, b places in a row are not left alone for more than about (A + 2) * size / b multiples of the step."""
+    numerator, denominator, largest = size, step % size, 0
+    while denominator and largest < enough:
+        quotient, rest = divmod(numerator, denominator)
+        numerator, denominator, largest = denominator, rest, max(largest, quotient)
+    return largest

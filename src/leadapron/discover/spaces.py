@@ -37,8 +37,12 @@ class Spaces:
             targets6=[target for part in parts for target in part.targets6],
         )
 
+    def of(self, index: int) -> int:
+        """Which of the spaces an index lies in."""
+        return bisect_right(self._ends, index)
+
     def stretch(self, index: int) -> tuple[int, int]:
         """See `TargetSpace.stretch`."""
-        at = bisect_right(self._ends, index)
+        at = self.of(index)
         end, networks = self._spaces[at].stretch(index - self.starts[at])
         return self.starts[at] + end, networks

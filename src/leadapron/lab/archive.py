@@ -126,6 +126,10 @@ class Archive:
             elif level == b"IMAGE":
                 yield from _images(study, keys)
 
+    def identifiers(self, keys: Keys, *, explicit: bool) -> Iterator[bytes]:
+        """The same, each as a data set."""
+        return (write_identifier(values, explicit=explicit) for values in self.find(keys))
+
     def _claims(self, study: Study) -> dict[int, bytes]:
         if not self.claims:
             return {}

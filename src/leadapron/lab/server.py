@@ -59,8 +59,8 @@ class OnFind(enum.Enum):
 class Findable(Protocol):
     """What can be queried."""
 
-    def find(self, keys: Keys) -> Iterator[dict[int, bytes]]:
-        """The answers to an identifier (see `Archive.find`)."""
+    def identifiers(self, keys: Keys, *, explicit: bool) -> Iterator[bytes]:
+        """The answers to an identifier (see `Archive.find`), each as a data set."""
         ...
 
 
@@ -210,8 +210,9 @@ class _Session:
         limited = behaviour.on_find is not OnFind.ANSWER
         shown = itertools.islice(found, behaviour.limit) if limited else found
         size = SLOW_BATCH if behaviour.per_second else BATCH
+        pending = dimse.response(message.command, Status.PENDING, has_data_set=True)
         while batch := list(itertools.islice(shown, size)):
-            self.writer.write(b"".join(self.encode(message, Status.PENDING, identifier) for identifier in batch))
+            self.writer.write(self.association.send_messages(message.context_id, pending, batch))
             await self.writer.drain()
             if behaviour.per_second:
                 await asyncio.sleep(len(batch) / behaviour.per_second)
@@ -248,7 +249,7 @@ class _Session:
         if self.abstract[context_id] in WORKLIST:
             worklist = ({0x00100010: f"SYNTHETIC^Scheduled{n}".encode()} for n in range(self.behaviour.worklist))
             return (write_identifier(entry, explicit=explicit) for entry in worklist)
-        return (write_identifier(values, explicit=explicit) for values in self.archive.find(keys))
+        return self.archive.identifiers(keys, explicit=explicit)
 
 
 def _cancels(command: Command, message_id: int) -> bool:

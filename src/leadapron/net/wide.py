@@ -75,6 +75,8 @@ class WideStats:
     """that there were files for; less than `asked` is worth telling the user"""
     postponed: int
     """attempts put off for want of a local port or file"""
+    cpu: float
+    """seconds of processor time, with what the sink did"""
     stalled: float
     """seconds in which deadlines stood still, since this process was busy or suspended"""
 
@@ -179,15 +181,18 @@ class _Visits:
         self._turn: list[Line] = []
         self._retries: list[tuple[float, int, Target, int]] = []
         self._now = self._clock()
-        self._stalled = 0.0
+        self._stalled = self._cpu = 0.0
         self._targets = self._postponed = 0
 
     def run(self, should_stop: Callable[[], bool]) -> None:
+        begun = time.thread_time()
         while not should_stop():
             if (patience := self._begin_all()) is None:
-                return
+                break
             self._look(patience)
-        self._stop()
+        else:
+            self._stop()
+        self._cpu = time.thread_time() - begun
 
     async def drive(self, should_stop: Callable[[], bool]) -> None:
         """`run`, asleep in the event loop in place of `epoll`, whose descriptor the loop watches."""
@@ -195,14 +200,19 @@ class _Visits:
         loop.add_reader(self._epoll.fileno(), awake.set)
         try:
             while not should_stop():
-                if (patience := self._begin_all()) is None:
+                begun = time.thread_time()
+                patience = self._begin_all()
+                self._cpu += time.thread_time() - begun
+                if patience is None:
                     return
                 timer = loop.call_later(patience, awake.set)
                 await awake.wait()
                 timer.cancel()
                 awake.clear()
                 self._now = min(self._clock(), self._now + patience)  # what goes beyond is a stall
+                begun = time.thread_time()
                 self._look(0.0)
+                self._cpu += time.thread_time() - begun
             self._stop()
         finally:
             loop.remove_reader(self._epoll.fileno())
@@ -239,6 +249,7 @@ class _Visits:
             asked=self._asked,
             concurrency=self._concurrency,
             postponed=self._postponed,
+            cpu=self._cpu,
             stalled=self._stalled,
         )
 

@@ -94,6 +94,9 @@ def _run(run: Run) -> dict[str, object]:
         "ports": list(run.ports),
         "method": None if run.method is None else dataclasses.asdict(run.method) | {"doors": list(run.method.doors)},
         "sweep": None if run.sweep is None else _sweep(run.sweep),
+        "seeds": [dataclasses.asdict(file) | {"skipped": _sorted(file.skipped)} for file in run.seeds],
+        "delta": None if run.delta is None else dataclasses.asdict(run.delta),
+        "cpu_seconds": {stage: round(seconds, 3) for stage, seconds in sorted(run.cpu.items())},
     }
 
 

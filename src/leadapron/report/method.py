@@ -32,12 +32,24 @@ def pace(t: Messages, method: Method | None) -> list[str]:
 
 
 def swept(t: Messages, run: Run) -> list[str]:
-    """How ports were looked for, in sentences: what it took, and what this machine kept from being seen."""
-    figures = run.sweep
+    """Of which part of the scope, and how ports were looked for, in sentences: what it took, and what this machine kept from
+    being seen."""
+    figures, part = run.sweep, list(_part(t, run))
     if figures is None or not figures.method:
-        return [t("method.swept_here")]
+        return [*part, t("method.swept_here")]
     begun = t(f"method.swept_{figures.method}", sent=t.number(figures.sent), bytes=t.number(figures.sent_bytes))
-    return [begun, *_answers(t, figures), *_kept_back(t, figures), *_cost(t, figures)]
+    return [*part, begun, *_answers(t, figures), *_kept_back(t, figures), *_cost(t, figures)]
+
+
+def _part(t: Messages, run: Run) -> Iterator[str]:
+    if run.seeds:
+        kinds = ", ".join(sorted({file.kind for file in run.seeds}))
+        pairs = t.number(sum(file.pairs for file in run.seeds))
+        yield t.plural(
+            "method.swept_seeds", len(run.seeds), count=t.number(len(run.seeds)), kinds=plain(kinds), pairs=pairs
+        )
+    if (delta := run.delta) is not None:
+        yield t("method.swept_delta", since=delta.since, part=t.number(delta.part + 1), parts=t.number(delta.parts))
 
 
 def _answers(t: Messages, figures: SweepFigures) -> Iterator[str]:

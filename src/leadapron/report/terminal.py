@@ -264,8 +264,10 @@ def _run_line(view: View, t: Messages) -> str:
 
 
 def _swept_line(view: View, t: Messages) -> str:
-    """How ports were looked for, where it took processes of their own."""
-    return plain(t("show.swept", how=" ".join(method.swept(t, view.run)))) if view.run.sweep is not None else ""
+    """How ports were looked for, where it took processes of their own, or not all of the scope was asked."""
+    run = view.run
+    is_told = run.sweep is not None or run.seeds or run.delta is not None
+    return plain(t("show.swept", how=" ".join(method.swept(t, run)))) if is_told else ""
 
 
 def _about(item: ServiceView, t: Messages, *parts: str) -> str:

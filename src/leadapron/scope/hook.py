@@ -2,7 +2,8 @@
 
 An audit hook (PEP 578) sees `connect`, `sendto`, `sendmsg` and name look-ups before they happen. It does not see `send`,
 so sockets that send without one of these, raw and packet ones, are not opened at all. It does not see native code that
-opens sockets itself (libpq, ctypes, uvloop); such libraries are used for our infrastructure only. A name given to
+opens sockets itself (libpq, ctypes, uvloop); such libraries are used for our infrastructure only, and the SYN sweep, whose
+raw sockets are opened past the hook (`net/syn/raw.py`), asks the gate for each batch. A name given to
 `connect` instead of an address is looked up by the C library before the hook hears of it, and then denied.
 
 A hook cannot be taken out of a process, only told to pass. It is not inherited by a process that is spawned: every

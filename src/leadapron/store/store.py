@@ -41,9 +41,6 @@ from leadapron.store.database import open_database
 
 Payload = Mapping[str, Any]
 
-ROWS = 500
-"""Rows of one statement: a database bounds its variables."""
-
 
 class Store:
     """An open store. Use as a context manager, or `close` it."""
@@ -79,7 +76,7 @@ class Store:
             "data": codec.dump(run),
         }
         with self._engine.begin() as connection:
-            connection.execute(_upsert(connection, tables.runs, [row], update=False))
+            _write(connection, tables.runs, [row])
 
     def finish_run(self, run_id: str, status: RunStatus, why: str, finished_at: dt.datetime, audit_head: str) -> None:
         """A run that does not go on keeps no lists of studies: they go in the same transaction."""
@@ -213,12 +210,14 @@ class Store:
                 total.update(outcomes)
         return dict(total)
 
-    def outcomes_in_order(self, run_id: str) -> list[dict[str, int]]:
-        """`outcomes` of each chunk of the sweep, in its order."""
+    def outcomes_in_order(self, run_id: str) -> list[tuple[int, int, dict[str, int]]]:
+        """Of each chunk of the sweep, in its order: start, stop and `outcomes`."""
         chunks = tables.sweep_chunks
-        query = sa.select(chunks.c.outcomes).where(chunks.c.run_id == run_id).order_by(chunks.c.start)
+        query = sa.select(chunks.c.start, chunks.c.stop, chunks.c.outcomes).where(chunks.c.run_id == run_id)
         with self._engine.connect() as connection:
-            return [dict(outcomes) for outcomes in connection.execute(query).scalars()]
+            return [
+                (row.start, row.stop, dict(row.outcomes)) for row in connection.execute(query.order_by(chunks.c.start))
+            ]
 
     def hits(self, run_id: str) -> list[Endpoint]:
         """The endpoints that were reached, sorted."""
@@ -264,14 +263,13 @@ class Store:
             "payload": dict(payload),
         }
         with self._engine.begin() as connection:
-            connection.execute(_upsert(connection, tables.attempts, [row], update=again))
+            _write(connection, tables.attempts, [row], update=again)
             listed = {key: row[key] for key in ("run_id", "address", "port", "protocol", "job")}
             if again:
                 of = sa.and_(*(tables.shown_studies.c[key] == value for key, value in listed.items()))
                 connection.execute(sa.delete(tables.shown_studies).where(of))
             if shown:
-                rows = [listed | {"records": shown}]
-                connection.execute(_upsert(connection, tables.shown_studies, rows, update=False))
+                _write(connection, tables.shown_studies, [listed | {"records": shown}])
 
     def record_hellos(self, run_id: str, protocol: str, answers: Iterable[tuple[Endpoint, Payload]]) -> None:
         """The results of first exchanges. The first one of each endpoint stays."""
@@ -333,6 +331,12 @@ class Store:
     def update_sweep(self, run_id: str, figures: SweepFigures) -> None:
         self._change_run(run_id, sweep=codec.dump(figures))
 
+    def add_cpu(self, run_id: str, cpu: Mapping[str, float]) -> None:
+        """What another process of the run used."""
+        before = self.run(run_id).cpu
+        total = {stage: before.get(stage, 0.0) + cpu.get(stage, 0.0) for stage in sorted({*before, *cpu})}
+        self._change_run(run_id, cpu=total)
+
     def update_summary(self, run_id: str, summary: Summary) -> None:
         self._change_run(run_id, summary=codec.dump(summary))
 
@@ -351,7 +355,7 @@ class Store:
             "data": codec.dump(observation),
         }
         with self._engine.begin() as connection:
-            connection.execute(_upsert(connection, tables.observations, [row], update=True))
+            _write(connection, tables.observations, [row], update=True)
 
     def observations(self, run_id: str) -> list[Observation]:
         """Sorted by service."""
@@ -468,22 +472,22 @@ class Store:
 
 
 def _write(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]], *, update: bool = False) -> None:
-    """In statements that no database finds too long."""
-    for first in range(0, len(rows), ROWS):
-        connection.execute(_upsert(connection, table, list(rows[first : first + ROWS]), update=update))
+    """INSERT that leaves, or with `update` replaces, a row of the same primary key. All rows have the same columns.
+
+    The rows are no part of the statement: SQLAlchemy keeps it compiled."""
+    if not rows:
+        return
+    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+    key = list(table.primary_key)
+    if update:
+        changed = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
+        connection.execute(insert.on_conflict_do_update(index_elements=key, set_=changed), rows)
+    else:
+        connection.execute(insert.on_conflict_do_nothing(index_elements=key), rows)
 
 
 def _hit_rows(run_id: str, endpoints: Iterable[Endpoint]) -> list[dict[str, Any]]:
     return [{"run_id": run_id, **_place(endpoint), "name": endpoint.name} for endpoint in endpoints]
-
-
-def _upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]], *, update: bool) -> Any:
-    """INSERT that leaves, or with `update` replaces, a row of the same primary key."""
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table).values(rows)
-    if not update:
-        return insert.on_conflict_do_nothing(index_elements=list(table.primary_key))
-    changed = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
-    return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=changed)
 
 
 def _forget_shown_studies(connection: sa.Connection, run_id: str) -> None:

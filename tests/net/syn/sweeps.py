@@ -85,10 +85,11 @@ def sweep(
     settings: SynSettings,
     *,
     permits: Callable[[Addresses, Ports], npt.NDArray[np.bool_]] = everybody,
+    book: Book | None = None,
     **options: Callable[[], bool],
 ) -> tuple[Book, SynStats]:
     """From the sweeper, over the cable."""
-    book = Book()
+    book = book or Book()
 
     def run() -> SynStats:
         engine = SynEngine(settings, key=KEY, index_of=space.index_of, permits=permits)

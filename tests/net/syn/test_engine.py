@@ -1,7 +1,8 @@
 """The engine over a cable between two namespaces: answers are those of Linux and of nftables."""
 
+import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from net_pairs import Pair, must, pair
-from sweeps import KEY, PORT, Addresses, Ports, Space, counted, everybody, listening, rules, sweep
+from sweeps import KEY, PORT, Addresses, Book, Ports, Space, counted, everybody, listening, rules, sweep
 
 from leadapron.errors import InputError
 from leadapron.net.syn import LATER, Later, Piece, SynEngine, SynSettings, can_sweep_raw, engine, sender, source
@@ -31,6 +32,12 @@ SYN = f"tcp dport {PORT} tcp flags & (syn|ack|rst) == syn"
 def both() -> Iterator[Pair]:
     with pair() as ours, listening(ours.answerer):
         yield ours
+
+
+def files() -> int:
+    """Open ones of this process."""
+    gc.collect()
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 @pytest.fixture(autouse=True)
@@ -416,13 +423,21 @@ def test_what_a_callable_raises_ends_the_run_and_no_socket_stays_open(both: Pair
     def permits(_addresses: Addresses, _ports: Ports) -> npt.NDArray[np.bool_]:
         raise RuntimeError("of the gate")
 
-    def files() -> int:
-        return sum(1 for _ in Path("/proc/self/fd").iterdir())
+    before = files()
+    for rate in (50_000, engine.THREADED_RATE):
+        with pytest.raises(RuntimeError, match="of the gate"):
+            sweep(both, Space(5000), SynSettings(packets_per_second=rate), permits=permits)
+    assert files() <= before
+
+
+def test_what_a_sink_raises_while_frames_are_read_comes_through(both: Pair) -> None:
+    class Full(Book):
+        def answered(self, start: int, hits: Sequence[tuple[int, int, int]]) -> None:
+            raise RuntimeError("of the sink")
 
     before = files()
-    for _ in range(3):
-        with pytest.raises(RuntimeError, match="of the gate"):
-            sweep(both, Space(100), QUICK, permits=permits)
+    with pytest.raises(RuntimeError, match="of the sink"):
+        sweep(both, Space(5000), QUICK, book=Full())
     assert files() <= before
 
 

@@ -83,6 +83,8 @@ def _nft(made: World, _: Any) -> str:
 
 def _scope(made: World, options: Any) -> str:
     today = dt.datetime.now(dt.UTC).date()
+    if options.out is not None and options.depth != "census":
+        _written(rules.page(made), options.out.with_name(rules.PAGE))
     return rules.scope(made, today, depth=options.depth, around=options.around, rate=options.rate)
 
 

@@ -137,6 +137,7 @@ def compare(truth: Mapping[str, Any], view: View, reached: Collection[Endpoint] 
     found = {key: server for key, server in exposed.items() if any(each.exposed for each in seen[key])}
     says = _Says(view, seen, reached)
     counts = [pair for key, server in found.items() for pair in _counts(server, seen[key])]
+    verdicts = {key: _verdict(seen[key]) for key in found}
     estimates = [each for each, count in counts if count.kind is CountKind.ESTIMATE]
     return Comparison(
         run=view.run.id,
@@ -156,12 +157,12 @@ def compare(truth: Mapping[str, Any], view: View, reached: Collection[Endpoint] 
         ),
         false_alarms=tuple(_false_alarms(seen, servers)),
         genuineness=tuple(wrong for key, server in found.items() for wrong in _genuineness(server, seen[key])),
-        not_judged=sum(_verdict(seen[key]) in ("", "unknown") for key in found),
+        not_judged=sum(verdict in ("", "unknown") for verdict in verdicts.values()),
         countries_wrong=tuple(_countries_wrong(found, seen)),
         counts_wrong=tuple(wrong for wrong, count in counts if wrong and count.kind is not CountKind.ESTIMATE),
         estimates=len(estimates),
         estimates_missed=sum(wrong is not None for wrong in estimates),
-        totals=tuple(_totals(truth["totals"], view)),
+        totals=tuple(_totals(truth["totals"], view, has_patients=PATIENTS in verdicts.values())),
         countries=tuple(_countries(truth["countries"], view)),
     )
 
@@ -284,9 +285,10 @@ def _counts(server: Mapping[str, Any], observations: Iterable[Observation]) -> I
 # -- totals ------------------------------------------------------------------------------------------------------------
 
 
-def _totals(truth: Mapping[str, Any], view: View) -> Iterator[Held]:
-    """Images as reported, each once, and of patients; those of patients are judged where the run judged whose they are.
-    Studies are for information: a server that caps hides those without a date, which may be many small ones."""
+def _totals(truth: Mapping[str, Any], view: View, *, has_patients: bool) -> Iterator[Held]:
+    """Images as reported, each once, and of patients; those of patients are judged where the run told any: without a census
+    only decoys are told. Studies are for information: a server that caps hides those without a date, which may be many small
+    ones."""
     totals, unique = view.totals, view.totals.unique or Unique()
     studies, images = truth["studies"], truth["images"]
     yield Held(name="images", truth=images["raw"], found=totals.images)
@@ -295,7 +297,7 @@ def _totals(truth: Mapping[str, Any], view: View) -> Iterator[Held]:
         ("genuine_images", images["genuine_raw"], totals.genuine_images),
         ("unique_genuine_images", images["genuine_unique"], unique.genuine_images),
     ):
-        yield Held(name=name, truth=count, found=found, is_judged=found is not None)
+        yield Held(name=name, truth=count, found=found, is_judged=has_patients)
     yield Held(name="studies", truth=studies["raw"], found=totals.studies, is_judged=False)
     yield Held(name="unique_studies", truth=studies["unique"], found=unique.studies, is_judged=False)
 

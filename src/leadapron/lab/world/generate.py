@@ -12,9 +12,10 @@ from leadapron.attribute.place import shipped
 from leadapron.lab.archive import MAX_SEED
 from leadapron.lab.world import places, published
 from leadapron.lab.world.draw import shared, uneven
+from leadapron.lab.world.holdings import Holdings, Shelf
 from leadapron.lab.world.model import CAPS, PORTS, Box, BoxKind, Kind, Server, World
 from leadapron.lab.world.places import Ground
-from leadapron.lab.world.studies import Collection, Holdings, Shelf, Whose
+from leadapron.lab.world.studies import Collection, Whose
 
 MAX_SCALE = 100
 """At 1:100 there are 21 open servers: enough for one of each kind."""

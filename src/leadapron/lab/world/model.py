@@ -6,7 +6,8 @@ import enum
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from leadapron.lab.world.studies import Holdings, Whose
+from leadapron.lab.world.holdings import Holdings
+from leadapron.lab.world.studies import Whose
 
 PORTS = (104, 2761, 4242, 11112)
 """Where DICOM is looked for, and spoken in clear."""

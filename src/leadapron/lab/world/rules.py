@@ -14,28 +14,41 @@ A_LINE = 16
 """Elements of a set on one line."""
 MOST_ADDRESSES = 1 << 20
 """Of one grant that is not wide."""
+PAGE = "survey-page.txt"
+"""Beside the scope of a survey."""
 
 
 def ruleset(world: World) -> str:
     """For `nft -f`, in the namespace that answers: servers and boxes accept, ranges that refuse send RST, the rest of the
-    world is silent. What lies outside of the world is left alone. Loading it again replaces it."""
+    world is silent. What lies outside of the world is left alone. Loading it again replaces it.
+
+    Most packets are for nobody: they are dropped as early as Linux lets them be, by two look-ups each."""
     live = sorted((int(server.address), server.port, str(server.address)) for server in world.servers)
-    resets = [each.network for each in world.ranges if each.resets]
     return "\n".join(
         (
-            "add table inet world",
-            "delete table inet world",
-            "table inet world {",
-            *_set("live", "ipv4_addr . inet_service", "", (f"{address} . {port}" for _, port, address in live)),
-            *_set("boxes", "ipv4_addr", "flags interval", map(str, sorted(box.network for box in world.boxes))),
-            *_set("resetting", "ipv4_addr", "flags interval", map(str, resets)),
-            *_set("world", "ipv4_addr", "flags interval", (str(each.network) for each in world.ranges)),
+            "add table ip world",
+            "delete table ip world",
+            "table ip world {",
+            "  chain boxes {",
+            f"    tcp dport {{ {', '.join(map(str, PORTS))} }} accept",
+            "    drop",
+            "  }",
+            "  chain refusing {",
+            "    meta mark set 1 accept",
+            "  }",
+            *_elements(
+                "set live", "ipv4_addr . inet_service", "", (f"{address} . {port}" for _, port, address in live)
+            ),
+            *_elements("map ranges", "ipv4_addr : verdict", "flags interval", _verdicts(world)),
+            "  chain early {",
+            "    type filter hook prerouting priority raw; policy accept;",
+            "    ip daddr . tcp dport @live accept",
+            "    ip daddr vmap @ranges",
+            "  }",
             "  chain input {",
             "    type filter hook input priority filter; policy accept;",
             "    ip daddr . tcp dport @live accept",
-            f"    ip daddr @boxes tcp dport {{ {', '.join(map(str, PORTS))} }} accept",
-            "    ip daddr @resetting meta l4proto tcp reject with tcp reset",
-            "    ip daddr @world drop",
+            "    meta mark 1 meta l4proto tcp reject with tcp reset",
             "  }",
             "}",
             "",
@@ -43,8 +56,26 @@ def ruleset(world: World) -> str:
     )
 
 
-def _set(name: str, kind: str, flags: str, elements: Iterable[str]) -> Iterator[str]:
-    yield f"  set {name} {{"
+def _verdicts(world: World) -> Iterator[str]:
+    """Of each stretch of addresses; those of boxes are cut out of the ranges that they lie in."""
+    boxes = sorted(box.network for box in world.boxes)
+    for each in world.ranges:
+        inside = [box for box in boxes if box.subnet_of(each.network)]
+        verdict = "goto refusing" if each.resets else "drop"
+        for network in _without(each.network, inside):
+            yield f"{network} : {verdict}"
+        yield from (f"{box} : goto boxes" for box in inside)
+
+
+def _without(network: IPv4Network, inside: Sequence[IPv4Network]) -> Iterator[IPv4Network]:
+    left = [network]
+    for box in inside:
+        left = [part for each in left for part in (each.address_exclude(box) if box.subnet_of(each) else (each,))]
+    yield from sorted(left)
+
+
+def _elements(name: str, kind: str, flags: str, elements: Iterable[str]) -> Iterator[str]:
+    yield f"  {name} {{"
     yield f"    type {kind}"
     if flags:
         yield f"    {flags}"
@@ -70,12 +101,13 @@ def swept(world: World, around: int | None = None) -> list[IPv4Network]:
 
 
 def scope(world: World, today: dt.date, *, depth: str = "count", around: int | None = None, rate: int = 10_000) -> str:
-    """The scope file of who sweeps the world: to `count`, as a survey by law; to `census`, as who made it and owns it."""
+    """The scope file of who sweeps the world: to `count`, as a survey by law, whose `page` has to lie beside it; to
+    `census`, as who made it and owns it."""
     networks = swept(world, around)
     grants = list(_survey(networks)) if depth != "census" else list(_own(networks))
     parts = [
         _HEAD.format(seed=world.seed, scale=world.scale),
-        *_survey_tables(),
+        *([] if depth == "census" else [_SURVEY]),
         *(_grant({**values, "depth": depth}, today) for values in grants),
         f"[ports]\ndicom = {list(PORTS)}\n",
         f"[pace]\nconnections_per_second = {rate}\nper_network = {rate}\n",
@@ -83,10 +115,19 @@ def scope(world: World, today: dt.date, *, depth: str = "count", around: int | N
     return "\n".join(parts)
 
 
-def _survey_tables() -> Sequence[str]:
-    """What a survey has to say beside its grants, a line each."""
-    return ()
+def page(world: World) -> str:
+    """The text of the page that a survey has to show, for the file `PAGE` beside its scope."""
+    return (
+        f"This is a sweep of a made-up world, of seed {world.seed} at 1:{world.scale}, in a network namespace without a\n"
+        "way out. Nobody is asked but servers of nobody.\n"
+    )
 
+
+_SURVEY = f"""\
+[survey]
+opt_out = "nobody@localhost.example"
+page = "{PAGE}"
+"""
 
 _HEAD = """\
 # The world of seed {seed} at 1:{scale}, in a network namespace without a way out: addresses of others, servers of nobody.

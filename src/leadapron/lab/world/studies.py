@@ -1,25 +1,22 @@
 """What a server holds: each study computed from (seed, origin, index) when somebody asks, none of them kept.
 
-The studies of one origin are a `Collection`; a server shows `Shelf`s of collections, its own and copies of others', in
-`Holdings`. A study is the same on each server that shows it. Numbers of images add up exactly: in a pair of studies what
-one has more than the mean, the other has less.
+The studies of one origin are a `Collection`; a server shows its own and copies of others' (`leadapron.lab.world.holdings`).
+A study is the same on each server that shows it. Numbers of images add up exactly: in a pair of studies what one has more
+than the mean, the other has less.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import enum
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from leadapron.lab import archive
-from leadapron.lab.archive import Archive, Keys, Study
+from leadapron.lab.archive import Study
 from leadapron.lab.world.draw import Indices, below, key_of
-
-BLOCK = 256
-"""Studies that are computed at once."""
 
 _FIRST_DAY = dt.date(2005, 1, 1)
 _DAYS = [f"{_FIRST_DAY + dt.timedelta(days=day):%Y%m%d}".encode() for day in range(5_750)]
@@ -81,18 +78,24 @@ class Collection:
         days = _DAY_NUMBERS[below(self._key("date"), indices, len(_DAYS))]
         return np.asarray(np.where(below(self._key("undated"), indices, _UNDATED), days, 0))
 
+    def series_at(self, indices: Indices) -> Indices:
+        """The number of series of each study."""
+        return np.minimum(1 + below(self._key("series"), indices, _MOST_SERIES), self.images_at(indices))
+
     def at(self, indices: Indices, tags: frozenset[int]) -> tuple[Study, ...]:
         """The studies, with those of their attributes that are in `tags`."""
         wanted = [tag for tag in (*_COLUMNS, *archive.FILLED) if tag in tags or tag == archive.STUDY_UID]
-        columns = [self._column(tag, indices) for tag in wanted]
-        images = self.images_at(indices).tolist()
-        series = below(self._key("series"), indices, _MOST_SERIES).tolist()
+        columns = [self.column(tag, indices) for tag in wanted]
+        images, series = self.images_at(indices).tolist(), self.series_at(indices).tolist()
         return tuple(
-            Study(values=dict(zip(wanted, values, strict=True)), series=_series(total, min(total, more + 1)))
-            for total, more, *values in zip(images, series, *columns, strict=True)
+            Study(values=dict(zip(wanted, values, strict=True)), series=_series(total, count))
+            for total, count, *values in zip(images, series, *columns, strict=True)
         )
 
-    def _column(self, tag: int, indices: Indices) -> list[bytes]:
+    def column(self, tag: int, indices: Indices) -> list[bytes]:
+        """One attribute of each study; of a number of series or images what is there."""
+        if tag in NUMBERS:
+            return [b"%d" % number for number in NUMBERS[tag](self, indices).tolist()]
         if (column := _COLUMNS.get(tag)) is not None:
             return column(self, indices)
         share, value = archive.FILLED[tag]
@@ -105,60 +108,6 @@ class Collection:
     def texts(self, about: str, indices: Indices, choices: tuple[bytes, ...] | list[bytes]) -> list[bytes]:
         """One of `choices` for each study."""
         return [choices[place] for place in below(self._key(about), indices, len(choices)).tolist()]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shelf:
-    """The first `count` studies of a collection."""
-
-    collection: Collection
-    count: int
-
-    @property
-    def images(self) -> int:
-        return int(self.collection.images_at(np.arange(self.count, dtype=np.int64)).sum())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holdings:
-    """What a server shows. `claims`: its answers say how many series and images a study has."""
-
-    shelves: tuple[Shelf, ...]
-    claims: bool = True
-
-    @property
-    def studies(self) -> int:
-        return sum(shelf.count for shelf in self.shelves)
-
-    @property
-    def images(self) -> int:
-        return sum(shelf.images for shelf in self.shelves)
-
-    def find(self, keys: Keys) -> Iterator[dict[int, bytes]]:
-        """The answers to an identifier, as `Archive.find` gives them."""
-        tags = frozenset(keys)
-        for shelf in self.shelves:
-            indices = _within(shelf, keys)
-            for start in range(0, len(indices), BLOCK):
-                studies = shelf.collection.at(indices[start : start + BLOCK], tags)
-                yield from Archive(studies=studies, claims=self.claims).find(keys)
-
-
-def _within(shelf: Shelf, keys: Keys) -> Indices:
-    """The studies that list and range matching leave; `Archive.find` looks at each of them again."""
-    collection = shelf.collection
-    if uids := keys.get(archive.STUDY_UID, b"").strip(b" \0"):
-        named = {collection.index_of(uid) for uid in uids.split(b"\\")} - {None}
-        indices = np.array(
-            sorted(index for index in named if index is not None and index < shelf.count), dtype=np.int64
-        )
-    else:
-        indices = np.arange(shelf.count, dtype=np.int64)
-    first, _, last = keys.get(archive.STUDY_DATE, b"").strip(b" \0").partition(b"-")
-    if first.isdigit() and last.isdigit():
-        days = collection.days_at(indices)
-        indices = indices[(days >= int(first)) & (days <= int(last))]
-    return indices
 
 
 def _series(images: int, count: int) -> tuple[int, ...]:
@@ -231,4 +180,9 @@ _COLUMNS: Mapping[int, Callable[[Collection, Indices], list[bytes]]] = {
     archive.PATIENT_ID: _patient_ids,
     archive.BIRTH_DATE: _births,
     archive.IDENTITY_REMOVED: _removed,
+}
+
+NUMBERS: Mapping[int, Callable[[Collection, Indices], Indices]] = {
+    archive.STUDY_SERIES: Collection.series_at,
+    archive.STUDY_IMAGES: Collection.images_at,
 }

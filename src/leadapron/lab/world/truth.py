@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from leadapron.errors import InputError
+from leadapron.lab.world.holdings import Shelf
 from leadapron.lab.world.model import PORTS, Server, World
-from leadapron.lab.world.studies import Shelf
 
 SCHEMA = "leadapron/world-truth/1"
 

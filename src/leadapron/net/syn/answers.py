@@ -6,6 +6,7 @@ cards) a packet is seen before its checksum is made, and a cookie is the stronge
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,9 @@ _HEADS = 40
 """The headers of IP and TCP without options."""
 _FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
 _PORT_UNREACHABLE, _FRAGMENTATION_NEEDED = 3, 4
+_IS_LITTLE = sys.byteorder == "little"
+_OFFSET = np.frombuffer(b"\x1f\xff", dtype=np.uint16)[0]
+"""Of a fragment, as it stands in a packet."""
 _TO_ICMP, _TO_QUOTED = np.arange(8), np.arange(20)
 
 Frames = npt.NDArray[np.uint8]
@@ -83,11 +87,14 @@ def genuine(answers: Answers, jar: CookieJar) -> npt.NDArray[np.bool_]:
 
 def _is_whole(heads: Frames, lengths: Lengths) -> npt.NDArray[np.bool_]:
     """Of version 4, no later fragment, and there as far as 20 bytes behind a header that is no shorter than it can be."""
+    halves = heads.view(np.uint16)
+    total, is_first = halves[:, 1].byteswap() if _IS_LITTLE else halves[:, 1], (halves[:, 3] & _OFFSET) == 0
+    if (heads[:, 0] == 0x45).all():
+        return np.asarray(is_first & (lengths >= _HEADS) & (total >= _HEADS))
     header = _header_length(heads)
     needed = header + 20
-    total = (heads[:, 2].astype(np.uint16) << 8) | heads[:, 3]
-    is_first = ((heads[:, 6] & 0x1F) | heads[:, 7]) == 0
-    return np.asarray((heads[:, 0] >> 4 == 4) & (header >= 20) & (lengths >= needed) & (total >= needed) & is_first)
+    is_sound = (heads[:, 0] >> 4 == 4) & (header >= 20)
+    return np.asarray(is_first & is_sound & (lengths >= needed) & (total >= needed))
 
 
 def _header_length(headers: Frames) -> npt.NDArray[np.uint16]:

@@ -42,11 +42,12 @@ TICK = 0.1
 """Seconds; the longest sleep, so that a stop is noticed."""
 SHORT_TICK = 0.02
 """Seconds between two looks whether there is another piece, or sending may go on."""
-HEAR_GAP = 0.005
-"""Seconds of sending between two looks at the answers: a thousand of them cost little more than one."""
+HEAR_GAP = 0.01
+"""Seconds of sending between two looks at the answers: two thousand of them cost little more than one."""
 THREADED_RATE = 100_000
-"""Packets a second from which threads send, each a batch at a time: the kernel needs the time of a processor for each."""
+"""Packets a second from which threads send, a batch each."""
 SENDERS = 2
+"""On as many processors, or none: one thread that sends for one that thinks is slower than one that does both."""
 RING_SECONDS = 0.25
 """How long the ring takes answers that nobody reads, if every packet has one."""
 LEAST_FRAMES, MOST_FRAMES = 1 << 12, 1 << 15
@@ -96,7 +97,8 @@ class SynEngine:
         for the cool-down, `STOP_WAIT` at most. What any of the callables raises ends the run, and pieces that were not
         closed are not reported. Raises OSError where there are no raw sockets.
         """
-        threads = min(SENDERS, len(os.sched_getaffinity(0))) if self.rate >= THREADED_RATE else 0
+        is_threaded = self.rate >= THREADED_RATE and len(os.sched_getaffinity(0)) >= SENDERS
+        threads = SENDERS if is_threaded else 0
         with contextlib.ExitStack() as stack:
             ring = Ring(self.settings.source_ports, _frames(self.rate))
             stack.callback(ring.close)
@@ -310,7 +312,7 @@ class _Sweep:
         if flight.repeats:
             self._repeating -= 1
         self._answered += flight.answered
-        if flight.is_suspect:
+        if flight.is_suspect and not self._halted:
             self._lost += len(flight.silent())
         self._sink.closed(closed)
 

@@ -157,6 +157,9 @@ class InFlight:
             self._is_stale = False
         which = np.searchsorted(self._starts, indices, side="right") - 1
         inside = (which >= 0) & (indices < self._stops[which])
+        if inside.all() and (which == which[0]).all():
+            yield self._flights[which[0]], np.arange(len(indices))
+            return
         for number in np.unique(which[inside]).tolist():
             yield self._flights[number], np.flatnonzero(inside & (which == number))
 

@@ -28,6 +28,9 @@ class Hearer:
         is_ours = genuine(answers, self._jar)
         is_ours &= self._sources.are_of(answers.addresses, answers.own_addresses)
         answers = answers.only(is_ours)
+        if not len(answers):
+            self.invalid += len(frames)
+            return
         indices = self._index_of(answers.addresses, answers.ports)
         outside = int((indices < 0).sum())
         self.late += len(answers) - outside

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 import select
@@ -83,8 +84,10 @@ class Ring:
         self._poll.poll(seconds * 1e3)
 
     def close(self) -> None:
+        """Frames that somebody still looks at keep their memory until they go."""
         del self._frames, self._status, self._lengths
-        self._memory.close()
+        with contextlib.suppress(BufferError):
+            self._memory.close()
         self._socket.close()
 
 

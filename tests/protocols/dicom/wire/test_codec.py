@@ -34,6 +34,7 @@ from leadapron.protocols.dicom.wire.pdu import (
     PduReader,
     ReleaseRP,
     ReleaseRQ,
+    p_data_of_one,
 )
 from seeds import seeds
 
@@ -267,6 +268,24 @@ def test_a_message_is_joined_from_its_fragments(identifier: bytes, step: int) ->
             events.append(event)
 
     assert events == [wire.Message(context_id=1, command=command, identifier=identifier)]
+
+
+@given(st.lists(st.binary(max_size=500), max_size=5), st.booleans())
+@settings(max_examples=40)
+def test_messages_that_are_sent_together_are_those_that_are_sent_one_by_one(
+    identifiers: list[bytes], has_data_set: bool
+) -> None:
+    _, serving = established()
+    request = dimse.find_request(1, uids.STUDY_ROOT_FIND)
+    pending = dimse.response(request, dimse.Status.PENDING, has_data_set=has_data_set)
+    together = serving.send_messages(1, pending, identifiers)
+    assert together == b"".join(serving.send_message(1, pending, identifier) for identifier in identifiers)
+
+
+@given(context_id, st.booleans(), st.booleans(), st.binary(max_size=300))
+def test_a_p_data_of_one_value_is_that_of_the_objects(number: int, command: bool, last: bool, data: bytes) -> None:
+    value = PDV(context_id=number, is_command=command, is_last=last, data=data)
+    assert p_data_of_one(number, data, is_command=command, is_last=last) == PDataTF(values=(value,)).encode()
 
 
 def test_a_context_that_was_not_proposed_is_an_error() -> None:

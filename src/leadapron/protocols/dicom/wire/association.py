@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from leadapron.errors import WireError
@@ -29,6 +29,7 @@ from leadapron.protocols.dicom.wire.pdu import (
     PduReader,
     ReleaseRP,
     ReleaseRQ,
+    p_data_of_one,
 )
 from leadapron.protocols.dicom.wire.uids import EXPLICIT_VR_LITTLE_ENDIAN
 
@@ -214,26 +215,30 @@ class Association:
 
     def send_message(self, context_id: int, command: Command, identifier: bytes = b"") -> bytes:
         """A message as PDUs that keep the peer's maximum length (PS3.8 D.1)."""
+        return self.send_messages(context_id, command, (identifier,))
+
+    def send_messages(self, context_id: int, command: Command, identifiers: Iterable[bytes]) -> bytes:
+        """Messages that differ in their identifiers only, such as the pending answers to one C-FIND."""
         if self.state not in (State.ESTABLISHED, State.RELEASING):
             raise WireError("no association is established")
-        pdus = self._fragment(context_id, command.encode(), is_command=True)
-        if command.has_data_set:
-            pdus += self._fragment(context_id, identifier, is_command=False)
-        return b"".join(pdus)
+        head = b"".join(self._fragment(context_id, command.encode(), is_command=True))
+        if not command.has_data_set:
+            return b"".join(head for _ in identifiers)
+        parts: list[bytes] = []
+        for identifier in identifiers:
+            parts.append(head)
+            parts += self._fragment(context_id, identifier, is_command=False)
+        return b"".join(parts)
 
     def _fragment(self, context_id: int, data: bytes, *, is_command: bool) -> list[bytes]:
         room = max(MIN_FRAGMENT, (self._peer_max_length or MAX_LENGTH) - 6)
-        places = range(0, max(len(data), 1), room)
-        values = [
-            PDV(
-                context_id=context_id,
-                is_command=is_command,
-                is_last=place == places[-1],
-                data=data[place : place + room],
-            )
+        if len(data) <= room:
+            return [p_data_of_one(context_id, data, is_command=is_command, is_last=True)]
+        places = range(0, len(data), room)
+        return [
+            p_data_of_one(context_id, data[place : place + room], is_command=is_command, is_last=place == places[-1])
             for place in places
         ]
-        return [PDataTF(values=(value,)).encode() for value in values]
 
     def release(self) -> bytes:
         """A-RELEASE-RQ."""

@@ -142,6 +142,13 @@ class PDataTF:
         return cls(values=tuple(values))
 
 
+def p_data_of_one(context_id: int, data: bytes, *, is_command: bool, is_last: bool) -> bytes:
+    """A P-DATA-TF with one value, encoded: a fifth of what it costs by way of the objects."""
+    size = len(data)
+    head = _HEADER.pack(PDataTF.type, _PDV.size + size)
+    return head + _PDV.pack(size + 2, context_id, is_command | is_last << 1) + data
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseRQ:
     """A-RELEASE-RQ (PS3.8 Table 9-24)."""
