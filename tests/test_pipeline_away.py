@@ -22,7 +22,7 @@ from leadapron.net.syn import SynSettings
 from leadapron.net.target import Outcome
 from leadapron.pipeline_away import Books, sweep_away
 from leadapron.pipeline_control import Control
-from leadapron.pipeline_sweeper import Asked, Decided, Done, Ended, Order, Reached
+from leadapron.pipeline_sweeper import Asked, Decided, Done, Ended, Order, Reached, Withheld
 from leadapron.scope.decision import Denied
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import load_scope
@@ -55,6 +55,7 @@ class Ledger:
             keep=lambda hits: self._note("keep", list(hits)),
             refused=lambda places: self._note("refused", list(places)),
             decided=self.decided,
+            withheld=lambda reasons: self._note("withheld", dict(reasons)),
             told=lambda hit: self._note("told", hit),
             names=options.pop("names", {}),  # type: ignore[arg-type]
             progress=self,
@@ -103,6 +104,12 @@ def test_what_is_decided_is_logged_at_once(ledger: Ledger, tmp_path: Path) -> No
     books = ledger.books([order(tmp_path, [NETWORK])])
     books.hear(Decided(0, 64, 60, {Denied.EXCLUDED: 4}))
     assert ledger.did == [("decided", (0, 64, 60, {Denied.EXCLUDED: 4}))]
+
+
+def test_what_is_withheld_after_that_is_logged_with_its_reasons(ledger: Ledger, tmp_path: Path) -> None:
+    books = ledger.books([order(tmp_path, [NETWORK])])
+    books.hear(Withheld({Denied.NARROWED: 4, Denied.EXPIRED: 1}))
+    assert ledger.did == [("withheld", {Denied.NARROWED: 4, Denied.EXPIRED: 1})]
 
 
 def test_hits_are_kept_before_their_chunk_is_done_and_told_after_both(ledger: Ledger, tmp_path: Path) -> None:

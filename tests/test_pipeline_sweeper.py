@@ -33,6 +33,7 @@ from leadapron.pipeline_sweeper import (
     RawSweep,
     Reached,
     Wire,
+    Withheld,
     carry_out,
 )
 from leadapron.scope.decision import Denied
@@ -217,13 +218,17 @@ def permitted(desk: Desk) -> int:
     return int(desk.sweep.permits(ALL, np.full(512, PORT, dtype=np.uint16)).sum())
 
 
-def test_the_gate_is_asked_again_for_each_batch(tmp_path: Path) -> None:
-    desk = Desk(by_packets(tmp_path, [NETWORK]))
+def test_the_gate_is_asked_again_for_each_batch_and_why_it_denies_is_told(tmp_path: Path) -> None:
+    desk = Desk(by_packets(tmp_path, [NETWORK], size=512))
+    (piece,) = desk.pieces()
     assert permitted(desk) == 512
     desk.narrow(["127.91.1.0/24"])
     assert permitted(desk) == 256
     desk.clock.shift = 72 * 3600  # the grant has expired by then
     assert permitted(desk) == 0
+    desk.sweep.closed(closed(piece, {}))
+    told = [Counter(withheld.reasons) for withheld in desk.hand.of(Withheld)]  # type: ignore[union-attr]
+    assert sum(told, Counter()) == {Denied.NARROWED: 256, Denied.EXPIRED: 512}
 
 
 def test_how_many_packets_leave_is_told_now_and_then_and_before_a_piece_is_closed(
@@ -245,11 +250,14 @@ def test_how_many_packets_leave_is_told_now_and_then_and_before_a_piece_is_close
 
 
 def test_where_a_zone_gains_a_gap_nothing_more_is_sent(tmp_path: Path) -> None:
-    desk = Desk(by_packets(tmp_path, [NETWORK]))
+    desk = Desk(by_packets(tmp_path, [NETWORK], size=512))
     path = desk.order.scope
     path.write_text(path.read_text() + '[[zone]]\nname = "z"\nnetworks = ["127.91.1.0/24"]\ngap_seconds = 2\n')
     desk.gate.narrow(load_scope(path))
+    (piece,) = desk.pieces()
     assert permitted(desk) == 0
+    desk.sweep.closed(closed(piece, {}))
+    assert desk.hand.of(Withheld) == [Withheld({Denied.NARROWED: 512})]
 
 
 def test_hits_are_told_as_they_come(tmp_path: Path) -> None:
@@ -398,6 +406,28 @@ def test_while_it_waits_it_keeps_an_eye_on_the_scope(tmp_path: Path) -> None:
     assert time.monotonic() - begun < 5
     assert ended.why == "stopped by `leadapron stop`"
     assert ended.figures.sent == 64
+
+
+def test_what_is_excluded_once_it_was_decided_is_withheld_and_told(tmp_path: Path) -> None:
+    of = order(tmp_path, ["127.91.0.0/24"], connections_per_second=200.0, per_network=200.0)
+    giver = Giver()
+    tell = giver.tell
+
+    def told(message: Message) -> None:
+        tell(message)
+        if isinstance(message, Done) and "exclude = []" in (text := of.scope.read_text()):
+            of.scope.write_text(text.replace("exclude = []", 'exclude = ["127.91.0.0/24"]'))
+
+    giver.tell = told  # type: ignore[method-assign]
+    ended, outcomes, _ = carried_out(of, giver)
+
+    assert 0 < ended.figures.sent == outcomes["refused"] < 256
+    reasons = sum((Counter(each.reasons) for each in giver.of(Withheld)), Counter[Denied]())  # type: ignore[union-attr]
+    assert set(reasons) == {Denied.NARROWED}
+    not_asked = sum((Counter(done.not_asked) for done in giver.of(Done)), Counter[str]())  # type: ignore[union-attr]
+    assert not_asked == {"out_of_scope": 256 - ended.figures.sent}
+    decided = sum(sum(each.denied.values()) for each in giver.of(Decided))  # type: ignore[union-attr]
+    assert reasons.total() + decided == 256 - ended.figures.sent
 
 
 def test_what_refuses_and_is_wanted_is_told_with_its_chunk(tmp_path: Path) -> None:

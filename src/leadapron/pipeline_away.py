@@ -19,8 +19,9 @@ from leadapron.model import Address, Endpoint, SweepFigures
 from leadapron.net.target import Outcome
 from leadapron.pipeline_control import Control, Progress
 from leadapron.pipeline_sweep import Decided, Write, left_in
-from leadapron.pipeline_sweeper import Asked, Done, Ended, Message, Order, Reached
+from leadapron.pipeline_sweeper import Asked, Done, Ended, Message, Order, Reached, Withheld
 from leadapron.pipeline_sweeper import Decided as DecidedMessage
+from leadapron.scope.decision import Denied
 from leadapron.store.chunk import SweepChunk
 
 GRACE = 20.0
@@ -44,15 +45,17 @@ class Books:
         keep: Kept,
         refused: Callable[[Sequence[Endpoint]], object],
         decided: Decided,
+        withheld: Callable[[Mapping[Denied, int]], object],
         told: Callable[[Endpoint], object],
         names: Mapping[Address, str],
         progress: Progress,
         known: Container[Endpoint] = (),
     ) -> None:
         """`keep` writes what was reached before `told` hears of it, but not of the `known`, who were reached by an earlier
-        process and are asked again; `refused` writes who of the wanted refused, before the chunk is done that they are
-        in."""
+        process and are asked again. `withheld` logs why what was decided was not asked. `refused` writes who of the wanted
+        refused, before the chunk is done that they are in."""
         self._write_chunks, self._keep, self._refused, self._decided, self._told = write, keep, refused, decided, told
+        self._withheld = withheld
         self._names, self._progress, self._known = names, progress, known
         self._waiting_before = {chunk.start: sum(chunk.waiting) for order in orders for chunk in order.in_part}
         self.left = sum(left_in(order.in_part, order.missing) for order in orders)
@@ -70,6 +73,8 @@ class Books:
         match message:
             case DecidedMessage(start, stop, permitted, denied):
                 self._decided(start, stop, permitted, denied)
+            case Withheld(reasons):
+                self._withheld(reasons)
             case Asked(packets):
                 self._packets += packets
                 asked = self._packets // self._probes

@@ -258,6 +258,7 @@ class Discovery:
             keep=lambda endpoints: store.record_hits(run_id, endpoints),
             refused=noted.note,
             decided=self._chunk_decided,
+            withheld=self._withheld,
             told=told,
             names=names_by_address(context.scope, context.gate.pins),
             progress=context.progress,
@@ -269,8 +270,14 @@ class Discovery:
         if permitted:
             log.write("permitted_in_sweep", start=start, stop=stop, count=permitted)
         if denied:
-            reasons = {reason.value: count for reason, count in denied.items()}
-            log.write("denied_in_sweep", start=start, stop=stop, reasons=reasons)
+            log.write("denied_in_sweep", start=start, stop=stop, reasons=_by_value(denied))
+
+    def _withheld(self, denied: Mapping[Denied, int]) -> None:
+        self._context.audit_log.write("withheld_in_sweep", reasons=_by_value(denied))
+
+
+def _by_value(denied: Mapping[Denied, int]) -> dict[str, int]:
+    return {reason.value: count for reason, count in denied.items()}
 
 
 def _syn_settings(scope: Scope) -> SynSettings:

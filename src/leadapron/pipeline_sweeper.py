@@ -100,6 +100,12 @@ class Decided(NamedTuple):
     denied: Mapping[Denied, int]
 
 
+class Withheld(NamedTuple):
+    """Of pieces that were decided, what the gate denied right before it was asked."""
+
+    reasons: Mapping[Denied, int]
+
+
 class Asked(NamedTuple):
     """So many packets more were permitted, and sent for all that is known."""
 
@@ -127,7 +133,7 @@ class Ended(NamedTuple):
     figures: SweepFigures
 
 
-Message = Decided | Asked | Reached | Done | Ended
+Message = Decided | Withheld | Asked | Reached | Done | Ended
 
 
 class Wire:
@@ -197,7 +203,7 @@ class RawSweep:
         self._left_out: dict[int, npt.NDArray[np.uint32]] = {}
         """of pieces under way, the places that wait and may not be asked right now"""
         self._is_dry = False
-        self._asked, self._tell_at = 0, 0.0
+        self._asked, self._withheld, self._tell_at = 0, Counter[Denied](), 0.0
 
     def next_piece(self) -> Piece | Literal[Later.LATER] | None:
         from leadapron.net.syn import LATER
@@ -244,14 +250,23 @@ class RawSweep:
         import numpy as np
 
         if self._gate.has_gaps():
+            self._withheld[Denied.NARROWED] += len(addresses)
             return np.zeros(len(addresses), dtype=np.bool_)
         permitted = self._gate.permits4(addresses, ports)
         self._asked += int(np.count_nonzero(permitted))
+        if not permitted.all():
+            self._withheld.update(self._reasons(addresses[~permitted], ports[~permitted]))
         if time.monotonic() >= self._tell_at:
             self._tell_asked()
         return permitted
 
+    def _reasons(self, addresses: npt.NDArray[np.uint32], ports: npt.NDArray[np.uint16]) -> Iterator[Denied]:
+        """Of what is not permitted. A window that opens in between leaves no reason."""
+        for number in self._gate.denials4(addresses, ports).tolist():
+            yield REASONS[number] or Denied.NARROWED
+
     def _tell_asked(self) -> None:
+        _tell_withheld(self._wire, self._withheld)
         if self._asked:
             self._wire.tell(Asked(self._asked))
         self._asked, self._tell_at = 0, time.monotonic() + WRITE_INTERVAL
@@ -300,9 +315,17 @@ class _Gone(Feed):
         return target
 
 
+def _tell_withheld(wire: Wire, reasons: Counter[Denied]) -> None:
+    """And forget them."""
+    if reasons:
+        wire.tell(Withheld(dict(reasons)))
+        reasons.clear()
+
+
 def _by_packets(
     order: Order, gate: Gate, space: TargetSpace, wire: Wire, should_stop: Callable[[], bool]
 ) -> SweepFigures:
+    """Under the hook, which raw sockets are not opened by."""
     from leadapron.net.syn import SynEngine
 
     assert order.syn is not None
@@ -334,9 +357,11 @@ def _by_connections(
     from leadapron.net.wide import WideEngine
 
     refused: list[tuple[int, int]] = []
-    begun, sent = time.monotonic(), 0
+    begun, sent, withheld = time.monotonic(), 0, Counter[Denied]()
+    arm(gate, on_denied=lambda _host, _port, reason: withheld.update((reason,)))
 
     def write(chunks: Sequence[SweepChunk]) -> None:
+        _tell_withheld(wire, withheld)
         not_asked = Counter({outcome.value: count for outcome, count in sweep.not_asked.items()})
         wire.tell(Done(chunks, tuple(refused), not_asked))
         refused.clear()

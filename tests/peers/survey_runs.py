@@ -185,9 +185,16 @@ class Survey:
 
     def greeted(self) -> Counter[str]:
         """How often a first word was said to whom, by the audit logs."""
+        return Counter(str(fact["address"]) for fact in self.logged("dial") if fact["job"] == "hello")
+
+    def denied_in_sweep(self) -> int:
+        """Targets."""
+        facts = [*self.logged("denied_in_sweep"), *self.logged("withheld_in_sweep")]
+        return sum(count for fact in facts for count in fact["reasons"].values())
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
         lines = (json.loads(line) for log in self.folder.rglob("audit.jsonl") for line in log.read_text().splitlines())
-        facts = (line["facts"] for line in lines if line["event"] == "dial")
-        return Counter(str(fact["address"]) for fact in facts if fact["job"] == "hello")
+        return [line["facts"] for line in lines if line["event"] == event]
 
     def known(self) -> Known:
         with Store.open(f"sqlite:///{self.folder}/s.db") as store:
