@@ -201,8 +201,7 @@ class Audit:
         past = Past(self.store, self.run_)
         observations, unknowns = self.evidence.gather(self.store.attempts(self.run_.id), hits, past.key_holders)
         observations = self.inventory.judged(self._joined(observations))
-        for observation in observations:
-            self.store.record_observation(self.run_.id, observation)
+        self.store.record_observations(self.run_.id, observations)
         swept = self._swept()
         is_whole = self._has_swept_all(swept)
         if self.only is None:

@@ -363,17 +363,22 @@ class Store:
 
     # -- what was seen -------------------------------------------------------------------------------------------------
 
-    def record_observation(self, run_id: str, observation: Observation) -> None:
-        service = observation.service
-        row = {
-            "run_id": run_id,
-            **_place(service.endpoint),
-            "protocol": service.protocol,
-            "resource": service.resource,
-            "data": codec.dump(observation),
-        }
+    def record_observations(self, run_id: str, observations: Iterable[Observation]) -> None:
+        """All observations of a run, in place of those recorded before: what was a service when it was stopped may be a part
+        of a middlebox by now."""
+        rows = [
+            {
+                "run_id": run_id,
+                **_place(seen.service.endpoint),
+                "protocol": seen.service.protocol,
+                "resource": seen.service.resource,
+                "data": codec.dump(seen),
+            }
+            for seen in observations
+        ]
         with self._engine.begin() as connection:
-            _write(connection, tables.observations, [row], update=True)
+            connection.execute(sa.delete(tables.observations).where(tables.observations.c.run_id == run_id))
+            _write(connection, tables.observations, rows)
 
     def observations(self, run_id: str) -> list[Observation]:
         """Sorted by service."""
