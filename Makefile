@@ -1,6 +1,6 @@
 # make demo   an audit of an embedded estate on loopback; needs Python 3.11+ only
 # make test   everything: checks, unit tests, real servers; as root it installs the peers that tests talk to
-# make bench  the README's figures, with peers and C, as root (about a quarter of an hour)
+# make bench  the README's figures, with peers and C, as root (about half an hour)
 # make check  ruff, mypy strict, import-linter
 
 PYTHON ?= python3
