@@ -9,7 +9,7 @@ import json
 import signal
 import sys
 import time
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "lab"))
@@ -24,7 +24,7 @@ from leadapron.lab.world.serve import serving
 
 RANGES = ("198.18.0.0/20", "198.18.16.0/20")
 KINDS = (Kind.OPEN, Kind.OPEN, Kind.CAPS_AT_100, Kind.REFUSES, Kind.OPEN, Kind.KNOWS_ITS_TITLE, Kind.SLOW)
-RATE = 900
+RATE = 450
 
 
 def made() -> World:
@@ -98,12 +98,12 @@ def texts() -> dict[str, str]:
     """The firewall, and the scope."""
     world = made()
     today = dt.datetime.now(dt.UTC).date()
-    return {"nft": ruleset(world), "scope": scope(world, today, depth="census", rate=RATE)}
+    return {"nft": ruleset(world), "scope": scope(world, today, depth="census", around=27, rate=RATE)}
 
 
-def standing(address: str) -> bool:
-    """Whether a server stands there, and no box."""
-    return any(IPv4Address(address) == each.address for each in made().servers)
+def standing() -> frozenset[str]:
+    """Where servers stand, and no box."""
+    return frozenset(str(each.address) for each in made().servers)
 
 
 if __name__ == "__main__":

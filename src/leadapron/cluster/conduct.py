@@ -16,6 +16,7 @@ from datetime import datetime
 from ipaddress import ip_address
 from typing import Any, Protocol
 
+from leadapron import __version__
 from leadapron.cluster.luggage import Luggage
 from leadapron.cluster.order import Order
 from leadapron.errors import RunStopped, StoreError
@@ -74,6 +75,7 @@ class ClusterAudit(Audit):
             luggage=luggage,
             options=self.options,
             seats=seats,
+            version=__version__,
             level=logging.getLogger().getEffectiveLevel(),
         )
         self._total = len(self.extent.spaces)
@@ -159,7 +161,7 @@ class ClusterAudit(Audit):
         self._shown = swept, reached, spoken
 
     def _is_done(self) -> bool:
-        return all(each.is_done for each in self._leases.all(SWEEP)) and is_finished(self._leases.all(HOSTS))
+        return self._leases.is_swept() and is_finished(self._leases.all(HOSTS))
 
     def _count_faults(self) -> None:
         faults = [*self._crew.faults(), *(each.why for each in self._leases.shifts() if each.is_over and each.why)]

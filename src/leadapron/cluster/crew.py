@@ -1,12 +1,14 @@
-"""The workers of a Dask cluster, as a coordinator calls them: one long task a seat, which Dask gives to whoever is free."""
+"""The workers of a Dask cluster, as a coordinator calls them: one long task a worker, for as many as there are seats."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import secrets
 import threading
 import time
-from collections.abc import Sequence
+from asyncio import CancelledError
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,7 +29,7 @@ log = logging.getLogger(__name__)
 CONNECT = 5.0
 TICK = 1.0
 PAUSE = 2.0
-"""Seconds between the end of a task and the next for the same seat; and between two tries to reach the scheduler."""
+"""Seconds between the end of a task and the next for the same worker; and between two tries to reach the scheduler."""
 _OVER = frozenset({"finished", "error", "lost", "cancelled"})
 
 
@@ -50,8 +52,9 @@ class DaskCrew:
         self._resource = vantage_resource(vantage)
         log_as_we_do()
         self._client: Client | None = None
-        self._futures: dict[int, Any] = {}
-        self._again: dict[int, float] = {}
+        self._futures: dict[str, Any] = {}
+        self._again: dict[str, float] = {}
+        """by the address of the worker, and below: when it may be called again"""
         self._connect_at = 0.0
         self._faults: list[str] = []
         self._places: list[tuple[str, int]] = []
@@ -62,8 +65,7 @@ class DaskCrew:
         """Workers from this vantage that are there now. Raises InputError where the scheduler is not."""
         if (client := self._connected()) is None:
             raise InputError(f"no scheduler answers at {self._address} to our certificate; is it running?")
-        found = client.scheduler_info(n_workers=-1)["workers"].values()
-        return sum(bool(each["resources"].get(self._resource)) for each in found)
+        return sum(bool(each["resources"].get(self._resource)) for each in _workers(client).values())
 
     def places(self) -> list[tuple[str, int]]:
         """Where the scheduler and its workers listen, as far as it is known."""
@@ -82,37 +84,44 @@ class DaskCrew:
         while not self._closed.wait(TICK):
             try:
                 if (client := self._connected()) is not None:
-                    self._look_around(client)
-                    self._fill(client, order)
-            except (OSError, TimeoutError, RuntimeError) as error:  # it went away meanwhile
+                    self._fill(client, order, _workers(client))
+            except (Exception, CancelledError) as error:  # noqa: BLE001 - Dask raises anything when a scheduler goes away
                 log.warning("the scheduler does not answer: %s", type(error).__name__)
+                self._let_go()
 
-    def _look_around(self, client: Client) -> None:
-        workers = client.scheduler_info(n_workers=-1)["workers"]
-        parts = [urlsplit(address) for address in (self._address, *workers)]
-        self._places = [(each.hostname or "", each.port or 0) for each in parts]
-
-    def _fill(self, client: Client, order: Order) -> None:
-        """A task for each seat."""
+    def _fill(self, client: Client, order: Order, workers: Mapping[str, Any]) -> None:
+        """A task for each worker of the vantage that has none, as long as there are seats. Dask would give all of them to
+        the first that comes: what it knows of a resource is how much of it there is, not how much is free."""
         now = time.monotonic()
-        for seat in range(order.seats):
-            self._note(seat, now)
-            if seat not in self._futures and now >= self._again.get(seat, 0.0):
-                self._futures[seat] = client.submit(
-                    shift, order, key=f"shift-{order.run}-{seat}-{now}", pure=False, resources={self._resource: 1}
+        self._places = [_place(address) for address in (self._address, *workers)]
+        for address in list(self._futures):
+            self._note(address, now, is_there=address in workers)
+        for address, each in workers.items():
+            is_free = address not in self._futures and now >= self._again.get(address, 0.0)
+            if is_free and len(self._futures) < order.seats and each["resources"].get(self._resource):
+                self._futures[address] = client.submit(
+                    shift,
+                    order,
+                    key=f"shift-{order.run}-{secrets.token_hex(8)}",
+                    pure=False,
+                    resources={self._resource: 1},
+                    workers=[address],
+                    allow_other_workers=False,
                 )
 
-    def _note(self, seat: int, now: float) -> None:
-        """A task that is over."""
-        future = self._futures.get(seat)
-        if future is None or future.status not in _OVER:
+    def _note(self, address: str, now: float, *, is_there: bool) -> None:
+        """A task that is over, or whose worker is gone."""
+        future = self._futures[address]
+        if is_there and future.status not in _OVER:
             return
         if future.status == "error":
             self._faults.append(f"a task of the cluster ended with {type(future.exception(timeout=CONNECT)).__name__}")
         elif future.status == "finished" and (why := future.result(timeout=CONNECT)):
             log.warning("a shift ended: %s", why)
-        del self._futures[seat]
-        self._again[seat] = now + PAUSE
+        if not is_there:
+            future.cancel()
+        del self._futures[address]
+        self._again[address] = now + PAUSE
 
     def _connected(self) -> Client | None:
         """None while the scheduler is away; nothing waits for it for long."""
@@ -141,8 +150,21 @@ class DaskCrew:
         client, self._client = self._client, None
         self._futures.clear()
         if client is not None:
-            with contextlib.suppress(OSError, TimeoutError, RuntimeError):
+            with contextlib.suppress(Exception, CancelledError):
                 client.close(timeout=CONNECT)
+
+
+def _place(address: str) -> tuple[str, int]:
+    parts = urlsplit(address)
+    return parts.hostname or "", parts.port or 0
+
+
+def _workers(client: Client) -> dict[str, Any]:
+    """By address; as `Client.scheduler_info`, which waits for ever for a scheduler that went away. Raises TimeoutError."""
+    if (scheduler := client.scheduler) is None:
+        raise TimeoutError
+    workers: dict[str, Any] = client.sync(scheduler.identity, n_workers=-1, callback_timeout=CONNECT)["workers"]
+    return workers
 
 
 def _literal(host: str, port: int) -> str:

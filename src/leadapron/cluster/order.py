@@ -20,6 +20,8 @@ class Order:
     luggage: Luggage = field(repr=False)
     options: Options
     seats: int
+    version: str
+    """of the coordinator: all are of one"""
     level: int
     """of the log"""
 

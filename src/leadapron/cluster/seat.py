@@ -90,7 +90,7 @@ class Seat:
         self._halted = {place: (str(at.address), at.port) for place, at in halted.items()}
 
     def _speak(self) -> None:
-        while not self._closed.wait(LOOK if self.news else 0.0):
+        while not self._closed.is_set():
             try:
                 self._once()
             except RunStopped as stopped:
@@ -98,6 +98,7 @@ class Seat:
                 return
             except StoreError as error:
                 log.warning("the store cannot be reached: %s", error)
+            self._closed.wait(LOOK)
 
     def _once(self) -> None:
         if (asked := time.monotonic()) >= self._renew_at:

@@ -82,6 +82,7 @@ async def _worker(terms: WorkerTerms) -> None:
                 dashboard=False,
                 death_timeout=30,
             )
+            worker.on_close = shifts.let_go.set
             await _attend(worker, ended)
             await _until(ended, AGAIN)
     finally:

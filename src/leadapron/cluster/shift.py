@@ -74,7 +74,7 @@ class Work:
             for lease in (taken := self._leases.take(SWEEP, self._holder, 1)):
                 await self._sweep_one(lease)
             if not taken:
-                if all(each.is_done for each in self._leases.all(SWEEP)):
+                if self._leases.is_swept():
                     self._is_swept = True
                     return
                 await asyncio.sleep(POLL)

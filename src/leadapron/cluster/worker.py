@@ -94,11 +94,15 @@ def _forget_files(directory: Path) -> None:
 
 def _audit(order: Order, store: HeldStore, book: AuditLog, folder: Path) -> Audit:
     """All that a run is, by this worker's own reading of the scope, at its share of the pace. Raises InputError."""
+    if order.version != __version__:
+        raise InputError(
+            f"this worker is of version {__version__}, its coordinator of {order.version}; update one of them"
+        )
     run = store.run(order.run)
     path = unpack(order.luggage, folder / "scope")
     scope = load_scope(path, today=run.started_at.date())
-    if scope.sha256 != run.scope_sha256 or run.version != __version__:
-        raise InputError(f"this worker ({__version__}) is of another version than the run, or has another scope")
+    if scope.sha256 != run.scope_sha256:
+        raise InputError("the scope of the order is not that of the run")
     check_store(scope, order.store)
     method_of(scope)
     gate = gate_of(scope, run)

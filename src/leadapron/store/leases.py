@@ -137,6 +137,13 @@ class Leases:
         with self._engine.connect() as connection:
             return [_lease(row) for row in connection.execute(query)]
 
+    def is_swept(self) -> bool:
+        """Whether every shard is done, as far as it could be."""
+        table = tables.leases
+        open_ = (table.c.run_id == self._run_id) & (table.c.kind == SWEEP) & table.c.is_done.is_(False)
+        with self._engine.connect() as connection:
+            return connection.execute(sa.select(table.c.number).where(open_).limit(1)).first() is None
+
     def shifts(self) -> list[Shift]:
         table = tables.shifts
         query = sa.select(table).where(table.c.run_id == self._run_id).order_by(table.c.worker, table.c.holder)
