@@ -28,6 +28,7 @@ def order(folder: Path, networks: list[str], **changes: object) -> Order:
     plain = Order(
         scope=scope.path,
         digests=scope.digests,
+        exclusions=len(scope.exclusions),
         pins={},
         stop_file=folder / "stop",
         intervals=intervals,

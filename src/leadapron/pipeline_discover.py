@@ -12,6 +12,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,11 +43,27 @@ Piece = tuple[Sequence[SweepChunk], Sequence[tuple[int, int]]]
 """What is done in part, and what is missing."""
 
 
-class Discovery:
-    """Of one run, or of one endpoint (`only`)."""
+def parts(whole: range, count: int) -> list[range]:
+    """So many, of about the same length, in order."""
+    ends = [whole.start + len(whole) * each // count for each in range(count + 1)]
+    return [range(start, stop) for start, stop in pairwise(ends)]
 
-    def __init__(self, context: Context, extent: Extent, *, only: Endpoint | None, inventory: Inventory) -> None:
+
+class Discovery:
+    """Of one run, or of one endpoint (`only`). `shard`: a part of the spaces, in place of all of them; then its `figures`
+    are not yet those of the run."""
+
+    def __init__(
+        self,
+        context: Context,
+        extent: Extent,
+        *,
+        only: Endpoint | None,
+        inventory: Inventory,
+        shard: range | None = None,
+    ) -> None:
         self._context, self._extent, self._only, self._inventory = context, extent, only, inventory
+        self._shard = shard
         self._method = CONNECT if only is not None else method_of(context.scope).method
         self._sweep: Sweep | None = None
         self._books: Books | None = None
@@ -76,12 +93,14 @@ class Discovery:
         """Ask every (address, port), in permuted order, at the pace. `told` of what is reached, once it is kept; while it
         `is_held`, no more is begun."""
         context, extent = self._context, self._extent
-        done, in_part = context.store.progress(context.run.id), context.store.chunks_in_part(context.run.id)
-        is_away, many, spaces = self._is_away(len(extent.swept)), len(extent.many), extent.spaces
-        rest = within(range(many, len(spaces)), done, in_part)
-        here = rest if is_away else _both(within(extent.swept, done, in_part), rest)
+        done = context.store.progress(context.run.id, self._shard)
+        in_part = context.store.chunks_in_part(context.run.id, self._shard)
+        swept, spaces = self._mine(extent.swept), extent.spaces
+        rest = within(self._mine(range(len(extent.many), len(spaces))), done, in_part)
+        is_away = self._is_away(len(swept))
+        here = rest if is_away else _both(within(swept, done, in_part), rest)
         noted = Refusals(context.store, context.run, self._only, self._inventory.places() if self._only is None else ())
-        pieces = [within(part, done, in_part) for part in self._parts(extent.swept)] if is_away else []
+        pieces = [within(part, done, in_part) for part in self._parts(swept)] if is_away else []
         pieces = [piece for piece in pieces if left_in(*piece)]
         orders = [self._order(piece, noted, len(pieces)) for piece in pieces]
         self._sweep = self._connecting(spaces, here, noted, told)
@@ -106,13 +125,16 @@ class Discovery:
 
     def _end(self) -> None:
         context = self._context
+        if self._shard is not None:
+            context.audit_log.write("swept", start=self._shard.start, stop=self._shard.stop, left=self.left)
+            return
         self._keep_figures()
         context.audit_log.write("swept", outcomes=context.store.outcomes(context.run.id), left=self.left)
         context.progress.end("discover")
 
     def _keep_figures(self) -> None:
         """Also before there are any, so that those of a process that is killed are known to be missing."""
-        if self._books is not None and self._books.figures.method:
+        if self._shard is None and self._books is not None and self._books.figures.method:
             figures = self._figures_before + self._books.figures
             self._context.store.update_sweep(self._context.run.id, figures)
 
@@ -157,8 +179,7 @@ class Discovery:
 
     def _parts(self, swept: range) -> list[range]:
         """One for each process."""
-        count = 1 if self._method == SYN else self._processes
-        return [swept[len(swept) * each // count : len(swept) * (each + 1) // count] for each in range(count)]
+        return parts(swept, 1 if self._method == SYN else self._processes)
 
     def _networks(self) -> tuple[Intervals, Intervals]:
         """Between which the rate is divided: what is many, and what is few."""
@@ -166,6 +187,13 @@ class Discovery:
             addresses = [int(address) for address in pairs[0][:LARGEST_CHUNK]]
             return [(address, address) for address in addresses], ()
         return self._extent.intervals(4), self._extent.intervals(6)
+
+    def _mine(self, whole: range) -> range:
+        """What of it lies in the shard."""
+        if self._shard is None:
+            return whole
+        start = min(max(whole.start, self._shard.start), whole.stop)
+        return range(start, max(start, min(whole.stop, self._shard.stop)))
 
     def _pace(self) -> Pace:
         pace = self._context.scope.pace
@@ -184,6 +212,7 @@ class Discovery:
         return Order(
             scope=context.scope.path,
             digests=context.scope.digests,
+            exclusions=len(context.scope.exclusions),
             pins=context.gate.pins,
             stop_file=context.control.stop_file,
             intervals=extent.intervals(4),

@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 import secrets
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,16 +70,17 @@ def audit_scope(
     seeds: Sequence[Path] = (),
     since: str = "",
     shares: int = SHARES,
+    made: Callable[..., Audit] = Audit,
 ) -> tuple[Run, list[Finding]]:
     """Audit the scope file at `path` into the store at `url`; go on with the last unfinished run if `resume`, which keeps
-    the inventory that it began with.
+    the inventory that it began with. `made` is another audit than that of one process.
 
     `seeds`: ask what these files of other scanners name, and nothing else. `since`: ask again what the findings need, and
     sweep the next of so many `shares` of the space that the run of this id swept whole. Raises InputError (also
     ScopeErrors, StoreError) before anything is touched.
     """
     scope = load_scope(path)
-    _check_store(scope, url)
+    check_store(scope, url)
     method_of(scope)
     expected, found = _expected(inventories), [read_seeds(each, scope.ports.all) for each in seeds]
     files = tuple(map(_seed_file, found))
@@ -90,8 +91,10 @@ def audit_scope(
         else:
             run = replace(_new(scope, options), inventory=expected, seeds=files)
             if since:
-                run = replace(run, delta=next_share(store, run, since, shares, _gate(scope, run)))
-        finished = _conduct(run, scope, store, options=options, progress=progress, is_new=not resume, seeds=found)
+                run = replace(run, delta=next_share(store, run, since, shares, gate_of(scope, run)))
+        finished = _conduct(
+            run, scope, store, options=options, progress=progress, is_new=not resume, seeds=found, made=made
+        )
         return finished, store.findings(finished.id)
 
 
@@ -132,7 +135,7 @@ def verify_finding(
     """Ask the endpoint of the finding `key` (see `Store.finding`) again, and nothing else of the scope at `path`: a run
     of its own. Raises InputError (also ScopeErrors, StoreError) before anything is touched."""
     scope = load_scope(path)
-    _check_store(scope, url)
+    check_store(scope, url)
     expected = _expected(inventories)
     with Store.open(url, create=False) as store:
         finding, seen_from = store.finding(key)
@@ -159,12 +162,12 @@ def _check_depth(run: Run, scope: Scope, finding: Finding) -> None:
     control, endpoint = catalogue().get(finding.control), finding.service.endpoint
     if control is None:
         raise InputError(f"finding {finding.key} is of {finding.control}, which this version does not know")
-    answer = _gate(scope, run).decide(endpoint.address, endpoint.port, control.depth)
+    answer = gate_of(scope, run).decide(endpoint.address, endpoint.port, control.depth)
     if isinstance(answer, Denial):
         raise InputError(f"{scope.path}: {endpoint} may not be asked: {answer.explanation}")
 
 
-def _gate(scope: Scope, run: Run) -> Gate:
+def gate_of(scope: Scope, run: Run) -> Gate:
     """Of the space that the run began with, narrowed by the exclusions that came since. Raises InputError."""
     begun = as_begun(scope, run.exclusions, run.exclusions_sha256)
     gate = Gate(begun, pins={pin.name: pin.addresses for pin in run.pins if pin.addresses})
@@ -182,10 +185,11 @@ def _conduct(
     is_new: bool,
     only: Endpoint | None = None,
     seeds: Sequence[Seeds] = (),
+    made: Callable[..., Audit] = Audit,
 ) -> Run:
     """From the opening of the log to the end of the run. Raises InputError before anything is touched."""
     directory = _directory(run)
-    stop_file, gate, run_key = directory / "stop", _gate(scope, run), RunKey(directory)
+    stop_file, gate, run_key = directory / "stop", gate_of(scope, run), RunKey(directory)
     unresolved = [Unknown(endpoint=pin.name, stage=Stage.CONNECT, reason=pin.reason) for pin in run.pins if pin.reason]
     shut = shut_out(scope, gate.pins, gate.policy)
     unresolved += [Unknown(endpoint=name, stage=Stage.CONNECT, reason=Reason.OUT_OF_SCOPE) for name in shut]
@@ -205,7 +209,7 @@ def _conduct(
         for pin in run.pins:
             audit_log.write("name", name=pin.name, addresses=[str(address) for address in pin.addresses])
         control = Control(ScopeWatch(scope.path, gate), stop_file, audit_log)
-        audit = Audit(
+        audit = made(
             scope=scope,
             gate=gate,
             store=store,
@@ -316,7 +320,7 @@ def _check_infrastructure(scope: Scope, pins: Sequence[Pin]) -> None:
         )
 
 
-def _check_store(scope: Scope, url: str) -> None:
+def check_store(scope: Scope, url: str) -> None:
     """The server of the store is one of our own endpoints. Its driver connects below the audit hook, so this is the only
     place that can say so. Raises InputError, StoreError."""
     endpoint = server_endpoint(url)

@@ -32,6 +32,7 @@ from leadapron.pipeline_method import CONNECT, SYN
 from leadapron.pipeline_sweep import NOT_ASKED, WRITE_INTERVAL, Sweep, pieces
 from leadapron.scope.audit_log import Fact
 from leadapron.scope.decision import Denied
+from leadapron.scope.exclusions import as_begun
 from leadapron.scope.gate import REASONS, Gate
 from leadapron.scope.grant import load_scope
 from leadapron.scope.hook import arm
@@ -60,7 +61,9 @@ class Order:
 
     scope: Path
     digests: tuple[str, str]
-    """the scope is swept only as it was when the run began"""
+    """the scope is swept only as it was when the run began, but for exclusions that came since"""
+    exclusions: int
+    """when it began"""
     pins: Mapping[str, tuple[Address, ...]]
     stop_file: Path
     intervals: Intervals
@@ -411,8 +414,9 @@ def carry_out(order: Order, wire: Wire) -> Ended:
     from leadapron.discover.space import TargetSpace
 
     scope = load_scope(order.scope)
-    if scope.digests != order.digests:
+    if scope.sha256 != order.digests[0]:
         raise RunStopped("the scope changed while the sweep began")
+    as_begun(scope, order.exclusions, order.digests[1])
     gate = Gate(scope, pins=order.pins)
     arm(gate)
     control = Control(ScopeWatch(order.scope, gate), order.stop_file, _NoLog())

@@ -69,17 +69,17 @@ def store_run(folder: Path, left_out: int = 0) -> None:
     )
     with Store.open(f"sqlite:///{folder / 's.db'}") as store:
         store.create_run(run, permutation_key="00")
-        for each in found:
-            store.record_observation(
-                run.id,
-                Observation(
-                    service=Service(endpoint=Endpoint(address=each.address, port=each.port), protocol="dicom"),
-                    access=Access(reach=Verdict.PROVEN, talk=Verdict.PROVEN, list=Verdict.PROVEN),
-                    counts=Counts(studies=Count.exact(100), images=Count.exact(each.holdings.images)),
-                    owner=Owner(grant="g", country=each.country),
-                    genuineness=Genuineness(verdict="patients", score=1.0),
-                ),
+        observations = [
+            Observation(
+                service=Service(endpoint=Endpoint(address=each.address, port=each.port), protocol="dicom"),
+                access=Access(reach=Verdict.PROVEN, talk=Verdict.PROVEN, list=Verdict.PROVEN),
+                counts=Counts(studies=Count.exact(100), images=Count.exact(each.holdings.images)),
+                owner=Owner(grant="g", country=each.country),
+                genuineness=Genuineness(verdict="patients", score=1.0),
             )
+            for each in found
+        ]
+        store.record_observations(run.id, observations)
         studies = Count.exact(100 * len(found))
         store.update_unique(
             run.id, Unique(studies=studies, images=images, genuine_studies=studies, genuine_images=images)

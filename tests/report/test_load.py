@@ -80,7 +80,7 @@ def test_a_killed_run_gets_no_all_clear(url: str, store: Store, outcomes: dict[s
 
 def test_what_a_run_concluded_before_it_was_killed_is_not_unknown_as_well(url: str, store: Store) -> None:
     sweep(store, {"connected": 3}, HITS)
-    store.record_observation(KILLED.id, exposed("198.18.0.1"))
+    store.record_observations(KILLED.id, [exposed("198.18.0.1")])
     view = load_view(url, None)
     assert view.totals.exposed_servers == 1
     assert [each.count for each in view.unknowns] == [2]
@@ -97,7 +97,7 @@ def test_in_json_it_is_incomplete(url: str, store: Store) -> None:
 def test_a_run_that_is_over_is_read_as_it_was_written(url: str, store: Store) -> None:
     observation = exposed("198.18.0.1")
     store.create_run(RUN, permutation_key="00" * 16)
-    store.record_observation(RUN.id, observation)
+    store.record_observations(RUN.id, [observation])
     store.record_unknowns(RUN.id, UNKNOWNS)
     store.apply_findings(RUN, findings_of([observation]), {}, refuted=lambda *_: False, covered=lambda _: True)
     view = load_view(url, RUN.id[:10])
@@ -140,8 +140,7 @@ def test_changes_are_those_of_one_scope(url: str, store: Store) -> None:
         started = RUN.started_at + dt.timedelta(days=day)
         run = dataclasses.replace(RUN, id=name, scope_id=scope, started_at=started)
         store.create_run(run, permutation_key="00")
-        for seen in (*broken, *refuted):
-            store.record_observation(run.id, seen)
+        store.record_observations(run.id, (*broken, *refuted))
         store.apply_findings(
             run,
             findings_of(broken),

@@ -50,7 +50,7 @@ def filled(store_url: str) -> str:
 def fill(url: str) -> None:
     with Store.open(url) as store:
         store.create_run(RUN, "00")
-        store.record_observation("run-1", Observation(service=SERVICE, access=Access(), owner=Owner(grant="g")))
+        store.record_observations("run-1", [Observation(service=SERVICE, access=Access(), owner=Owner(grant="g"))])
         store.record_attempt("run-1", SERVICE.endpoint, "dicom", "hello", {"failed": {}})
         waiting = bytes([1, 0])
         store.record_chunks(

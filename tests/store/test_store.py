@@ -124,8 +124,8 @@ def test_everything_comes_back_as_it_went_in(store: Store) -> None:
     store.create_run(run(1), "abcd")
     seen = observation(Verdict.PROVEN)
     unknown = Unknown(endpoint="198.18.0.0/24", stage=Stage.CONNECT, reason=Reason.TIMEOUT, count=3)
-    store.record_observation("run-1", seen)
-    store.record_observation("run-1", seen)
+    store.record_observations("run-1", [seen])
+    store.record_observations("run-1", [seen])
     store.record_unknowns("run-1", [unknown])
     store.record_unknowns("run-1", [unknown])
 
@@ -159,6 +159,20 @@ def test_progress_is_merged_and_counted_once(store: Store) -> None:
     assert store.outcomes("run-1") == {"refused": 40}
     assert store.outcomes_in_order("run-1") == [(start, start + 10, {"refused": 10}) for start in (0, 10, 20, 50)]
     assert store.hits("run-1") == [ENDPOINT]
+
+
+def test_what_is_no_service_any_more_when_a_run_has_gone_on_is_not_observed(store: Store) -> None:
+    """As what was stopped among the first of a middlebox, and is known to be one by now."""
+    store.create_run(run(1), "00")
+    others = [observation(Verdict.PROVEN, resource=f"TITLE{number}") for number in range(1200)]
+    store.record_observations("run-1", [observation(Verdict.UNKNOWN), *others])
+    assert len(store.observations("run-1")) == 1201
+
+    store.record_observations("run-1", others[:700])
+
+    assert {seen.service.resource for seen in store.observations("run-1")} == {
+        f"TITLE{number}" for number in range(700)
+    }
 
 
 def test_a_chunk_done_in_part_says_what_waits_until_it_is_done(store: Store) -> None:
@@ -323,7 +337,7 @@ def test_a_title_that_no_longer_works_closes_what_its_endpoint_refutes(store: St
 
 def test_purge_deletes_old_runs_with_everything_of_theirs(store: Store) -> None:
     after(store, 1, True, Verdict.PROVEN)
-    store.record_observation("run-1", observation(Verdict.PROVEN))
+    store.record_observations("run-1", [observation(Verdict.PROVEN)])
     store.create_run(run(20), "00")
 
     before = dt.datetime(2026, 11, 10, tzinfo=dt.UTC)
