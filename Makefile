@@ -1,6 +1,6 @@
 # make demo   an audit of an embedded estate on loopback; needs Python 3.11+ only
 # make test   everything: checks, unit tests, real servers; as root it installs the peers that tests talk to
-# make bench  the README's figures, with peers and C, as root (about a quarter of an hour)
+# make bench  the README's figures, with peers and C, as root (about half an hour)
 # make survey the whole of "Full Body Exposure" replayed in a closed namespace, as root (about half an hour): docs/survey.md
 # make check  ruff, mypy strict, import-linter
 

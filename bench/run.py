@@ -1,10 +1,11 @@
 """`make bench`: Lead Apron beside its peers and beside C, on one machine, in one run.
 
 Everything runs in a network namespace without a link outside; servers have one core, the program that is measured the
-other, but for the SYN sweeps (`sweeps.py`). Contests are repeated in rounds, the programs take turns within each, and
-each figure is the median of its rounds. Before a rate counts, what the program found is compared with what the servers are.
+other, but for the SYN sweeps (`sweeps.py`) and whole audits (`verdicts.py`, `memory.py`). Contests are repeated in rounds,
+the programs take turns within each, and each figure is the median of its rounds. Before a rate counts, what the program
+found is compared with what the servers are.
 
-    python bench/run.py [--rounds 5] [--small] [--sweeps] [--write FILE ...]
+    python bench/run.py [--rounds 5] [--small] [--sweeps | --verdicts | --memory] [--write FILE ...]
 
 `--write` puts the table between the lines `<!-- bench -->` and `<!-- /bench -->` of each file.
 """
@@ -38,11 +39,23 @@ from contests import (
     C,
     contests,
 )
+from memory import FULL_SPACES, HOME, SMALL_HOME, SMALL_SPACES, measure_memory, memory_goals, memory_table, spaces
 from place import FIND_MILLION, FULL, ORTHANC, SMALL, SMB, Place, Sample, place_of
-from sweeps import FULL_BITS, SMALL_BITS, Results, measure_sweeps, sweep_goals, sweep_place, sweep_table
+from sweeps import FULL_BITS, SMALL_BITS, measure_sweeps, sweep_goals, sweep_place, sweep_table
+from verdicts import (
+    FULL_NETWORK,
+    FULL_SERVERS,
+    SMALL_NETWORK,
+    SMALL_SERVERS,
+    measure_verdicts,
+    verdicts_goals,
+    verdicts_table,
+)
 
 Rates = dict[str, dict[str, float]]
 """Contest, program: median of things done a second."""
+Part = tuple[list[str], list[str]]
+"""Lines of figures, and of goals."""
 
 
 def measure(place: Place, rounds: int) -> Rates:
@@ -80,13 +93,13 @@ def trees(place: Place) -> dict[str, Sample]:
 
 
 def table(
-    rates: Rates, swept: Results, echo: Sample, many: Sample, walked: dict[str, Sample], place: Place, rounds: int
+    parts: list[Part], rates: Rates, echo: Sample, many: Sample, walked: dict[str, Sample], place: Place, rounds: int
 ) -> str:
     """The figures as Markdown."""
     names = list(rates)
     handshakes, finds = names[:4], names[4:6]
     lines = [f"{machine()}; medians of {rounds} rounds, one core each.", ""]
-    lines += [*sweep_table(swept), ""]
+    lines += [line for figures, _ in parts for line in (*figures, "")]
     lines += _rows("handshakes a second", rates, handshakes, [LEAD_APRON, UNARMED, C, C_SPARING, NMAP, PYNETDICOM])
     lines += ["", *_rows("C-FIND answers a second", rates, finds, [LEAD_APRON, C, FINDSCU, PYNETDICOM])]
     lines += ["", *_rows("file headers a second", rates, [UIDS, ATTRIBUTES], [LEAD_APRON, C, DCMDUMP, PYDICOM])]
@@ -179,24 +192,55 @@ def write(path: Path, text: str) -> None:
     path.write_text(f"{before}{mark}\n{text}\n\n{end}{after}")
 
 
+def _reached(goals: list[tuple[str, bool, float]]) -> list[str]:
+    return [_goal(text, is_met, f"{goal:g}") for text, is_met, goal in goals]
+
+
+def sweeps(given: argparse.Namespace) -> Part:
+    with sweep_place(SMALL_BITS if given.small else FULL_BITS) as cable:
+        swept = measure_sweeps(cable, given.rounds, say)
+    return sweep_table(swept), _reached(sweep_goals(swept))
+
+
+def verdicts(given: argparse.Namespace) -> Part:
+    network, servers = (SMALL_NETWORK, SMALL_SERVERS) if given.small else (FULL_NETWORK, FULL_SERVERS)
+    judged = measure_verdicts(network, servers, given.rounds, say)
+    return verdicts_table(judged), _reached(verdicts_goals(judged))
+
+
+def memory(given: argparse.Namespace) -> Part:
+    countries = spaces(SMALL_HOME, SMALL_SPACES) if given.small else spaces(HOME, FULL_SPACES)
+    sized = measure_memory(countries, say)
+    return memory_table(sized), _reached(memory_goals(sized))
+
+
+PARTS = {"sweeps": sweeps, "verdicts": verdicts, "memory": memory}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Lead Apron beside its peers and beside C.")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--small", action="store_true", help="little of everything: a check of the bench, no figures")
-    parser.add_argument("--sweeps", action="store_true", help="the SYN sweeps alone; writes nothing")
+    one = parser.add_mutually_exclusive_group()
+    for name, what in (
+        ("sweeps", "SYN sweeps"),
+        ("verdicts", "whole audits"),
+        ("memory", "spaces of 1 to 100 million"),
+    ):
+        one.add_argument(f"--{name}", action="store_true", help=f"the {what} alone; writes nothing")
     parser.add_argument("--write", type=Path, nargs="*", default=[], metavar="FILE")
     given = parser.parse_args()
-    with sweep_place(SMALL_BITS if given.small else FULL_BITS) as cable:
-        swept = measure_sweeps(cable, given.rounds, say)
-    reached = [_goal(text, is_met, f"{goal}") for text, is_met, goal in sweep_goals(swept)]
-    if given.sweeps:
-        print("\n".join([f"{machine()}; medians of {given.rounds} rounds.", "", *sweep_table(swept), "", *reached]))
+    alone = [part for name, part in PARTS.items() if getattr(given, name)]
+    parts = [part(given) for part in alone or PARTS.values()]
+    reached = [line for _, lines in parts for line in lines]
+    if alone:
+        print("\n".join([f"{machine()}; medians of {given.rounds} rounds.", "", *parts[0][0], "", *reached]))
         return
     with place_of(SMALL if given.small else FULL) as place:
         rates = measure(place, given.rounds)
         echo = echoes(place, given.rounds)
         many = place.python("leadapron_find", FIND_MILLION)
-        text = table(rates, swept, echo, many, trees(place), place, given.rounds)
+        text = table(parts, rates, echo, many, trees(place), place, given.rounds)
     print(text)
     if not given.small:
         print("\n".join(["", *reached, *goals(rates, echo, many)]))

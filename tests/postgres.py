@@ -31,11 +31,12 @@ class Postgres:
 
     folder: Path
     port: int
+    address: str = ADDRESS
     names: Iterator[int] = field(default_factory=itertools.count)
 
     def url(self, database: str, **changes: Any) -> str:
-        """By TCP on loopback, with a password; it sorts as English does, not byte by byte."""
-        parts: dict[str, Any] = {"username": USER, "password": PASSWORD, "host": ADDRESS, "port": self.port}
+        """By TCP, with a password; it sorts as English does, not byte by byte."""
+        parts: dict[str, Any] = {"username": USER, "password": PASSWORD, "host": self.address, "port": self.port}
         url = sa.URL.create("postgresql+psycopg", database=database, **(parts | changes))
         return url.render_as_string(hide_password=False)
 
@@ -71,15 +72,16 @@ def _as_user() -> dict[str, Any]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def _free_port() -> int:
-    with socket.create_server((ADDRESS, 0)) as listener:
+def _free_port(address: str) -> int:
+    with socket.create_server((address, 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[Postgres]:
-    """Ended by its own process id; nothing of it is left."""
+def serving(address: str = ADDRESS, clients: str = "127.0.0.1/32") -> Iterator[Postgres]:
+    """Ended by its own process id; nothing of it is left. `address` is loopback, or one in a namespace without a way out;
+    `clients` is the network of those who may come."""
     programs, user = binaries(), _as_user()
     with tempfile.TemporaryDirectory(prefix="leadapron-pg-") as name:
         folder = Path(name)
@@ -92,23 +94,24 @@ def serving() -> Iterator[Postgres]:
         initdb = [programs / "initdb", "--no-sync", "--username", USER, "--pwfile", secret, "--auth", "scram-sha-256"]
         locale = ["--encoding", "UTF8", "--locale-provider", "icu", "--icu-locale", "en"]
         subprocess.run([*initdb, *locale, "--pgdata", folder / "data"], check=True, capture_output=True, **options)
-        port = _free_port()
-        settings = {"listen_addresses": ADDRESS, "port": port, "unix_socket_directories": folder, "fsync": "off"}
+        with (folder / "data" / "pg_hba.conf").open("a") as rules:
+            rules.write(f"host all all {clients} scram-sha-256\n")
+        port = _free_port(address)
+        settings = {"listen_addresses": address, "port": port, "unix_socket_directories": folder, "fsync": "off"}
         given = [part for setting, value in settings.items() for part in ("-c", f"{setting}={value}")]
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
                 [programs / "postgres", "-D", folder / "data", *given], stdout=log, stderr=log, **options
             )
         try:
-            _wait_for(port, process)
-            yield Postgres(folder, port)
+            _wait_for(Postgres(folder, port, address), process)
+            yield Postgres(folder, port, address)
         finally:
             process.send_signal(signal.SIGINT)  # "fast": connections that stand are cut
             process.wait(timeout=START_TIMEOUT)
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    server = Postgres(Path(), port)
+def _wait_for(server: Postgres, process: subprocess.Popen[bytes]) -> None:
     engine = sa.create_engine(server.url("postgres"), poolclass=sa.NullPool)
     deadline = time.monotonic() + START_TIMEOUT
     while True:

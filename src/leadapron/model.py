@@ -426,6 +426,8 @@ class Method:
     seconds: float
     requests: int = 0
     """for folders and pieces of files; 0: not known"""
+    packets_per_second: float = 0
+    """SYN packets; 0: ports were looked for by connections"""
     doors: tuple[str, ...] = ()
     """by name, without those that open over another; empty: not known"""
 
@@ -437,7 +439,7 @@ class SweepFigures:
     method: str
     """syn or connect; "": nothing was begun"""
     sent: int = 0
-    """of connections: those that were begun"""
+    """of connections: those that came to an end"""
     sent_bytes: int = 0
     """as IP counts"""
     duplicates: int = 0

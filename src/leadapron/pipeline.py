@@ -32,6 +32,7 @@ from leadapron.model import (
     Endpoint,
     Finding,
     Observation,
+    Reason,
     Run,
     RunStatus,
     Stage,
@@ -52,7 +53,7 @@ from leadapron.pipeline_inventory import Inventory
 from leadapron.pipeline_sweep import Swept
 from leadapron.pipeline_terms import BUCKETS, ScopeTerms
 from leadapron.pipeline_unique import joined
-from leadapron.pipeline_vantage import Seen, WayOut, judged, lost, rows
+from leadapron.pipeline_vantage import Judgement, Part, Seen, WayOut, judged, lost, rows
 from leadapron.protocols.registry import PROTOCOLS
 from leadapron.report.trend import summary
 from leadapron.scope.audit_log import AuditLog
@@ -136,7 +137,6 @@ class Audit:
         begun = time.process_time()
         try:
             self._stages()
-            self.way_out.end()
         except RunStopped as stopped:
             self.control.request(stopped.why)
         finally:
@@ -165,8 +165,12 @@ class Audit:
         )
         for grant in self.scope.grants:
             self.audit_log.write("grant", id=grant.id, reference=grant.reference, document_sha256=grant.document_sha256)
+        self._carry_out()
+
+    def _carry_out(self) -> None:
         self.way_out.begin(self.control.request)
         asyncio.run(self.flow())
+        self.way_out.end()
 
     async def flow(self) -> None:
         """All stages at once: what is found is greeted and asked while the sweep goes on, and a stage that has enough to do
@@ -200,11 +204,11 @@ class Audit:
         observations = self.inventory.judged(self._joined(observations))
         self.store.record_observations(self.run_.id, observations)
         swept = self._swept()
-        is_whole = self.discovery.has_begun and not swept.left
+        is_whole = self._has_swept_all(swept)
         if self.only is None:
             refusals, is_asked = self.store.refusals(self.run_.id), self.extent.__contains__
             unknowns += self.inventory.unseen(hits, refusals, self.gate, is_whole=is_whole, is_asked=is_asked)
-        blind = judged(self._seen(swept, hits, () if observations else unknowns))
+        blind = self._blind(swept, hits, () if observations else unknowns)
         if blind is not None:
             place = f"way out of {self.run_.vantage.name}"
             unknowns.append(Unknown(endpoint=place, stage=Stage.CONNECT, reason=blind[1]))
@@ -266,12 +270,28 @@ class Audit:
         self.store.update_unique(self.run_.id, unique)
         return found
 
-    def _seen(self, swept: Swept, hits: Sequence[Endpoint], unknowns: Sequence[Unknown]) -> Seen:
-        chunks = [] if not self.discovery.has_begun or swept.left else self.store.outcomes_in_order(self.run_.id)
+    def _blind(
+        self, swept: Swept, hits: Sequence[Endpoint], unknowns: Sequence[Unknown]
+    ) -> tuple[Judgement, Reason] | None:
+        """See `judged`."""
+        chunks = self.store.outcomes_in_order(self.run_.id) if self._has_swept_all(swept) else ()
+        return judged(self._seen(swept, hits, unknowns, rows(chunks, self.extent.spaces)))
+
+    def _has_swept_all(self, swept: Swept) -> bool:
+        return self.discovery.has_begun and not swept.left
+
+    def _seen(
+        self,
+        swept: Swept,
+        hits: Sequence[Endpoint],
+        unknowns: Sequence[Unknown],
+        parts: Sequence[Sequence[Part]],
+    ) -> Seen:
+        """`parts` as `rows` makes them; none where they were not swept in that order, or not to the end."""
         return Seen(
             rounds=self.way_out.rounds,
             tried=swept.tried,
-            rows=rows(chunks, self.extent.spaces),
+            rows=parts,
             reached=len(hits),
             lost=lost(hits, unknowns),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,8 @@ from leadapron.protocols.base import Case, Payload, Protocol, Terms
 
 log = logging.getLogger(__name__)
 
+Moved = Callable[[Endpoint, int], object]
+
 DEEP_SHARE = 4
 """The deep stage holds this part of the sockets of the wide ones: hundreds that say nothing hold up no others."""
 UNDER_WAY = 4
@@ -27,8 +30,9 @@ UNDER_WAY = 4
 class Assessing:
     """Of one run."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, moved: Moved = lambda *_: None) -> None:
+        """`moved`: told of each door that is put in (1), and that is through (-1)."""
+        self._context, self._moved = context, moved
         self._sockets = permitted_sockets(max(16, context.options.concurrency // DEEP_SHARE))
         self._executor = Executor(
             context.gate,
@@ -49,6 +53,7 @@ class Assessing:
         if door not in self._asked:
             self._asked.add(door)
             self._under_way += 1
+            self._moved(door[0], 1)
             self._context.progress.more("assess", 1)
             self._arrived.put_nowait((door, jobs))
 
@@ -73,6 +78,7 @@ class Assessing:
             await self.assess_one(*door, dict(jobs))
         finally:
             self._under_way -= 1
+            self._moved(door[0], -1)
 
     async def watch(self) -> None:
         """Until cancelled: end what the gate no longer permits, and everything once the run is to stop."""
@@ -87,17 +93,19 @@ class Assessing:
     async def rest(self) -> None:
         """Whoever was not asked yet, by all that is known: what was put off until the others of a range had answered, and
         whom the witnesses of a middlebox free (see `Evidence.to_assess`), once."""
-        context = self._context
-        hits = context.store.hits(context.run.id)
-        while not context.control.should_stop():
-            cases = context.evidence.to_assess(context.store.attempts(context.run.id), hits)
-            waiting = {door: jobs for door, jobs in cases.items() if door not in self._asked}
-            if not waiting:
-                return
-            for door, jobs in waiting.items():
-                self.put(door, jobs)
+        while not self._context.control.should_stop() and self.put_rest():
             self.close()
             await all_of([self.run()], beside=self.watch())
+
+    def put_rest(self, is_mine: Callable[[Address], bool] = lambda _: True) -> list[Endpoint]:
+        """Put in who waits, by all that is known now: of each door the endpoint."""
+        context = self._context
+        known, hits = context.store.attempts(context.run.id), context.store.hits(context.run.id)
+        cases = context.evidence.to_assess(known, hits)
+        waiting = {door: jobs for door, jobs in cases.items() if door not in self._asked and is_mine(door[0].address)}
+        for door, jobs in waiting.items():
+            self.put(door, jobs)
+        return [endpoint for endpoint, _ in waiting]
 
     # -- one of them ---------------------------------------------------------------------------------------------------
 
@@ -153,10 +161,15 @@ class Assessing:
 
     def _halt(self, endpoint: Endpoint) -> None:
         """A service stopped answering after us: nothing more goes to its zones, or to its host where it is in none."""
-        for around in sorted(self._surroundings(endpoint.address) - self._context.halted.keys()):
-            self._context.halted[around] = endpoint
-            self._context.audit_log.write("halted", what=around, because=str(endpoint))
-            log.warning("%s no longer answers after we asked it; %s is left alone", endpoint, around)
+        self.leave_alone(dict.fromkeys(sorted(self._surroundings(endpoint.address)), endpoint))
+
+    def leave_alone(self, places: Mapping[str, Endpoint]) -> None:
+        """Zones and hosts, each with the service that stopped answering."""
+        for around, endpoint in places.items():
+            if around not in self._context.halted:
+                self._context.halted[around] = endpoint
+                self._context.audit_log.write("halted", what=around, because=str(endpoint))
+                log.warning("%s no longer answers after we asked it; %s is left alone", endpoint, around)
         self._executor.halt(self._is_halted)
 
     def _surroundings(self, address: Address) -> frozenset[str]:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address
 from multiprocessing import Pipe
@@ -19,8 +19,9 @@ from leadapron.model import Address, Endpoint, SweepFigures
 from leadapron.net.target import Outcome
 from leadapron.pipeline_control import Control, Progress
 from leadapron.pipeline_sweep import Decided, Write, left_in
+from leadapron.pipeline_sweeper import Asked, Done, Ended, Message, Order, Reached, Withheld
 from leadapron.pipeline_sweeper import Decided as DecidedMessage
-from leadapron.pipeline_sweeper import Done, Ended, Message, Order, Reached
+from leadapron.scope.decision import Denied
 from leadapron.store.chunk import SweepChunk
 
 GRACE = 20.0
@@ -44,19 +45,26 @@ class Books:
         keep: Kept,
         refused: Callable[[Sequence[Endpoint]], object],
         decided: Decided,
+        withheld: Callable[[Mapping[Denied, int]], object],
         told: Callable[[Endpoint], object],
         names: Mapping[Address, str],
         progress: Progress,
+        known: Container[Endpoint] = (),
     ) -> None:
-        """`keep` writes what was reached before `told` hears of it; `refused` writes who of the wanted refused, before the
-        chunk is done that they are in."""
+        """`keep` writes what was reached before `told` hears of it, but not of the `known`, who were reached by an earlier
+        process and are asked again. `withheld` logs why what was decided was not asked. `refused` writes who of the wanted
+        refused, before the chunk is done that they are in."""
         self._write_chunks, self._keep, self._refused, self._decided, self._told = write, keep, refused, decided, told
-        self._names, self._progress = names, progress
+        self._withheld = withheld
+        self._names, self._progress, self._known = names, progress, known
         self._waiting_before = {chunk.start: sum(chunk.waiting) for order in orders for chunk in order.in_part}
         self.left = sum(left_in(order.in_part, order.missing) for order in orders)
         """targets that are still to be asked"""
         self.not_asked: Counter[Outcome] = Counter()
         self.figures = sum((SweepFigures(method=order.method, untold=1) for order in orders), SweepFigures(method=""))
+        self._probes = max((order.syn.probes for order in orders if order.syn is not None), default=1)
+        self._packets = self._asked = 0
+        """what was sent; targets that this makes, if all are silent"""
         self._chunks: list[SweepChunk] = []
         self._refusals: list[Endpoint] = []
         self._hits: list[Endpoint] = []
@@ -65,6 +73,13 @@ class Books:
         match message:
             case DecidedMessage(start, stop, permitted, denied):
                 self._decided(start, stop, permitted, denied)
+            case Withheld(reasons):
+                self._withheld(reasons)
+            case Asked(packets):
+                self._packets += packets
+                asked = self._packets // self._probes
+                self._progress.advance("discover", 0, asked=asked - self._asked)
+                self._asked = asked
             case Reached(places):
                 self._hits += self._endpoints(places)
                 self._progress.advance("discover", 0, reached=len(places))
@@ -73,7 +88,7 @@ class Books:
                 self._refusals += self._endpoints(refused)
                 self.not_asked.update({Outcome(name): count for name, count in not_asked.items()})
             case Ended(_, figures):
-                self.figures += replace(figures, untold=-1)
+                self.figures += replace(figures, untold=figures.untold - 1)
                 self._not_asked_for(figures)
 
     def _done(self, chunks: Sequence[SweepChunk]) -> None:
@@ -104,16 +119,16 @@ class Books:
 
     def write(self) -> None:
         """What was told since the last time. Hits go before the chunks that they are in are done."""
-        hits, self._hits = self._hits, []
-        if hits:
-            self._keep(hits)
+        if self._hits:
+            self._keep(self._hits)
         if self._refusals:
             self._refused(self._refusals)
         if self._chunks:
             self._write_chunks(self._chunks)
-        self._refusals, self._chunks = [], []
+        hits, self._hits, self._refusals, self._chunks = self._hits, [], [], []
         for hit in hits:
-            self._told(hit)
+            if hit not in self._known:
+                self._told(hit)
 
 
 class _Process:
@@ -142,10 +157,18 @@ class _Process:
 
     def _hear(self) -> None:
         try:
-            while not self.ended.done() and self._pipe.poll():
-                self._take(self._pipe.recv())
+            while not self.ended.done() and (message := self._next()) is not None:
+                self._take(message)
+        except Exception as error:  # noqa: BLE001 - a callback of the loop: whoever waits for `ended` raises it
+            self._end(error)
+
+    def _next(self) -> Message | None:
+        """What lies in the pipe; None: nothing right now, or ever again."""
+        try:
+            return self._pipe.recv() if self._pipe.poll() else None
         except (EOFError, OSError):
             self._end()
+            return None
 
     def _take(self, message: Message) -> None:
         self._heard(message)
@@ -155,10 +178,14 @@ class _Process:
             self.why = message.why
             self._end()
 
-    def _end(self) -> None:
-        if not self.ended.done():
-            asyncio.get_running_loop().remove_reader(self._pipe.fileno())
+    def _end(self, error: Exception | None = None) -> None:
+        if self.ended.done():
+            return
+        asyncio.get_running_loop().remove_reader(self._pipe.fileno())
+        if error is None:
             self.ended.set_result(None)
+        else:
+            self.ended.set_exception(error)
 
     def go(self) -> None:
         """Whatever it has decided, it may ask."""
@@ -226,5 +253,5 @@ async def _carried_out(
         await asyncio.wait([process.ended for process in running], timeout=TURN, return_when=asyncio.FIRST_COMPLETED)
         books.write()
         for process in processes:
-            if process.ended.done() and process.why:
+            if process.ended.done() and (process.ended.result() or process.why):
                 control.request(process.why)

@@ -12,11 +12,13 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from leadapron.discover.space import Intervals
+import numpy as np
+
+from leadapron.discover.space import Intervals, TargetSpace
 from leadapron.discover.spaces import Spaces
-from leadapron.errors import InputError
 from leadapron.model import Endpoint, SweepFigures
 from leadapron.net.feed import Held
 from leadapron.net.target import Outcome
@@ -25,8 +27,9 @@ from leadapron.pipeline_context import Context
 from leadapron.pipeline_extent import Extent
 from leadapron.pipeline_history import Refusals
 from leadapron.pipeline_inventory import Inventory
+from leadapron.pipeline_method import CONNECT, SYN, method_of
 from leadapron.pipeline_sweep import LARGEST_CHUNK, MOST_IN_PIECE, Sweep, Write, chunk_size, left_in, within
-from leadapron.pipeline_sweeper import CONNECT, SYN, Order
+from leadapron.pipeline_sweeper import Order
 from leadapron.scope.decision import Denied
 from leadapron.scope.grant import Pace, Scope
 from leadapron.scope.policy import names_by_address
@@ -40,32 +43,28 @@ Piece = tuple[Sequence[SweepChunk], Sequence[tuple[int, int]]]
 """What is done in part, and what is missing."""
 
 
-def method_of(scope: Scope) -> str:
-    """How the IPv4 networks of a scope are swept. Raises InputError where they cannot be as the scope says."""
-    from leadapron.net.syn import can_sweep_raw
-
-    wanted, has_gaps = scope.sweep.method, any(zone.gap_seconds for zone in scope.zones)
-    if wanted == SYN and has_gaps:
-        raise InputError(
-            f'{scope.path}: [sweep] method = "syn" keeps no gap between packets to a zone; set method = "connect", or '
-            "remove gap_seconds"
-        )
-    if wanted == SYN and not can_sweep_raw():
-        raise InputError(
-            f'{scope.path}: [sweep] method = "syn" needs CAP_NET_RAW on Linux; run as root, or set method = "connect"'
-        )
-    if wanted != "auto":
-        return wanted
-    is_wide = any(grant.wide for grant in scope.grants)
-    return SYN if is_wide and not has_gaps and can_sweep_raw() else CONNECT
+def parts(whole: range, count: int) -> list[range]:
+    """So many, of about the same length, in order."""
+    ends = [whole.start + len(whole) * each // count for each in range(count + 1)]
+    return [range(start, stop) for start, stop in pairwise(ends)]
 
 
 class Discovery:
-    """Of one run, or of one endpoint (`only`)."""
+    """Of one run, or of one endpoint (`only`). `shard`: a part of the spaces, in place of all of them; then its `figures`
+    are not yet those of the run."""
 
-    def __init__(self, context: Context, extent: Extent, *, only: Endpoint | None, inventory: Inventory) -> None:
+    def __init__(
+        self,
+        context: Context,
+        extent: Extent,
+        *,
+        only: Endpoint | None,
+        inventory: Inventory,
+        shard: range | None = None,
+    ) -> None:
         self._context, self._extent, self._only, self._inventory = context, extent, only, inventory
-        self._method = CONNECT if only is not None else method_of(context.scope)
+        self._shard = shard
+        self._method = CONNECT if only is not None else method_of(context.scope).method
         self._sweep: Sweep | None = None
         self._books: Books | None = None
         self._figures_before = SweepFigures(method="")
@@ -94,16 +93,18 @@ class Discovery:
         """Ask every (address, port), in permuted order, at the pace. `told` of what is reached, once it is kept; while it
         `is_held`, no more is begun."""
         context, extent = self._context, self._extent
-        done, in_part = context.store.progress(context.run.id), context.store.chunks_in_part(context.run.id)
-        is_away, many, spaces = self._is_away(len(extent.swept)), len(extent.many), extent.spaces
-        rest = within(range(many, len(spaces)), done, in_part)
-        here = rest if is_away else _both(within(extent.swept, done, in_part), rest)
+        done = context.store.progress(context.run.id, self._shard)
+        in_part = context.store.chunks_in_part(context.run.id, self._shard)
+        swept, spaces = self._mine(extent.swept), extent.spaces
+        rest = within(self._mine(range(len(extent.many), len(spaces))), done, in_part)
+        is_away = self._is_away(len(swept))
+        here = rest if is_away else _both(within(swept, done, in_part), rest)
         noted = Refusals(context.store, context.run, self._only, self._inventory.places() if self._only is None else ())
-        pieces = [within(part, done, in_part) for part in self._parts(extent.swept)] if is_away else []
+        pieces = [within(part, done, in_part) for part in self._parts(swept)] if is_away else []
         pieces = [piece for piece in pieces if left_in(*piece)]
         orders = [self._order(piece, noted, len(pieces)) for piece in pieces]
         self._sweep = self._connecting(spaces, here, noted, told)
-        self._books = self._keeping(orders, noted, told)
+        self._books = self._keeping(orders, noted, told, self._known(extent.many, orders))
         self._begin()
         try:
             async with asyncio.TaskGroup() as group:
@@ -124,13 +125,16 @@ class Discovery:
 
     def _end(self) -> None:
         context = self._context
+        if self._shard is not None:
+            context.audit_log.write("swept", start=self._shard.start, stop=self._shard.stop, left=self.left)
+            return
         self._keep_figures()
         context.audit_log.write("swept", outcomes=context.store.outcomes(context.run.id), left=self.left)
         context.progress.end("discover")
 
     def _keep_figures(self) -> None:
         """Also before there are any, so that those of a process that is killed are known to be missing."""
-        if self._books is not None and self._books.figures.method:
+        if self._shard is None and self._books is not None and self._books.figures.method:
             figures = self._figures_before + self._books.figures
             self._context.store.update_sweep(self._context.run.id, figures)
 
@@ -175,8 +179,7 @@ class Discovery:
 
     def _parts(self, swept: range) -> list[range]:
         """One for each process."""
-        count = 1 if self._method == SYN else self._processes
-        return [swept[len(swept) * each // count : len(swept) * (each + 1) // count] for each in range(count)]
+        return parts(swept, 1 if self._method == SYN else self._processes)
 
     def _networks(self) -> tuple[Intervals, Intervals]:
         """Between which the rate is divided: what is many, and what is few."""
@@ -185,6 +188,13 @@ class Discovery:
             return [(address, address) for address in addresses], ()
         return self._extent.intervals(4), self._extent.intervals(6)
 
+    def _mine(self, whole: range) -> range:
+        """What of it lies in the shard."""
+        if self._shard is None:
+            return whole
+        start = min(max(whole.start, self._shard.start), whole.stop)
+        return range(start, max(start, min(whole.stop, self._shard.stop)))
+
     def _pace(self) -> Pace:
         pace = self._context.scope.pace
         if self._method != SYN:
@@ -192,12 +202,17 @@ class Discovery:
         return Pace(connections_per_second=self._context.scope.packets_per_second, per_network=pace.per_network)
 
     def _order(self, piece: Piece, noted: Refusals, processes: int) -> Order:
-        context, extent, pace = self._context, self._extent, self._pace()
+        context, extent, whole = self._context, self._extent, self._pace()
+        pace = Pace(
+            connections_per_second=whole.connections_per_second / processes,
+            per_network=whole.per_network / processes,
+        )
         in_part, missing = piece
         most = MOST_IN_PIECE if self._method == SYN else LARGEST_CHUNK
         return Order(
             scope=context.scope.path,
             digests=context.scope.digests,
+            exclusions=len(context.scope.exclusions),
             pins=context.gate.pins,
             stop_file=context.control.stop_file,
             intervals=extent.intervals(4),
@@ -207,17 +222,34 @@ class Discovery:
             in_part=in_part,
             missing=missing,
             size=chunk_size(pace, self._networks()[0], (), most),
-            per_network=pace.per_network / processes,
+            per_network=pace.per_network,
             wanted=noted.wanted4(),
             syn=_syn_settings(context.scope) if self._method == SYN else None,
             cookie_key=secrets.token_bytes(16),
-            connections_per_second=pace.connections_per_second / processes,
+            connections_per_second=pace.connections_per_second,
             concurrency=context.options.concurrency,
             timeout=context.options.sweep_timeout,
             level=logging.getLogger().getEffectiveLevel(),
         )
 
-    def _keeping(self, orders: Sequence[Order], noted: Refusals, told: Told) -> Books:
+    def _known(self, space: TargetSpace, orders: Sequence[Order]) -> frozenset[Endpoint]:
+        """Who was reached by an earlier process of this run, in a piece that it did not come to close."""
+        if not orders:
+            return frozenset()
+        hits = [hit for hit in self._context.store.hits(self._context.run.id) if hit.address.version == 4]
+        addresses = np.array([int(hit.address) for hit in hits], dtype=np.uint32)
+        indices = space.indices4(addresses, np.array([hit.port for hit in hits], dtype=np.uint16))
+        open_ = sorted(
+            span
+            for order in orders
+            for span in (*order.missing, *((chunk.start, chunk.stop) for chunk in order.in_part))
+        )
+        starts, stops = np.array(open_, dtype=np.int64).reshape(-1, 2).T
+        at = np.searchsorted(starts, indices, side="right") - 1
+        is_open = (at >= 0) & (indices < np.append(stops, 0)[at])
+        return frozenset(hits[place] for place in np.flatnonzero(is_open).tolist())
+
+    def _keeping(self, orders: Sequence[Order], noted: Refusals, told: Told, known: frozenset[Endpoint]) -> Books:
         context = self._context
         store, run_id = context.store, context.run.id
         return Books(
@@ -226,9 +258,11 @@ class Discovery:
             keep=lambda endpoints: store.record_hits(run_id, endpoints),
             refused=noted.note,
             decided=self._chunk_decided,
+            withheld=self._withheld,
             told=told,
             names=names_by_address(context.scope, context.gate.pins),
             progress=context.progress,
+            known=known,
         )
 
     def _chunk_decided(self, start: int, stop: int, permitted: int, denied: Mapping[Denied, int]) -> None:
@@ -236,8 +270,14 @@ class Discovery:
         if permitted:
             log.write("permitted_in_sweep", start=start, stop=stop, count=permitted)
         if denied:
-            reasons = {reason.value: count for reason, count in denied.items()}
-            log.write("denied_in_sweep", start=start, stop=stop, reasons=reasons)
+            log.write("denied_in_sweep", start=start, stop=stop, reasons=_by_value(denied))
+
+    def _withheld(self, denied: Mapping[Denied, int]) -> None:
+        self._context.audit_log.write("withheld_in_sweep", reasons=_by_value(denied))
+
+
+def _by_value(denied: Mapping[Denied, int]) -> dict[str, int]:
+    return {reason.value: count for reason, count in denied.items()}
 
 
 def _syn_settings(scope: Scope) -> SynSettings:

@@ -10,14 +10,14 @@ memory. Everything is written before the next step hears of it, so that a proces
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
 from leadapron.discover.middlebox import Crowd
-from leadapron.model import Endpoint
+from leadapron.model import Address, Endpoint
 from leadapron.net.executor import all_of
-from leadapron.pipeline_assessing import Assessing
+from leadapron.pipeline_assessing import Assessing, Moved
 from leadapron.pipeline_context import Context
 from leadapron.pipeline_greeting import Greeting
 from leadapron.protocols.base import Payload
@@ -29,15 +29,17 @@ GREETINGS = 8192
 class Flow:
     """Of one run."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._assessing = Assessing(context)
+    def __init__(self, context: Context, moved: Moved = lambda *_: None) -> None:
+        """`moved`: told of each door that is taken up (1), and that is through or put off (-1)."""
+        self._context, self._moved = context, moved
+        self._assessing = Assessing(context, moved)
         self._greetings = {
             protocol.name: Greeting(
                 context,
                 protocol,
                 hello,
                 told=partial(self._greeted, protocol.name, Crowd()),
+                left=lambda endpoint: moved(endpoint, -1),
                 is_held=self._assessing.is_full,
             )
             for protocol in context.protocols.values()
@@ -47,15 +49,19 @@ class Flow:
     async def run(self, sweeping: Coroutine[Any, Any, None]) -> None:
         """Until the sweep is over and all that it reached has been asked, or the run is to stop."""
         progress = self._context.progress
-        self._go_on()
-        await all_of([self._wide(sweeping), self._assessing.run()], beside=self._assessing.watch())
+        self.go_on()
+        await self.beside(sweeping)
         progress.end("identify")
         await self._assessing.rest()
         progress.end("assess")
 
+    async def beside(self, source: Coroutine[Any, Any, None]) -> None:
+        """Until `source`, which says what arrived, is over, and all of that has been asked or put off."""
+        await all_of([self._wide(source), self._assessing.run()], beside=self._assessing.watch())
+
     async def greet_stored(self) -> None:
         """The first exchanges alone."""
-        self._go_on(deep=False)
+        self.go_on(deep=False)
         for greeting in self._greetings.values():
             greeting.close()
             await greeting.run()
@@ -68,20 +74,33 @@ class Flow:
         """What the sweep reached."""
         for door in self._context.evidence.doors([endpoint]):
             if (greeting := self._greetings.get(door[1])) is not None:
-                greeting.put(endpoint)
+                self._greet(greeting, endpoint)
             elif self._context.evidence.begins_deep(door):
                 self._assessing.put(door, {})
 
-    def _go_on(self, *, deep: bool = True) -> None:
-        """With what an earlier process of this run reached."""
+    def put_rest(self, is_mine: Callable[[Address], bool]) -> list[Endpoint]:
+        """See `Assessing.put_rest`."""
+        return self._assessing.put_rest(is_mine)
+
+    def leave_alone(self, places: Mapping[str, Endpoint]) -> None:
+        """See `Assessing.leave_alone`."""
+        self._assessing.leave_alone(places)
+
+    def go_on(self, is_mine: Callable[[Address], bool] = lambda _: True, *, deep: bool = True) -> None:
+        """With what an earlier process of this run, or another one, reached."""
         context = self._context
         known, hits = context.store.attempts(context.run.id), context.store.hits(context.run.id)
-        for endpoint, name in context.evidence.doors(hits):
+        for endpoint, name in context.evidence.doors(hit for hit in hits if is_mine(hit.address)):
             if name in self._greetings and "hello" not in known.get((endpoint, name), {}):
-                self._greetings[name].put(endpoint)
+                self._greet(self._greetings[name], endpoint)
         if deep:
             for door, jobs in context.evidence.to_assess(known, hits).items():
-                self._assessing.put(door, jobs)
+                if is_mine(door[0].address):
+                    self._assessing.put(door, jobs)
+
+    def _greet(self, greeting: Greeting, endpoint: Endpoint) -> None:
+        self._moved(endpoint, 1)
+        greeting.put(endpoint)
 
     async def _wide(self, sweeping: Coroutine[Any, Any, None]) -> None:
         async with asyncio.TaskGroup() as group:
@@ -96,3 +115,4 @@ class Flow:
         door = endpoint, name
         if not crowd.joins(endpoint, hello) and not self._context.evidence.was_alike(door, hello):
             self._assessing.put(door, {"hello": hello})
+        self._moved(endpoint, -1)

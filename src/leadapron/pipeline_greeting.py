@@ -34,11 +34,12 @@ class Greeting:
         hello: Hello,
         *,
         told: Greeted = lambda *_: None,
+        left: Callable[[Endpoint], object] = lambda _: None,
         is_held: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`is_held`: who comes next has enough to do."""
+        """`left`: told of who was not asked. `is_held`: who comes next has enough to do."""
         self._context, self._protocol, self._hello = context, protocol, hello
-        self._told, self._is_held = told, is_held
+        self._told, self._left, self._is_held = told, left, is_held
         self._inbox = Inbox()
         self._answers: list[tuple[Endpoint, Payload]] = []
         """not written yet, and below from whom"""
@@ -117,6 +118,7 @@ class Greeting:
         if outcome in NOT_ASKED:
             why = Failed(stage=Stage.HANDSHAKE, reason=outcome.reason)
             self._context.evidence.left_out[endpoint, self._protocol.name]["hello"] = why
+            self._left(endpoint)
         else:
             self._unwritten.add(endpoint.address)
             self._answers.append((endpoint, hello_payload(self._protocol, endpoint, outcome, answer)))

@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 import secrets
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,10 +40,10 @@ from leadapron.net.resolve import resolve
 from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Control, Options, Progress
 from leadapron.pipeline_delta import SHARES, next_share
-from leadapron.pipeline_discover import method_of
 from leadapron.pipeline_history import refusals
 from leadapron.pipeline_inventory import ABOUT_INVENTORIES
 from leadapron.pipeline_key import RunKey
+from leadapron.pipeline_method import SYN, method_of
 from leadapron.pipeline_terms import BUCKETS, FULL_ANSWERS, FULL_SECONDS
 from leadapron.scope.audit_log import AuditLog, in_use
 from leadapron.scope.decision import Denial
@@ -70,16 +70,17 @@ def audit_scope(
     seeds: Sequence[Path] = (),
     since: str = "",
     shares: int = SHARES,
+    made: Callable[..., Audit] = Audit,
 ) -> tuple[Run, list[Finding]]:
     """Audit the scope file at `path` into the store at `url`; go on with the last unfinished run if `resume`, which keeps
-    the inventory that it began with.
+    the inventory that it began with. `made` is another audit than that of one process.
 
     `seeds`: ask what these files of other scanners name, and nothing else. `since`: ask again what the findings need, and
     sweep the next of so many `shares` of the space that the run of this id swept whole. Raises InputError (also
     ScopeErrors, StoreError) before anything is touched.
     """
     scope = load_scope(path)
-    _check_store(scope, url)
+    check_store(scope, url)
     method_of(scope)
     expected, found = _expected(inventories), [read_seeds(each, scope.ports.all) for each in seeds]
     files = tuple(map(_seed_file, found))
@@ -90,8 +91,10 @@ def audit_scope(
         else:
             run = replace(_new(scope, options), inventory=expected, seeds=files)
             if since:
-                run = replace(run, delta=next_share(store, run, since, shares, _gate(scope, run)))
-        finished = _conduct(run, scope, store, options=options, progress=progress, is_new=not resume, seeds=found)
+                run = replace(run, delta=next_share(store, run, since, shares, gate_of(scope, run)))
+        finished = _conduct(
+            run, scope, store, options=options, progress=progress, is_new=not resume, seeds=found, made=made
+        )
         return finished, store.findings(finished.id)
 
 
@@ -132,7 +135,7 @@ def verify_finding(
     """Ask the endpoint of the finding `key` (see `Store.finding`) again, and nothing else of the scope at `path`: a run
     of its own. Raises InputError (also ScopeErrors, StoreError) before anything is touched."""
     scope = load_scope(path)
-    _check_store(scope, url)
+    check_store(scope, url)
     expected = _expected(inventories)
     with Store.open(url, create=False) as store:
         finding, seen_from = store.finding(key)
@@ -145,7 +148,7 @@ def verify_finding(
         endpoint = finding.service.endpoint
         if finding.control == ABOUT_INVENTORIES and not expected:
             raise InputError(f"finding {finding.key} is about what an inventory says; give it with --inventory FILE")
-        run = replace(_new(scope, options), kind=VERIFY, ports=(endpoint.port,), inventory=expected)
+        run = replace(_new(scope, options, VERIFY), ports=(endpoint.port,), inventory=expected)
         _check_depth(run, scope, finding)
         finished = _conduct(run, scope, store, options=options, progress=progress, is_new=True, only=endpoint)
         after = next((each for each in store.findings(finished.id) if each.key == finding.key), finding)
@@ -159,12 +162,12 @@ def _check_depth(run: Run, scope: Scope, finding: Finding) -> None:
     control, endpoint = catalogue().get(finding.control), finding.service.endpoint
     if control is None:
         raise InputError(f"finding {finding.key} is of {finding.control}, which this version does not know")
-    answer = _gate(scope, run).decide(endpoint.address, endpoint.port, control.depth)
+    answer = gate_of(scope, run).decide(endpoint.address, endpoint.port, control.depth)
     if isinstance(answer, Denial):
         raise InputError(f"{scope.path}: {endpoint} may not be asked: {answer.explanation}")
 
 
-def _gate(scope: Scope, run: Run) -> Gate:
+def gate_of(scope: Scope, run: Run) -> Gate:
     """Of the space that the run began with, narrowed by the exclusions that came since. Raises InputError."""
     begun = as_begun(scope, run.exclusions, run.exclusions_sha256)
     gate = Gate(begun, pins={pin.name: pin.addresses for pin in run.pins if pin.addresses})
@@ -182,10 +185,11 @@ def _conduct(
     is_new: bool,
     only: Endpoint | None = None,
     seeds: Sequence[Seeds] = (),
+    made: Callable[..., Audit] = Audit,
 ) -> Run:
     """From the opening of the log to the end of the run. Raises InputError before anything is touched."""
     directory = _directory(run)
-    stop_file, gate, run_key = directory / "stop", _gate(scope, run), RunKey(directory)
+    stop_file, gate, run_key = directory / "stop", gate_of(scope, run), RunKey(directory)
     unresolved = [Unknown(endpoint=pin.name, stage=Stage.CONNECT, reason=pin.reason) for pin in run.pins if pin.reason]
     shut = shut_out(scope, gate.pins, gate.policy)
     unresolved += [Unknown(endpoint=name, stage=Stage.CONNECT, reason=Reason.OUT_OF_SCOPE) for name in shut]
@@ -199,13 +203,13 @@ def _conduct(
         else:
             key = run_key.read()
         _forget_superseded(store)
-        store.update_method(run.id, _method(scope, options), catalogue_version())
+        store.update_method(run.id, _method(scope, options, is_swept=only is None), catalogue_version())
         store.update_data(run.id, {**attribution.sources, **_snapshots(scope)})
         stop_file.unlink(missing_ok=True)  # only now: until the log is ours it may be meant for another process
         for pin in run.pins:
             audit_log.write("name", name=pin.name, addresses=[str(address) for address in pin.addresses])
         control = Control(ScopeWatch(scope.path, gate), stop_file, audit_log)
-        audit = Audit(
+        audit = made(
             scope=scope,
             gate=gate,
             store=store,
@@ -260,7 +264,8 @@ def _directory(run: Run) -> Path:
         raise InputError(f"{path}: {error.strerror}; LEADAPRON_DATA names another data directory") from None
 
 
-def _method(scope: Scope, options: Options) -> Method:
+def _method(scope: Scope, options: Options, *, is_swept: bool = True) -> Method:
+    """`is_swept`: not only one endpoint is asked, which is by a connection. Raises InputError (see `method_of`)."""
     pace, budget = scope.pace, scope.budget
     return Method(
         connections_per_second=pace.connections_per_second,
@@ -270,18 +275,19 @@ def _method(scope: Scope, options: Options) -> Method:
         answers=FULL_ANSWERS if options.full else budget.answers,
         seconds=FULL_SECONDS if options.full else budget.seconds,
         requests=FULL_ANSWERS if options.full else budget.requests,
+        packets_per_second=scope.packets_per_second if is_swept and method_of(scope).method == SYN else 0,
         doors=(*scope.ports.by_door, *((BUCKETS,) if scope.buckets else ())),
     )
 
 
-def _new(scope: Scope, options: Options) -> Run:
+def _new(scope: Scope, options: Options, kind: str = AUDIT) -> Run:
     """A run that is not in the store yet."""
     pins = _pins(scope)
     _check_infrastructure(scope, pins)
     now = dt.datetime.now(dt.UTC)
     return Run(
         id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
-        kind=AUDIT,
+        kind=kind,
         scope_id=scope.id,
         scope_sha256=scope.sha256,
         exclusions=len(scope.exclusions),
@@ -290,7 +296,7 @@ def _new(scope: Scope, options: Options) -> Run:
         version=__version__,
         started_at=now,
         ports=scope.ports.all,
-        method=_method(scope, options),
+        method=_method(scope, options, is_swept=kind == AUDIT),
         pins=pins,
         catalogue=catalogue_version(),
     )
@@ -314,7 +320,7 @@ def _check_infrastructure(scope: Scope, pins: Sequence[Pin]) -> None:
         )
 
 
-def _check_store(scope: Scope, url: str) -> None:
+def check_store(scope: Scope, url: str) -> None:
     """The server of the store is one of our own endpoints. Its driver connects below the audit hook, so this is the only
     place that can say so. Raises InputError, StoreError."""
     endpoint = server_endpoint(url)

@@ -28,9 +28,11 @@ from leadapron.model import Address, SweepFigures
 from leadapron.net.feed import Feed
 from leadapron.net.target import Outcome, Target
 from leadapron.pipeline_control import Control
-from leadapron.pipeline_sweep import Sweep, pieces
+from leadapron.pipeline_method import CONNECT, SYN
+from leadapron.pipeline_sweep import NOT_ASKED, WRITE_INTERVAL, Sweep, pieces
 from leadapron.scope.audit_log import Fact
 from leadapron.scope.decision import Denied
+from leadapron.scope.exclusions import as_begun
 from leadapron.scope.gate import REASONS, Gate
 from leadapron.scope.grant import load_scope
 from leadapron.scope.hook import arm
@@ -44,8 +46,6 @@ if TYPE_CHECKING:
     from leadapron.discover.space import Intervals, TargetSpace
     from leadapron.net.syn import Closed, Later, Piece, SynSettings
 
-SYN, CONNECT = "syn", "connect"
-"""How a space is swept."""
 AHEAD = 2
 """Pieces that are decided before the one that is asked is over."""
 LOOK_INTERVAL = 0.05
@@ -61,7 +61,9 @@ class Order:
 
     scope: Path
     digests: tuple[str, str]
-    """the scope is swept only as it was when the run began"""
+    """the scope is swept only as it was when the run began, but for exclusions that came since"""
+    exclusions: int
+    """when it began"""
     pins: Mapping[str, tuple[Address, ...]]
     stop_file: Path
     intervals: Intervals
@@ -98,6 +100,18 @@ class Decided(NamedTuple):
     denied: Mapping[Denied, int]
 
 
+class Withheld(NamedTuple):
+    """Of pieces that were decided, what the gate denied right before it was asked."""
+
+    reasons: Mapping[Denied, int]
+
+
+class Asked(NamedTuple):
+    """So many packets more were permitted, and sent for all that is known."""
+
+    packets: int
+
+
 class Reached(NamedTuple):
     """As they come in, before their piece is done."""
 
@@ -119,7 +133,7 @@ class Ended(NamedTuple):
     figures: SweepFigures
 
 
-Message = Decided | Reached | Done | Ended
+Message = Decided | Withheld | Asked | Reached | Done | Ended
 
 
 class Wire:
@@ -189,6 +203,7 @@ class RawSweep:
         self._left_out: dict[int, npt.NDArray[np.uint32]] = {}
         """of pieces under way, the places that wait and may not be asked right now"""
         self._is_dry = False
+        self._asked, self._withheld, self._tell_at = 0, Counter[Denied](), 0.0
 
     def next_piece(self) -> Piece | Literal[Later.LATER] | None:
         from leadapron.net.syn import LATER
@@ -235,8 +250,26 @@ class RawSweep:
         import numpy as np
 
         if self._gate.has_gaps():
+            self._withheld[Denied.NARROWED] += len(addresses)
             return np.zeros(len(addresses), dtype=np.bool_)
-        return self._gate.permits4(addresses, ports)
+        permitted = self._gate.permits4(addresses, ports)
+        self._asked += int(np.count_nonzero(permitted))
+        if not permitted.all():
+            self._withheld.update(self._reasons(addresses[~permitted], ports[~permitted]))
+        if time.monotonic() >= self._tell_at:
+            self._tell_asked()
+        return permitted
+
+    def _reasons(self, addresses: npt.NDArray[np.uint32], ports: npt.NDArray[np.uint16]) -> Iterator[Denied]:
+        """Of what is not permitted. A window that opens in between leaves no reason."""
+        for number in self._gate.denials4(addresses, ports).tolist():
+            yield REASONS[number] or Denied.NARROWED
+
+    def _tell_asked(self) -> None:
+        _tell_withheld(self._wire, self._withheld)
+        if self._asked:
+            self._wire.tell(Asked(self._asked))
+        self._asked, self._tell_at = 0, time.monotonic() + WRITE_INTERVAL
 
     def answered(self, _start: int, hits: Sequence[tuple[int, int, int]]) -> None:
         self._wire.tell(Reached([(address, port) for _, address, port in hits]))
@@ -244,6 +277,7 @@ class RawSweep:
     def closed(self, closed: Closed) -> None:
         import numpy as np
 
+        self._tell_asked()
         known, left_out = self._known.pop(closed.start), self._left_out.pop(closed.start)
         outcomes = Counter(known.outcomes)
         outcomes.update({outcome.value: count for outcome, count in closed.outcomes.items()})
@@ -281,9 +315,17 @@ class _Gone(Feed):
         return target
 
 
+def _tell_withheld(wire: Wire, reasons: Counter[Denied]) -> None:
+    """And forget them."""
+    if reasons:
+        wire.tell(Withheld(dict(reasons)))
+        reasons.clear()
+
+
 def _by_packets(
     order: Order, gate: Gate, space: TargetSpace, wire: Wire, should_stop: Callable[[], bool]
 ) -> SweepFigures:
+    """Under the hook, which raw sockets are not opened by."""
     from leadapron.net.syn import SynEngine
 
     assert order.syn is not None
@@ -315,9 +357,11 @@ def _by_connections(
     from leadapron.net.wide import WideEngine
 
     refused: list[tuple[int, int]] = []
-    begun = time.monotonic()
+    begun, sent, withheld = time.monotonic(), 0, Counter[Denied]()
+    arm(gate, on_denied=lambda _host, _port, reason: withheld.update((reason,)))
 
     def write(chunks: Sequence[SweepChunk]) -> None:
+        _tell_withheld(wire, withheld)
         not_asked = Counter({outcome.value: count for outcome, count in sweep.not_asked.items()})
         wire.tell(Done(chunks, tuple(refused), not_asked))
         refused.clear()
@@ -335,17 +379,19 @@ def _by_connections(
     )
 
     def record(target: Target, outcome: Outcome, answer: bytes) -> None:
+        nonlocal sent
+        sent += outcome not in NOT_ASKED
         if outcome is Outcome.REFUSED and (target.address, target.port) in order.wanted:
             refused.append((target.address, target.port))
         sweep.record(target, outcome, answer)
 
     pace = Pace(order.connections_per_second, order.per_network)
     engine = WideEngine(concurrency=order.concurrency, timeout=order.timeout, ready_at=pace.ready_at)
-    stats = engine.run(_Gone(sweep.chunks(), wire), record, should_stop=sweep.polled(should_stop))
+    engine.run(_Gone(sweep.chunks(), wire), record, should_stop=sweep.polled(should_stop))
     sweep.write()
     if sweep.not_asked:
         write(())
-    return SweepFigures(method=order.method, sent=stats.targets, seconds=time.monotonic() - begun)
+    return SweepFigures(method=order.method, sent=sent, seconds=time.monotonic() - begun)
 
 
 class _Nobody:
@@ -363,22 +409,21 @@ class _NoLog:
     def write(self, event: str, **facts: Fact) -> None: ...
 
 
-def carry_out(order: Order, wire: Wire) -> SweepFigures:
+def carry_out(order: Order, wire: Wire) -> Ended:
     """Carry out an order. Raises LeadApronError, OSError."""
     from leadapron.discover.space import TargetSpace
 
     scope = load_scope(order.scope)
-    if scope.digests != order.digests:
+    if scope.sha256 != order.digests[0]:
         raise RunStopped("the scope changed while the sweep began")
+    as_begun(scope, order.exclusions, order.digests[1])
     gate = Gate(scope, pins=order.pins)
     arm(gate)
     control = Control(ScopeWatch(order.scope, gate), order.stop_file, _NoLog())
     space = TargetSpace(order.intervals, [], order.ports, order.key, pairs4=order.pairs)
     made = _by_packets if order.syn is not None else _by_connections
     figures = made(order, gate, space, wire, _Looks(control, wire))
-    if control.why and not wire.is_over.is_set():
-        raise RunStopped(control.why)
-    return figures
+    return Ended("" if wire.is_over.is_set() else control.why, figures)
 
 
 def main(fd: int) -> None:
@@ -388,13 +433,22 @@ def main(fd: int) -> None:
     connection = Connection(fd)
     order: Order = connection.recv()
     logging.getLogger().setLevel(order.level)
-    wire, why, figures = Wire(connection), "", SweepFigures(method="")
+    wire, figures = Wire(connection), SweepFigures(method="", untold=1)
     try:
-        figures = carry_out(order, wire)
+        why, figures = carry_out(order, wire)
     except LeadApronError as error:
         why = str(error)
     except OSError as error:
         why = f"the sweep could not go on: {error.strerror}"
     used = resource.getrusage(resource.RUSAGE_SELF)
-    wire.tell(Ended(why, figures.with_cpu(used.ru_utime + used.ru_stime, used.ru_maxrss << 10)))
+    wire.tell(Ended(why, figures.with_cpu(used.ru_utime + used.ru_stime, most_memory())))
     wire.close()
+
+
+def most_memory() -> int:
+    """Bytes that this process held at most. `ru_maxrss` would also know those of the process that began it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10

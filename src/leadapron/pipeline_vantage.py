@@ -119,8 +119,11 @@ def _fell_silent(parts: Sequence[Part]) -> Judgement | None:
     answers, total, tail = _answers(here), _targets(here), _targets(part for part in rest if part.stretch == stretch)
     if not tail or _log_choose(total - tail, answers) - _log_choose(total, answers) > math.log(CHANCE):
         return None
-    first = f"{_answers(parts)} of the first {_targets(head)} targets answered"
-    return RunStatus.BLIND, f"{first}, and none of the last {_targets(rest)}: were we banned on the way?"
+    told, first, last_ones = _answers(parts), _targets(head), _targets(rest)
+    return (
+        RunStatus.BLIND,
+        f"{told} of the first {first} targets answered, and none of the last {last_ones}: were we banned on the way?",
+    )
 
 
 def _answers(parts: Iterable[Part]) -> int:

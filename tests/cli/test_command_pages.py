@@ -16,7 +16,7 @@ from leadapron.cli import main
 PAGES = Path(__file__).parents[2] / "docs" / "commands"
 ROOT = typer.main.get_command(main.app)
 HELP = ("--help", "-h")
-GROUPS = (("scope",), ("survey",), ("vantage",))
+GROUPS = (("cluster",), ("scope",), ("survey",), ("vantage",))
 """Words that call no command by themselves."""
 
 
@@ -141,7 +141,20 @@ def test_the_table_of_commands_is_whole() -> None:
     assert re.findall(r"^\| \[`leadapron ([\w-]+)`\]\(([\w-]+)\.md\)", page, re.MULTILINE) == [
         (name, name)
         for name in (
-            *("demo", "init", "scope", "survey", "vantage", "listen", "announce", "audit", "files", "show", "report"),
+            *(
+                "demo",
+                "init",
+                "scope",
+                "survey",
+                "vantage",
+                "listen",
+                "announce",
+                "audit",
+                "cluster",
+                "files",
+                "show",
+                "report",
+            ),
             *("feeds", "changes"),
             *("accept", "false-positive", "planned", "verify", "stop", "purge"),
         )

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from leadapron.cli.scope import scope_app
 from leadapron.errors import InputError, ScopeErrors
 from leadapron.scope.doors import doors
+from scope_file import write_scope
 
 TODAY = dt.datetime.now(dt.UTC).date()
 SCOPE = f"""\
@@ -95,6 +96,58 @@ def test_check_tells_how_ports_are_looked_for(path: Path) -> None:
         "exclusions": "",
         "excluded": 0,
     }
+
+
+GAP = '[[zone]]\nname = "scanners"\nnetworks = ["198.18.0.0/28"]\ngap_seconds = 2\n'
+WIDE = '[survey]\nopt_out = "no@cert.example"\npage = "page.txt"\n'
+
+
+@pytest.mark.parametrize(
+    ("method", "is_wide", "raw", "extra", "here", "line"),
+    [
+        ("auto", True, True, "", "syn", "by SYN packets, since a grant is wide, and this process may send them"),
+        ("auto", True, False, "", "connect", "by connections, since this process has no CAP_NET_RAW on Linux"),
+        ("auto", False, True, "", "connect", "by connections, since no grant is wide"),
+        (
+            "auto",
+            True,
+            True,
+            GAP,
+            "connect",
+            "by connections, since zone scanners keeps a gap between connections, which packets cannot",
+        ),
+        ("syn", False, False, "", None, 'not at all: {path}: [sweep] method = "syn" needs CAP_NET_RAW on Linux'),
+        ("syn", False, True, "", "syn", None),
+        ("connect", True, True, "", "connect", None),
+    ],
+)
+def test_check_tells_by_which_method_an_audit_from_here_would_sweep(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    is_wide: bool,
+    raw: bool,
+    extra: str,
+    here: str | None,
+    line: str | None,
+) -> None:
+    monkeypatch.setattr("leadapron.net.syn.can_sweep_raw", lambda: raw)
+    (tmp_path / "page.txt").write_text("What this is.")
+    path = write_scope(
+        tmp_path / "scope.toml",
+        networks=["198.18.0.0/24"],
+        ports=[104],
+        depth="talk",
+        granted="wide = true" if is_wide else "",
+        extra=(WIDE if is_wide else "") + f'[sweep]\nmethod = "{method}"\n{extra}',
+    )
+
+    text = run("check", path)
+
+    said = re.findall(r"^ +from here: (.*)$", text, re.MULTILINE)
+    assert len(said) == (line is not None)
+    assert not said or said[0].startswith((line or "").format(path=path))
+    assert json.loads(run("check", path, "--json"))["sweep_from_here"]["method"] == here
 
 
 def test_check_tells_what_is_not_looked_for(path: Path) -> None:

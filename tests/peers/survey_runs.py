@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -181,6 +182,19 @@ class Survey:
     def sent(self) -> dict[str, int]:
         """Packets that ask for a connection, by what they are sent to."""
         return packets(self.both.sweeper)
+
+    def greeted(self) -> Counter[str]:
+        """How often a first word was said to whom, by the audit logs."""
+        return Counter(str(fact["address"]) for fact in self.logged("dial") if fact["job"] == "hello")
+
+    def denied_in_sweep(self) -> int:
+        """Targets."""
+        facts = [*self.logged("denied_in_sweep"), *self.logged("withheld_in_sweep")]
+        return sum(count for fact in facts for count in fact["reasons"].values())
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        lines = (json.loads(line) for log in self.folder.rglob("audit.jsonl") for line in log.read_text().splitlines())
+        return [line["facts"] for line in lines if line["event"] == event]
 
     def known(self) -> Known:
         with Store.open(f"sqlite:///{self.folder}/s.db") as store:

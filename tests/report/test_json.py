@@ -11,12 +11,15 @@ from report_estate import RUN, decision, exposed, findings_of
 
 from leadapron.model import (
     Census,
+    Delta,
     DispositionKind,
     Genuineness,
     Reason,
     RunStatus,
+    SeedFile,
     Severity,
     Stage,
+    SweepFigures,
     VantageKind,
     Verdict,
 )
@@ -154,6 +157,25 @@ def test_the_order_of_facts_makes_no_difference(viewed: Callable[..., View]) -> 
     one = exposed("198.18.0.1")
     other = dataclasses.replace(one, facts=dict(reversed(one.facts.items())))
     assert render_json(viewed([one])) == render_json(viewed([other]))
+
+
+def test_a_run_that_swept_by_itself_and_one_that_stopped_have_the_shape_of_the_schema(view: View) -> None:
+    figures = SweepFigures(method="syn", sent=4096, sent_bytes=245_760, not_sent={"denied": 3}, cpu=0.25, untold=1)
+    run = dataclasses.replace(view.run, sweep=figures, status=RunStatus.STOPPED, why="stopped by SIGINT")
+    read_run = read(dataclasses.replace(view, run=run))["run"]
+    assert (read_run["status"], read_run["why"]) == ("stopped", "stopped by SIGINT")
+    assert (read_run["sweep"]["sent"], read_run["sweep"]["untold"]) == (4096, 1)
+
+
+def test_a_run_of_a_part_of_its_scope_says_which(view: View) -> None:
+    file = SeedFile(kind="shodan", sha256="0" * 64, pairs=3, skipped={"no_port": 2})
+    run = dataclasses.replace(
+        view.run, seeds=(file,), delta=Delta(since="r", part=1, parts=7), cpu={"identify": 0.1234}
+    )
+    found = read(dataclasses.replace(view, run=run))["run"]
+    assert found["seeds"] == [{"kind": "shodan", "sha256": "0" * 64, "pairs": 3, "skipped": {"no_port": 2}}]
+    assert found["delta"] == {"since": "r", "part": 1, "parts": 7}
+    assert found["cpu_seconds"] == {"identify": 0.123}
 
 
 def test_it_is_ascii_and_ends_with_one_line_feed(viewed: Callable[..., View]) -> None:

@@ -36,7 +36,8 @@ def nodes(path: Path) -> Iterator[ast.AST]:
 
 
 def reasons() -> set[str]:
-    """Why a run is not complete: `.request(…)` and `RunStopped(…)` say it, and tuples of a status and a text."""
+    """Why a run is not complete: `.request(…)` and `RunStopped(…)` say it, tuples of a status and a text, and the `why` of a
+    sweep in a process of its own."""
     found: set[str] = set()
     for node in (node for path in SOURCE.rglob("*.py") for node in nodes(path)):
         if isinstance(node, ast.Call) and node.args:
@@ -44,6 +45,9 @@ def reasons() -> set[str]:
             found |= {sample(node.args[0])} if name in ("request", "RunStopped") else set()
         if isinstance(node, ast.Tuple) and len(node.elts) == 2 and ast.unparse(node.elts[0]).startswith("RunStatus."):
             found.add(sample(node.elts[1]))
+    for path in (SOURCE / "pipeline_away.py", SOURCE / "pipeline_sweeper.py"):
+        assigned = (node for node in nodes(path) if isinstance(node, ast.Assign))
+        found |= {sample(node.value) for node in assigned if ast.unparse(node.targets[0]).split(".")[-1] == "why"}
     return found - {""}
 
 

@@ -31,6 +31,7 @@ from leadapron.model import (
     RunStatus,
     Stage,
     Summary,
+    SweepFigures,
     Unique,
     Unknown,
     Verdict,
@@ -103,6 +104,7 @@ def whole() -> View:
         pins=(Pin(name="pacs.other.example"),),
         inventory=(Expected(host="203.0.113.9", port=104, owner="Other Imaging"),),
         summary=Summary(servers=7654, exposed_servers=7654, studies=count, images=count, findings={"high": 7654}),
+        sweep=SweepFigures(method="syn", sent=7654, sent_bytes=7654, late=7654),
         unique=Unique(studies=count, images=count, genuine_studies=count, genuine_images=count),
     )
     places = [

@@ -72,7 +72,7 @@ def audit_command(
         raise Ended(f"\nStopped at once; what was measured is kept. {hint}") from None
     except Ended as ended:
         raise Ended(f"{ended}\nNot finished; what was measured is kept. {hint}") from None
-    excused = _show(url, run, json=json)
+    excused = show_run(url, run, json=json)
     if run.status in (RunStatus.STOPPED, RunStatus.INCOMPLETE):
         say(f"Not finished; what was measured is kept. {hint}")
     raise typer.Exit(exit_code(run, findings, fail_on, excused))
@@ -97,7 +97,7 @@ def _how_to_go_on(scope: Path, *, store: str | None, full: bool, seeds: Sequence
     return f"To go on{', with the same --store' if store else ''}:\n  {command}"
 
 
-def _show(url: str, run: Run, *, json: bool) -> frozenset[str]:
+def show_run(url: str, run: Run, *, json: bool) -> frozenset[str]:
     """Print the run. Returns the keys of findings about which something is decided that holds today."""
     from leadapron.cli.show import print_run
 

@@ -17,6 +17,7 @@ from leadapron.cli import failure
 from leadapron.cli.announce import announce_command
 from leadapron.cli.audit import Ended, audit_command
 from leadapron.cli.changes import changes_command
+from leadapron.cli.cluster import cluster_app
 from leadapron.cli.demo import demo_command
 from leadapron.cli.disposition import accept_command, false_positive_command, planned_command
 from leadapron.cli.feeds import feeds_command
@@ -59,6 +60,7 @@ app.add_typer(survey_app, name="survey", help="What a survey owes those whom it 
 app.command("listen", help="Answer a scanner elsewhere that checks its way out.")(listen_command)
 app.command("announce", help="Write the note to those who will see an audit.")(announce_command)
 app.command("audit", help="Audit the DICOM servers of a scope.")(audit_command)
+app.add_typer(cluster_app, name="cluster", help="One audit by several machines, on a Dask cluster.")
 app.command("files", help="Count the images in a folder of this machine.")(files_command)
 app.command("show", help="Show a run in the terminal.")(show_command)
 app.command("report", help="Write the report of a run as HTML, JSON or CSV.")(report_command)

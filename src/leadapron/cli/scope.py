@@ -63,7 +63,9 @@ def check_command(
     gate = Gate(loaded, pins=_pins(loaded, resolve=resolve))
     if address is None:
         view = overview(gate, dt.datetime.now(dt.UTC))
-        text = _json(view) if json else "\n".join(_overview_lines(view))
+        here = _sweep_here(loaded)
+        told = {"sweep_from_here": dict(zip(("method", "because"), here, strict=True))}
+        text = _json(view, **told) if json else "\n".join(_overview_lines(view, here))
     else:
         answer = account(gate, _address(address), port or loaded.ports.all[0])
         text = _json(answer) if json else "\n".join(_account_lines(answer, gate))
@@ -121,14 +123,25 @@ def _address(text: str) -> Address:
         raise InputError(f"{text!r} is not an address; write it as 198.18.0.1 or 2001:db8::1") from None
 
 
-def _json(view: Overview | Account) -> str:
+def _json(view: Overview | Account, **more: object) -> str:
     import dataclasses
     import json
 
-    return json.dumps(dataclasses.asdict(view), indent=2, default=str, ensure_ascii=False)
+    return json.dumps(dataclasses.asdict(view) | more, indent=2, default=str, ensure_ascii=False)
 
 
-def _overview_lines(view: Overview) -> list[str]:
+def _sweep_here(scope: Scope) -> tuple[str | None, str]:
+    """By which method an audit from here would sweep, and why; None, and why it would not begin."""
+    from leadapron.errors import InputError
+    from leadapron.pipeline_method import method_of
+
+    try:
+        return method_of(scope)
+    except InputError as error:
+        return None, str(error)
+
+
+def _overview_lines(view: Overview, here: tuple[str | None, str]) -> list[str]:
     lines = [
         f"Scope {view.scope}, seen from {view.vantage}, calling as {view.calling_aet}",
         f"SHA-256 {view.sha256}",
@@ -153,10 +166,10 @@ def _overview_lines(view: Overview) -> list[str]:
         rules += [f"{zone.gap_seconds:g} s between connections"] if zone.gap_seconds else []
         lines += [f"  {zone.name}: {_count(zone.addresses)}; {', '.join(rules) or 'no limits'}"]
     lines += [""] if view.zones else []
-    return lines + _total_lines(view)
+    return lines + _total_lines(view, here)
 
 
-def _total_lines(view: Overview) -> list[str]:
+def _total_lines(view: Overview, here: tuple[str | None, str]) -> list[str]:
     lines = [
         f"Granted:       {_count(view.granted)}",
         f"Swept:         {_count(view.swept)}",
@@ -164,7 +177,7 @@ def _total_lines(view: Overview) -> list[str]:
         f"Excluded:      {_count(view.excluded)}",
         *_door_lines(view),
         f"Connections:   at most {view.connections:,} in one sweep",
-        *_sweep_lines(view.sweep),
+        *_sweep_lines(view.sweep, *here),
         *(_survey_lines(view.survey) if view.survey else []),
     ]
     if view.special:
@@ -176,7 +189,7 @@ def _total_lines(view: Overview) -> list[str]:
     return lines
 
 
-def _sweep_lines(sweep: SweepTerms) -> list[str]:
+def _sweep_lines(sweep: SweepTerms, method: str | None, because: str) -> list[str]:
     """What differs from one connection after the other."""
     first, last = sweep.source_ports
     bits = f" and {sweep.bits_per_second:,.0f} bits" if sweep.bits_per_second else ""
@@ -184,14 +197,17 @@ def _sweep_lines(sweep: SweepTerms) -> list[str]:
     packets = f"{sweep.packets_per_second:,.0f}{bits} a second at most, {sweep.probes} to one address and port"
     lines = [
         f"by {_METHODS[sweep.method]}",
+        f"from here: by {_METHODS[method]}, since {because}" if method else f"from here: not at all: {because}",
         f"SYN packets: {packets}",
         f"from {origin} {first}-{last}, answers are waited for {sweep.cooldown_seconds:g} s",
         f"connections: {sweep.processes} process{'' if sweep.processes == 1 else 'es'}",
     ]
     if sweep.method == "connect":
-        del lines[1:3]
+        del lines[1:4]
     if sweep.method == "syn":
-        del lines[3:]
+        del lines[4:]
+        if method:
+            del lines[1]
     return [f"{'Sweep:' if not number else '':15}{line}" for number, line in enumerate(lines)]
 
 

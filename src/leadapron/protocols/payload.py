@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, TypeVar
 
 from leadapron.model import Attempt, Completed, Failed
@@ -63,9 +64,15 @@ def dump(value: object) -> Any:
 
 def load(kind: type[T], value: Any) -> T:
     """The inverse of `dump` for a result dataclass."""
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]  # a class has a hash
     fields = {name: _load_field(hints[name], content) for name, content in value.items()}
     return kind(**fields)
+
+
+@functools.cache
+def _hints(kind: Hashable) -> dict[str, Any]:
+    """Of a result dataclass. Python compiles them each time that it is asked for them."""
+    return typing.get_type_hints(kind)
 
 
 def _load_field(hint: Any, value: Any) -> Any:

@@ -49,6 +49,7 @@ def render_html(view: View, language: str = "en", tlp: str = DEFAULT_TLP) -> str
         ports=method.ports(t, view.run.ports),
         looked_for=method.looked_for(t, view.run.method),
         pace=method.pace(t, view.run.method),
+        swept=[] if view.party else method.swept(t, view.run),
         sources=method.sources(t, view.run),
         not_looked=method.not_looked(t, view.run),
     )

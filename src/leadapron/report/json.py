@@ -9,7 +9,19 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-from leadapron.model import Census, Count, Counts, Finding, Genuineness, Moved, Observation, Run, RunStatus, Unique
+from leadapron.model import (
+    Census,
+    Count,
+    Counts,
+    Finding,
+    Genuineness,
+    Moved,
+    Observation,
+    Run,
+    RunStatus,
+    SweepFigures,
+    Unique,
+)
 from leadapron.report.tlp import DEFAULT_TLP, tlp_label
 from leadapron.report.view import Decision, Totals, View
 
@@ -81,6 +93,27 @@ def _run(run: Run) -> dict[str, object]:
         "data": _sorted(run.data),
         "ports": list(run.ports),
         "method": None if run.method is None else dataclasses.asdict(run.method) | {"doors": list(run.method.doors)},
+        "sweep": None if run.sweep is None else _sweep(run.sweep),
+        "seeds": [dataclasses.asdict(file) | {"skipped": _sorted(file.skipped)} for file in run.seeds],
+        "delta": None if run.delta is None else dataclasses.asdict(run.delta),
+        "cpu_seconds": {stage: round(seconds, 3) for stage, seconds in sorted(run.cpu.items())},
+    }
+
+
+def _sweep(figures: SweepFigures) -> dict[str, object]:
+    return {
+        "method": figures.method,
+        "sent": figures.sent,
+        "sent_bytes": figures.sent_bytes,
+        "duplicates": figures.duplicates,
+        "late": figures.late,
+        "invalid": figures.invalid,
+        "dropped": figures.dropped,
+        "lost": figures.lost,
+        "not_sent": _sorted(figures.not_sent),
+        "cpu_seconds": round(figures.cpu, 3),
+        "memory_bytes": figures.memory,
+        "untold": figures.untold,
     }
 
 

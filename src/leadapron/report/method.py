@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from leadapron.model import SNAPSHOT_OF, Method, Run
+from leadapron.model import SNAPSHOT_OF, Method, Run, SweepFigures
 from leadapron.report.inert import plain
 from leadapron.report.messages import Messages
 from leadapron.scope.doors import Door, doors
 
-_PACE = ("connections_per_second", "per_network", "associations", "queries", "answers", "requests", "seconds")
+DENIED = "denied"
+"""Beside the names of errors: packets that the gate kept back right before they were sent."""
+
+_PACE = (
+    "connections_per_second",
+    "packets_per_second",
+    "per_network",
+    "associations",
+    "queries",
+    "answers",
+    "requests",
+    "seconds",
+)
 _SOURCES = {"country": "report.source_country", "city": "report.source_city", "asn": "report.source_asn"}
 
 
@@ -17,6 +29,50 @@ def pace(t: Messages, method: Method | None) -> list[str]:
     """Sentences on pace and budget; none where they are not known."""
     known = [(name, getattr(method, name)) for name in _PACE] if method is not None else []
     return [t(f"method.{name}", value=t.number(value)) for name, value in known if value]
+
+
+def swept(t: Messages, run: Run) -> list[str]:
+    """Of which part of the scope, and how ports were looked for, in sentences: what it took, and what this machine kept from
+    being seen."""
+    figures, part = run.sweep, list(_part(t, run))
+    if figures is None or not figures.method:
+        return [*part, t("method.swept_here")]
+    begun = t(f"method.swept_{figures.method}", sent=t.number(figures.sent), bytes=t.number(figures.sent_bytes))
+    return [*part, begun, *_answers(t, figures), *_kept_back(t, figures), *_cost(t, figures)]
+
+
+def _part(t: Messages, run: Run) -> Iterator[str]:
+    if run.seeds:
+        kinds = ", ".join(sorted({file.kind for file in run.seeds}))
+        pairs = t.number(sum(file.pairs for file in run.seeds))
+        yield t.plural(
+            "method.swept_seeds", len(run.seeds), count=t.number(len(run.seeds)), kinds=plain(kinds), pairs=pairs
+        )
+    if (delta := run.delta) is not None:
+        yield t("method.swept_delta", since=delta.since, part=t.number(delta.part + 1), parts=t.number(delta.parts))
+
+
+def _answers(t: Messages, figures: SweepFigures) -> Iterator[str]:
+    odd = {name: getattr(figures, name) for name in ("duplicates", "late", "invalid")}
+    if any(odd.values()):
+        yield t("method.swept_odd", **{name: t.number(count) for name, count in odd.items()})
+    if figures.dropped:
+        yield t("method.swept_dropped", dropped=t.number(figures.dropped), lost=t.number(figures.lost))
+
+
+def _kept_back(t: Messages, figures: SweepFigures) -> Iterator[str]:
+    errors = {name: count for name, count in figures.not_sent.items() if count and name != DENIED}
+    if denied := figures.not_sent.get(DENIED):
+        yield t("method.swept_denied", count=t.number(denied))
+    if errors:
+        yield t("method.swept_not_sent", count=t.number(sum(errors.values())), errors=plain(", ".join(sorted(errors))))
+
+
+def _cost(t: Messages, figures: SweepFigures) -> Iterator[str]:
+    if figures.cpu:
+        yield t("method.swept_cpu", seconds=t.number(round(figures.cpu, 1)))
+    if figures.untold:
+        yield t.plural("method.swept_untold", figures.untold, count=t.number(figures.untold))
 
 
 def ports(t: Messages, tried: Sequence[int]) -> str:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from leadapron.model import Finding, Severity
-from leadapron.report import words
+from leadapron.report import method, words
 from leadapron.report.headline import sentence
 from leadapron.report.inert import plain
 from leadapron.report.messages import Messages, messages
@@ -51,6 +51,8 @@ def _parts(view: View, t: Messages, store: str, tlp: str) -> Iterator[Renderable
     if status := words.status(t, view.run):
         yield _text(status, "bold yellow")
     yield _text(_run_line(view, t), "dim")
+    if swept := _swept_line(view, t):
+        yield _text(swept, "dim")
     if doors := words.by_door(t, view):
         yield _text(doors, "dim")
     yield _text(t("show.tlp", tlp=tlp), "dim")
@@ -175,6 +177,8 @@ def lines(view: View, t: Messages, tlp: str) -> Iterator[str]:
     if status := words.status(t, view.run):
         yield status
     yield _run_line(view, t)
+    if swept := _swept_line(view, t):
+        yield swept
     if doors := words.by_door(t, view):
         yield doors
     yield t("show.tlp", tlp=tlp)
@@ -257,6 +261,13 @@ def _run_line(view: View, t: Messages) -> str:
             reached=t.number(totals.endpoints_reached),
         )
     )
+
+
+def _swept_line(view: View, t: Messages) -> str:
+    """How ports were looked for, where it took processes of their own, or not all of the scope was asked."""
+    run = view.run
+    is_told = run.sweep is not None or run.seeds or run.delta is not None
+    return plain(t("show.swept", how=" ".join(method.swept(t, run)))) if is_told else ""
 
 
 def _about(item: ServiceView, t: Messages, *parts: str) -> str:

@@ -74,6 +74,10 @@ class AuditLog:
         """The hash of the last entry."""
         return self._chain.head
 
+    @property
+    def entries(self) -> int:
+        return self._chain.entries
+
     def write(self, event: str, **facts: Fact) -> None:
         """Append an entry. Raises RunStopped when the disk does not take it: the run must not go on unlogged."""
         with self._lock:

@@ -27,6 +27,8 @@ class Denied(enum.StrEnum):
     """a host name: names are resolved once, before the run"""
     FAMILY = "family"
     """neither IPv4, IPv6 nor a local socket, or a raw one"""
+    SEAT = "seat"
+    """a worker of a cluster that may have lost its seat to another: who holds it now asks"""
 
 
 REASONS: tuple[Denied | None, ...] = (None, *Denied)

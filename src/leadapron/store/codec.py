@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
+import functools
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, TypeVar
 
@@ -70,7 +71,7 @@ def _load(hint: Any, value: Any) -> Any:
     if origin is tuple:
         return tuple(_load(arguments[0], item) for item in value)
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        hints = typing.get_type_hints(hint)
+        hints = _hints(hint)
         return hint(**{name: _load(hints[name], content) for name, content in value.items() if name in hints})
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return hint(value)
@@ -79,6 +80,12 @@ def _load(hint: Any, value: Any) -> Any:
     if hint is dt.date:
         return dt.date.fromisoformat(value)
     return _expect(hint not in _SCALARS or isinstance(value, _SCALARS[hint]), value)
+
+
+@functools.cache
+def _hints(kind: Hashable) -> dict[str, Any]:
+    """Of a class of the model. Python compiles them each time that it is asked for them."""
+    return typing.get_type_hints(kind)
 
 
 def _expect(holds: bool, value: Any) -> Any:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -40,9 +41,7 @@ from leadapron.store.chunk import SweepChunk, unpacked
 from leadapron.store.database import open_database
 
 Payload = Mapping[str, Any]
-
-ROWS = 500
-"""Rows of one statement: a database bounds its variables."""
+Selected = TypeVar("Selected", bound=sa.Select[Any])
 
 
 class Store:
@@ -79,7 +78,7 @@ class Store:
             "data": codec.dump(run),
         }
         with self._engine.begin() as connection:
-            connection.execute(_upsert(connection, tables.runs, [row], update=False))
+            _write(connection, tables.runs, [row])
 
     def finish_run(self, run_id: str, status: RunStatus, why: str, finished_at: dt.datetime, audit_head: str) -> None:
         """A run that does not go on keeps no lists of studies: they go in the same transaction."""
@@ -166,33 +165,48 @@ class Store:
             }
             for chunk in chunks
         ]
-        hits = _hit_rows(run_id, [endpoint for chunk in chunks for endpoint in chunk.hits])
-        with self._engine.begin() as connection:
+        hits = self._hit_rows(run_id, [endpoint for chunk in chunks for endpoint in chunk.hits])
+        with self._writing() as connection:
             _write(connection, tables.sweep_chunks, rows, update=True)
             _write(connection, tables.endpoints, hits)
 
     def record_hits(self, run_id: str, endpoints: Sequence[Endpoint]) -> None:
         """What was reached in chunks that are not done yet."""
-        with self._engine.begin() as connection:
-            _write(connection, tables.endpoints, _hit_rows(run_id, endpoints))
+        with self._writing() as connection:
+            _write(connection, tables.endpoints, self._hit_rows(run_id, endpoints))
 
-    def progress(self, run_id: str) -> list[tuple[int, int]]:
-        """What is done whole, as merged, sorted intervals [start, stop)."""
+    def _writing(self) -> AbstractContextManager[sa.Connection]:
+        """A transaction of the stages of a run: with a lease only while it is held (`leadapron.store.held`)."""
+        return self._engine.begin()
+
+    def _waits_in(self, _endpoint: Endpoint) -> int | None:
+        """The partition in which a hit waits for its holder; None where who reached it also asks it."""
+        return None
+
+    def _hit_rows(self, run_id: str, endpoints: Iterable[Endpoint]) -> list[dict[str, Any]]:
+        return [
+            {"run_id": run_id, **_place(each), "name": each.name, "waits_in": self._waits_in(each)}
+            for each in endpoints
+        ]
+
+    def progress(self, run_id: str, part: range | None = None) -> list[tuple[int, int]]:
+        """What is done whole, as merged, sorted intervals [start, stop); of a part of the space, what touches it."""
         chunks = tables.sweep_chunks
         query = sa.select(chunks.c.start, chunks.c.stop).where(chunks.c.run_id == run_id, chunks.c.waiting.is_(None))
         merged: list[tuple[int, int]] = []
         with self._engine.connect() as connection:
-            for start, stop in connection.execute(query.order_by(chunks.c.start)):
+            for start, stop in connection.execute(_touching(query.order_by(chunks.c.start), part)):
                 if merged and start <= merged[-1][1]:
                     merged[-1] = (merged[-1][0], max(merged[-1][1], stop))
                 else:
                     merged.append((start, stop))
         return merged
 
-    def chunks_in_part(self, run_id: str) -> list[SweepChunk]:
-        """What is done in part, sorted."""
+    def chunks_in_part(self, run_id: str, part: range | None = None) -> list[SweepChunk]:
+        """What is done in part, sorted; of a part of the space, what touches it."""
         chunks = tables.sweep_chunks
         query = sa.select(chunks).where(chunks.c.run_id == run_id, chunks.c.waiting.is_not(None))
+        query = _touching(query, part)
         with self._engine.connect() as connection:
             return [
                 SweepChunk(
@@ -213,10 +227,11 @@ class Store:
                 total.update(outcomes)
         return dict(total)
 
-    def outcomes_in_order(self, run_id: str) -> list[tuple[int, int, dict[str, int]]]:
-        """Of each chunk of the sweep, in its order: start, stop and `outcomes`."""
+    def outcomes_in_order(self, run_id: str, part: range | None = None) -> list[tuple[int, int, dict[str, int]]]:
+        """Of each chunk of the sweep, in its order: start, stop and `outcomes`; of a part of the space, what touches it."""
         chunks = tables.sweep_chunks
         query = sa.select(chunks.c.start, chunks.c.stop, chunks.c.outcomes).where(chunks.c.run_id == run_id)
+        query = _touching(query, part)
         with self._engine.connect() as connection:
             return [
                 (row.start, row.stop, dict(row.outcomes)) for row in connection.execute(query.order_by(chunks.c.start))
@@ -232,7 +247,7 @@ class Store:
     def record_refusals(self, run_id: str, endpoints: Iterable[Endpoint]) -> None:
         """Ports of findings that stand, which refused a connection in the sweep."""
         rows = [{"run_id": run_id, **_place(endpoint)} for endpoint in endpoints]
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             _write(connection, tables.refusals, rows)
 
     def refusals(self, run_id: str) -> list[Endpoint]:
@@ -265,15 +280,14 @@ class Store:
             "job": job,
             "payload": dict(payload),
         }
-        with self._engine.begin() as connection:
-            connection.execute(_upsert(connection, tables.attempts, [row], update=again))
+        with self._writing() as connection:
+            _write(connection, tables.attempts, [row], update=again)
             listed = {key: row[key] for key in ("run_id", "address", "port", "protocol", "job")}
             if again:
                 of = sa.and_(*(tables.shown_studies.c[key] == value for key, value in listed.items()))
                 connection.execute(sa.delete(tables.shown_studies).where(of))
             if shown:
-                rows = [listed | {"records": shown}]
-                connection.execute(_upsert(connection, tables.shown_studies, rows, update=False))
+                _write(connection, tables.shown_studies, [listed | {"records": shown}])
 
     def record_hellos(self, run_id: str, protocol: str, answers: Iterable[tuple[Endpoint, Payload]]) -> None:
         """The results of first exchanges. The first one of each endpoint stays."""
@@ -289,7 +303,7 @@ class Store:
             for endpoint, payload in answers
         ]
         if rows:
-            with self._engine.begin() as connection:
+            with self._writing() as connection:
                 _write(connection, tables.attempts, rows)
 
     def attempts(self, run_id: str) -> dict[tuple[Endpoint, str], dict[str, Payload]]:
@@ -481,22 +495,25 @@ class Store:
 
 
 def _write(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]], *, update: bool = False) -> None:
-    """In statements that no database finds too long."""
-    for first in range(0, len(rows), ROWS):
-        connection.execute(_upsert(connection, table, list(rows[first : first + ROWS]), update=update))
+    """INSERT that leaves, or with `update` replaces, a row of the same primary key. All rows have the same columns.
+
+    The rows are no part of the statement: SQLAlchemy keeps it compiled."""
+    if not rows:
+        return
+    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+    key = list(table.primary_key)
+    if update:
+        changed = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
+        connection.execute(insert.on_conflict_do_update(index_elements=key, set_=changed), rows)
+    else:
+        connection.execute(insert.on_conflict_do_nothing(index_elements=key), rows)
 
 
-def _hit_rows(run_id: str, endpoints: Iterable[Endpoint]) -> list[dict[str, Any]]:
-    return [{"run_id": run_id, **_place(endpoint), "name": endpoint.name} for endpoint in endpoints]
-
-
-def _upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]], *, update: bool) -> Any:
-    """INSERT that leaves, or with `update` replaces, a row of the same primary key."""
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table).values(rows)
-    if not update:
-        return insert.on_conflict_do_nothing(index_elements=list(table.primary_key))
-    changed = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
-    return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=changed)
+def _touching(query: Selected, part: range | None) -> Selected:
+    if part is None:
+        return query
+    chunks = tables.sweep_chunks
+    return query.where(chunks.c.start < part.stop, chunks.c.stop > part.start)
 
 
 def _forget_shown_studies(connection: sa.Connection, run_id: str) -> None:

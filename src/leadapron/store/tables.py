@@ -6,17 +6,23 @@ Nothing here can hold a value of a patient: columns are addresses of ours, enum 
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
+    Float,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -31,6 +37,11 @@ metadata = MetaData(
 
 _TIME = String(32).with_variant(String(32, collation="C"), "postgresql")
 """ISO 8601 in UTC. It sorts as text, byte by byte: other collations look past the signs in it."""
+
+
+_ONLY_THOSE_THAT_WAIT: dict[str, Any] = {
+    name: text("waits_in IS NOT NULL") for name in ("postgresql_where", "sqlite_where")
+}
 
 
 def _run(*, primary_key: bool = False, index: bool = False) -> Column[str]:
@@ -69,7 +80,10 @@ endpoints = Table(
     Column("address", String(45), primary_key=True),
     Column("port", Integer, primary_key=True, autoincrement=False),
     Column("name", String(255), nullable=False),
+    Column("waits_in", Integer),
+    Index("ix_endpoints_waits_in", "run_id", "waits_in", **_ONLY_THOSE_THAT_WAIT),
 )
+"""`waits_in`: in a cluster, the partition of hosts whose holder has not taken it up yet; else null."""
 
 refusals = Table(
     "refusals",
@@ -152,3 +166,66 @@ dispositions = Table(
     Column("withdrawn_by", String(255)),
 )
 """Decisions about findings. Of a key the last one counts, unless it was withdrawn; the earlier ones tell the story."""
+
+clusters = Table(
+    "clusters",
+    metadata,
+    _run(primary_key=True),
+    Column("stopping", String(500), nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("exclusions", LargeBinary),
+)
+"""A run whose work is done by workers elsewhere: why it is to stop ("": it is not), when its coordinator was seen last, and
+the file of its exclusions as it is by now, with a number that grows with each change. Seats and leases, below, are explained
+in `leadapron.store.leases`."""
+
+seats = Table(
+    "seats",
+    metadata,
+    _run(primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("holder", String(32), index=True),
+    Column("until", Float, nullable=False),
+)
+"""`until`, and `seen_at` above: seconds since 1970, by the clock of the database."""
+
+leases = Table(
+    "leases",
+    metadata,
+    _run(primary_key=True),
+    Column("kind", String(8), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("start", BigInteger, nullable=False),
+    Column("stop", BigInteger, nullable=False),
+    Column("holder", String(32), index=True),
+    Column("round", Integer, nullable=False),
+    Column("waited", Integer, nullable=False),
+    Column("is_done", Boolean, nullable=False),
+    Column("notes", JSON),
+)
+
+shifts = Table(
+    "shifts",
+    metadata,
+    _run(primary_key=True),
+    Column("holder", String(32), primary_key=True),
+    Column("worker", String(255), nullable=False),
+    Column("entries", Integer, nullable=False),
+    Column("head", String(64), nullable=False),
+    Column("why", String(500), nullable=False),
+    Column("is_over", Boolean, nullable=False),
+    Column("rounds", JSON, nullable=False),
+)
+"""What each worker did while it held a seat: the length and the head of its audit log, why it went before its time, and what
+it saw of the listener."""
+
+halts = Table(
+    "halts",
+    metadata,
+    _run(primary_key=True),
+    Column("place", String(255), primary_key=True),
+    Column("address", String(45), nullable=False),
+    Column("port", Integer, nullable=False),
+)
+"""What all workers leave alone, and the service that stopped answering there."""

@@ -100,7 +100,15 @@ def swept(world: World, around: int | None = None) -> list[IPv4Network]:
     return list(collapse_addresses(parts))
 
 
-def scope(world: World, today: dt.date, *, depth: str = "count", around: int | None = None, rate: int = 10_000) -> str:
+def scope(
+    world: World,
+    today: dt.date,
+    *,
+    depth: str = "count",
+    around: int | None = None,
+    rate: int = 10_000,
+    ports: Sequence[int] = PORTS,
+) -> str:
     """The scope file of who sweeps the world: to `count`, as a survey by law, whose `page` has to lie beside it; to
     `census`, as who made it and owns it."""
     networks = swept(world, around)
@@ -109,7 +117,7 @@ def scope(world: World, today: dt.date, *, depth: str = "count", around: int | N
         _HEAD.format(seed=world.seed, scale=world.scale),
         *([] if depth == "census" else [_SURVEY]),
         *(_grant({**values, "depth": depth}, today) for values in grants),
-        f"[ports]\ndicom = {list(PORTS)}\n",
+        f"[ports]\ndicom = {list(ports)}\n",
         f"[pace]\nconnections_per_second = {rate}\nper_network = {rate}\n",
     ]
     return "\n".join(parts)

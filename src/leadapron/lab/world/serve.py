@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from leadapron.errors import InputError
 from leadapron.lab.odd import Serve
@@ -49,14 +49,19 @@ class Front:
 
 
 @contextlib.asynccontextmanager
-async def serving(world: World, *, address: str = "0.0.0.0") -> AsyncIterator[Players]:  # noqa: S104 - see expect_closed
+async def serving(
+    world: World,
+    *,
+    address: str = "0.0.0.0",  # noqa: S104 - see expect_closed
+    ports: Sequence[int] = PORTS,
+) -> AsyncIterator[Players]:
     """Listen on all ports. Raises InputError where there is a way out, before anything listens, or a port is taken."""
     expect_closed()
     _allow_files()
     players = Players(world)
     front = Front(players)
     async with contextlib.AsyncExitStack() as stack:
-        for port in PORTS:
+        for port in ports:
             try:
                 server = await asyncio.start_server(front.connected, address, port, backlog=BACKLOG)
             except OSError as error:

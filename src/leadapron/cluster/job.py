@@ -1,0 +1,85 @@
+"""A shift in a process of its own (`leadapron.cli.shift`), so that the audit hook holds it alone, and so that whoever began
+it stays free to be heard. It is given its order over a pipe, and stops when the other end is closed, whoever closed it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import subprocess
+import sys
+import threading
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+
+from leadapron.cluster.order import Order
+from leadapron.cluster.worker import work
+
+GRACE = 30.0
+"""Seconds that it has to come to its end."""
+
+
+class Job:
+    """One of them, from the side that gives the order. `life`: of its seat, in seconds."""
+
+    def __init__(self, order: Order, worker: str, life: float) -> None:
+        self._pipe, theirs = Pipe()
+        self._why = "the process of the shift ended before its time"
+        self._process = subprocess.Popen(  # noqa: S603 - ourselves
+            [sys.executable, "-m", "leadapron.cli.shift", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        theirs.close()
+        self._pipe.send((order, worker, life))
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ended(self) -> str | None:
+        """Why it ended ("" where all is well), as `leadapron.cluster.worker.work` says it; None while it goes on."""
+        self._hear()
+        if self._process.poll() is None:
+            return None
+        self._hear()
+        return self._why
+
+    def _hear(self) -> None:
+        try:
+            while self._pipe.poll():
+                self._why = self._pipe.recv()
+        except (EOFError, OSError):
+            pass
+
+    def close(self) -> None:
+        """It stops within seconds, gives back what it holds, and is waited for."""
+        self._pipe.close()
+        try:
+            self._process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def main(fd: int) -> None:
+    """`fd`: the other end of the pipe."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # of the terminal: the other side says when to stop
+        signal.signal(number, signal.SIG_IGN)
+    connection = Connection(fd)
+    order, worker, life = connection.recv()
+    logging.getLogger().setLevel(order.level)
+    is_cut_off = threading.Event()
+    threading.Thread(target=_listen, args=(connection, is_cut_off), daemon=True).start()
+    why = work(order, worker=worker, is_cut_off=is_cut_off.is_set, life=life)
+    with contextlib.suppress(OSError):
+        connection.send(why)
+
+
+def _listen(connection: Connection, is_cut_off: threading.Event) -> None:
+    """Nothing comes but the end."""
+    with contextlib.suppress(EOFError, OSError):
+        connection.recv()
+    is_cut_off.set()
