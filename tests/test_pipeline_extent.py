@@ -34,8 +34,8 @@ PLACES = [f"{FOUND}.{number}" for number in range(1, 13)]
 class Counted:
     """A server on several addresses, and which of them were connected to."""
 
-    def __init__(self) -> None:
-        self._server = Server(OPEN)
+    def __init__(self, behaviour: Behaviour = OPEN) -> None:
+        self._server = Server(behaviour)
         self.asked = self._server.asked
         self.connected: list[str] = []
 
@@ -305,3 +305,28 @@ def test_one_endpoint_is_verified_by_connections_however_the_scope_is_swept(
 
     assert verified.finding.status is FindingStatus.OPEN
     assert here.asked == {str(findings[0].service.endpoint.address)}
+
+
+def test_a_range_that_answers_alike_is_known_to_a_share_of_it(here: Here) -> None:
+    """Of which it sees too few to tell."""
+    box = [f"127.88.4.{number}" for number in range(64, 192)]
+    here.networks = (f"{FOUND}.0/28", "127.88.4.0/24")
+    with listening(here.server.serve, places=[(each, here.port) for each in box]):
+        base, before = here.audit()
+        run, after = here.audit(since=base.id, shares=4)
+
+    assert 16 < len(here.asked & set(box)) < 64
+    assert (base.status, run.status) == (RunStatus.COMPLETE, RunStatus.COMPLETE)
+    assert {str(each.service.endpoint.address) for each in (*before, *after)} == set(PLACES)
+
+
+def test_a_server_that_stands_where_a_range_answered_alike_is_seen_by_a_share(here: Here) -> None:
+    box = [f"127.88.4.{number}" for number in range(64, 192)]
+    here.networks = ("127.88.4.0/24",)
+    with listening(here.server.serve, places=[(each, here.port) for each in box]):
+        base, _ = here.audit()
+    other = Counted(Behaviour(archives={"PACS": made_up(1, 5)}, called=frozenset({"PACS"})))
+    with listening(other.serve, places=[(each, here.port) for each in box[::9]]):
+        _, after = here.audit(since=base.id, shares=1)
+
+    assert {str(each.service.endpoint.address) for each in after} == set(box[::9])

@@ -112,7 +112,8 @@ class Audit:
         )
         places = attribution or Attribution()
         self.terms = ScopeTerms(scope, gate, run, options, places, key, self.inventory, self.extent.depth)
-        self.evidence = Evidence(scope, self.protocols, self.terms, only)
+        before = store.attempts(run.delta.since) if run.delta is not None else {}
+        self.evidence = Evidence(scope, self.protocols, self.terms, only, before)
         self.way_out = WayOut(scope.listener, gate.pins, audit_log)
         self.context = Context(
             scope=scope,

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from leadapron.assess.compare import NOBODY, Holders, compared
 from leadapron.assess.genuineness import weigh
-from leadapron.discover.middlebox import middleboxes
+from leadapron.discover.middlebox import middleboxes, signature_of
 from leadapron.model import (
     Attempt,
     Depth,
@@ -37,9 +37,15 @@ class Evidence:
     """Of one run. `left_out` and `cut_short` are what this process did not ask, or not to the end."""
 
     def __init__(
-        self, scope: Scope, protocols: Mapping[str, Protocol], terms: ScopeTerms, only: Endpoint | None = None
+        self,
+        scope: Scope,
+        protocols: Mapping[str, Protocol],
+        terms: ScopeTerms,
+        only: Endpoint | None = None,
+        before: Mapping[Door, Jobs] | None = None,
     ) -> None:
-        """`only`: the one endpoint that is asked. Where no door is looked for at its port any more, all are."""
+        """`only`: the one endpoint that is asked. Where no door is looked for at its port any more, all are. `before`: what
+        is stored of a run that asked all of what this one asks a share of, too little to tell a range that answers alike."""
         self._scope, self._protocols, self._terms, self._only = scope, protocols, terms, only
         calling = scope.contact.calling_aet
         self._begins_deep = frozenset(name for name, each in protocols.items() if each.hello(calling) is None)
@@ -48,6 +54,12 @@ class Evidence:
         """why, by job; no results: asked on resume"""
         self.cut_short: defaultdict[Door, dict[str, Payload]] = defaultdict(dict)
         """what the attempts of `left_out` learned before they ended"""
+        self._alike_before: dict[Door, tuple[str, str]] = {}
+        """the group, and how it answered"""
+        cases = self.cases(before or {})
+        self._alike_before = {
+            door: (group, signature_of(cases[door]["hello"])) for door, group in self.middleboxes(cases).items()
+        }
 
     def doors(self, hits: Iterable[Endpoint]) -> list[Door]:
         """Where to speak in which protocol, of what was reached: the protocols whose ports they are."""
@@ -64,7 +76,13 @@ class Evidence:
         """The doors of groups of endpoints that answer alike, or fail alike, unless one of them speaks otherwise (TLS). Not
         of what the scope names one by one: the addresses of a provider do answer alike."""
         looked_for = [name for name in self._protocols if name in doors_with_ports()]
-        return {(at, name): group for name in looked_for for at, group in self._middleboxes(cases, name).items()}
+        found = {(at, name): group for name in looked_for for at, group in self._middleboxes(cases, name).items()}
+        before = {door: self._alike_before[door][0] for door in self._alike_before.keys() & cases.keys()}
+        return {door: group for door, group in before.items() if self.was_alike(door, cases[door]["hello"])} | found
+
+    def was_alike(self, door: Door, hello: Payload) -> bool:
+        """Whether it answers as it did before, when it was one of many."""
+        return door in self._alike_before and self._alike_before[door][1] == signature_of(hello)
 
     def _middleboxes(self, cases: Mapping[Door, Jobs], name: str) -> dict[Endpoint, str]:
         hellos = {endpoint: jobs["hello"] for (endpoint, protocol), jobs in cases.items() if protocol == name}

@@ -112,6 +112,7 @@ class Flow:
         self._assessing.close()
 
     def _greeted(self, name: str, crowd: Crowd, endpoint: Endpoint, hello: Payload) -> None:
-        if not crowd.joins(endpoint, hello):
-            self._assessing.put((endpoint, name), {"hello": hello})
+        door = endpoint, name
+        if not crowd.joins(endpoint, hello) and not self._context.evidence.was_alike(door, hello):
+            self._assessing.put(door, {"hello": hello})
         self._moved(endpoint, -1)

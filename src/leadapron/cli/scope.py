@@ -213,7 +213,8 @@ def _sweep_lines(sweep: SweepTerms, method: str | None, because: str) -> list[st
 
 def _survey_lines(survey: SurveyLine) -> list[str]:
     page = f"page:    {survey.page}" + (f", shown at {survey.url}" if survey.url else "")
-    kept = f"{survey.excluded:,} exclusions in {survey.exclusions}" if survey.exclusions else "no file of exclusions"
+    many = "1 exclusion" if survey.excluded == 1 else f"{survey.excluded:,} exclusions"
+    kept = f"{many} in {survey.exclusions}" if survey.exclusions else "no file of exclusions"
     return [f"Survey:        opt out: {survey.opt_out}", f"{'':15}{page}", f"{'':15}{kept}"]
 
 

@@ -34,7 +34,7 @@ def middleboxes(hellos: Mapping[Endpoint, Payload], ports: Collection[int]) -> d
     for members in _ranges(hellos):
         found.update(dict.fromkeys(members, _text(members)))
     for members in _hosts(hellos):
-        signatures = {_signature(hellos[endpoint]) for endpoint in members}
+        signatures = {signature_of(hellos[endpoint]) for endpoint in members}
         if len(members) >= MIN_PORTS and len(signatures) == 1 and _is_one_box(signatures.pop(), members, ports):
             for endpoint in members:
                 found.setdefault(endpoint, f"{endpoint.address}, every open port")
@@ -54,7 +54,7 @@ class Crowd:
         """Count one, and tell whether it waits."""
         if "failed" in hello:
             return True
-        if not (signature := _signature(hello)):
+        if not (signature := signature_of(hello)):
             return False
         address = endpoint.address
         block = address.version, int(address) >> _NEARBY, endpoint.port, signature
@@ -75,7 +75,7 @@ def _ranges(hellos: Mapping[Endpoint, Payload]) -> Iterator[list[Endpoint]]:
     """The endpoints of ranges that answer alike at one port, long and dense enough to be one box."""
     groups: defaultdict[tuple[int, int, str], list[Endpoint]] = defaultdict(list)
     for endpoint, hello in hellos.items():
-        if signature := _signature(hello):
+        if signature := signature_of(hello):
             groups[endpoint.address.version, endpoint.port, signature].append(endpoint)
     for (_, _, signature), members in groups.items():
         enough = MIN_RANGE if signature.startswith("failed") else MIN_RANGE_ANSWERED
@@ -126,7 +126,7 @@ def _is_one_box(signature: str, members: list[Endpoint], ports: Collection[int])
     return bool(signature)
 
 
-def _signature(hello: Payload) -> str:
+def signature_of(hello: Payload) -> str:
     """Equal for answers that are alike; "" for what says nothing (no TCP connection on the second try)."""
     if (failed := hello.get("failed")) is not None:
         return "" if failed["stage"] == "connect" else f"failed {failed['reason']}"
