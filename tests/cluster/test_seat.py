@@ -88,7 +88,8 @@ def test_who_cannot_renew_stops_before_the_seat_is_lost(
     take: Take, leases: Leases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when the way to the store is cut: the statement hangs, longer than the seat lasts."""
-    seat, why = take()
+    stuck: list[bool] = []
+    seat, why = take(on_stuck=lambda: stuck.append(True))
     guard = Fenced(Anything(), seat)
     wait_for(lambda: seat.news)
     assert guard.dial_allowed("198.18.0.9", 104) is None
@@ -104,7 +105,7 @@ def test_who_cannot_renew_stops_before_the_seat_is_lost(
     assert time.monotonic() - cut < LIFE * SAFE + 0.1
     assert guard.dial_allowed("198.18.0.9", 104) is Denied.SEAT
     assert leases.seated() == 1, "it is not somebody else's yet"
-    wait_for(lambda: why)
+    wait_for(lambda: stuck)
     assert (why, seat.is_lost) == ([LOST], True)
 
 
