@@ -9,6 +9,7 @@ BENCH = Path(__file__).parents[2] / "bench" / "run.py"
 
 
 @pytest.mark.peer
+@pytest.mark.timeout(420)
 @pytest.mark.xdist_group("bench")
 def test_every_contest_of_the_bench_runs_and_finds_what_the_servers_are(tmp_path: Path) -> None:
     require("ip", "nft", "gcc", "nmap", "findscu", "dcmdump", "Orthanc", "nginx", "smbd", "zmap", "masscan")
