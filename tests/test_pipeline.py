@@ -81,9 +81,10 @@ def test_a_scope_of_silence_is_blind_and_not_safe(tmp_path: Path) -> None:
     """Nothing but timeouts: the run says that it saw nothing."""
     scope = write_scope(tmp_path / "scope.toml", networks=["127.0.0.9/32"], ports=[9])
     script = (
-        "import sys, leadapron.net.wide as wide\n"
+        "import sys, types, leadapron.net.wide as wide\n"
         "async def deaf(self, source, sink, **options):\n"
         "    for target in source: sink(target, wide.Outcome.TIMEOUT, b'')\n"
+        "    return types.SimpleNamespace(cpu=0.0)\n"
         "wide.WideEngine.drive = deaf\n"
         "sys.argv = ['leadapron', *sys.argv[1:]]\n"
         "from leadapron.cli.main import run\n"

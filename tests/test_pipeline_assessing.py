@@ -16,6 +16,7 @@ class Begun(Assessing):
 
     def __init__(self, count: int) -> None:
         self._arrived, self._under_way = asyncio.Queue(), count
+        self._moved = lambda *_: None
         self.heard_after = 0.0
         for number in range(count):
             self._arrived.put_nowait(((Endpoint(address=ip_address("198.18.0.1"), port=number), "dicom"), {}))
