@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,7 @@ table ip survey {
 """
 """A SYN goes to everybody; what goes to an address beside it, only to those that accepted."""
 SYN_BYTES = 60
+AUDIT = (sys.executable, "-m", "leadapron", "audit")
 
 SWEEP = """
 [sweep]
@@ -119,20 +120,19 @@ def serving(world: World, inside: Namespace) -> Iterator[None]:
             process.communicate(timeout=60)
 
 
-def measure(scale: int, rate: int, folder: Path) -> Measured:
+def measure(scale: int, rate: int, folder: Path, audit: Sequence[str] = AUDIT) -> Measured:
+    """`audit`: the command, to which the scope file is added."""
     world = World(scale)
     world.write("truth", folder / "truth.json")
     world.write("scope", folder / "scope.toml", "--rate", "5000")
     with (folder / "scope.toml").open("a") as file:
         file.write(SWEEP.format(rate=rate))
     environment = {**os.environ, "LEADAPRON_DATA": str(folder / "data"), "LEADAPRON_STORE": f"sqlite:///{folder}/s.db"}
-    audit = [sys.executable, "-m", "leadapron", "audit", str(folder / "scope.toml")]
     with played(world, folder) as both:
         begun = time.monotonic()
         with (folder / "audit.txt").open("w") as out:
-            done = subprocess.run(
-                both.sweeper.command(*audit), env=environment, cwd=folder, stdout=out, timeout=LONGEST, check=False
-            )
+            command = both.sweeper.command(*audit, folder / "scope.toml")
+            done = subprocess.run(command, env=environment, cwd=folder, stdout=out, timeout=LONGEST, check=False)
         seconds = time.monotonic() - begun
         assert done.returncode in (0, 1), done.returncode
         syn, bytes_to = counted(both.sweeper)

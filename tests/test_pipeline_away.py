@@ -29,10 +29,10 @@ from leadapron.scope.grant import load_scope
 from leadapron.scope.watch import ScopeWatch
 from leadapron.store.chunk import SweepChunk
 from listening import listening
-from sweep_orders import FIRST, PORT, by_packets, number, order, space_of
+from sweep_orders import FIRST, NET, PORT, by_packets, order, space_of
 
-HITS = ("127.91.0.7", "127.91.0.200")
-NETWORK = "127.91.0.0/24"
+HITS = (f"{NET}.7", f"{NET}.200")
+NETWORK = f"{NET}.0/24"
 
 
 def at(place: int) -> Endpoint:
@@ -267,7 +267,7 @@ needs_children = pytest.mark.skipif(sys.platform != "linux", reason="children ar
 
 
 def test_two_processes_sweep_their_parts(desk: Desk, ledger: Ledger, tmp_path: Path) -> None:
-    whole = order(tmp_path, [NETWORK], wanted=frozenset({(FIRST + 3, PORT), (number(HITS[0]), PORT)}))
+    whole = order(tmp_path, [NETWORK], wanted=frozenset({(FIRST + 3, PORT), (FIRST + 7, PORT)}))
     halves = [replace(whole, missing=[(0, 128)]), replace(whole, missing=[(128, 256)])]
 
     with listening(say_nothing, places=[(address, PORT) for address in HITS]):

@@ -40,9 +40,9 @@ from leadapron.scope.decision import Denied
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import load_scope
 from leadapron.store.chunk import SweepChunk
-from sweep_orders import FIRST, PORT, by_packets, order, space_of
+from sweep_orders import FIRST, NET, NEXT, PORT, by_packets, order, space_of
 
-NETWORK = "127.91.0.0/23"
+NETWORK = f"{NET}.0/23"
 
 
 class Hand:
@@ -187,7 +187,7 @@ def test_of_what_is_known_in_part_only_those_that_wait_are_asked(tmp_path: Path)
 
 def test_what_the_gate_denies_waits_and_is_told_with_its_reason(tmp_path: Path) -> None:
     desk = Desk(by_packets(tmp_path, [NETWORK], size=512))
-    desk.narrow(["127.91.0.0/24"])
+    desk.narrow([f"{NET}.0/24"])
 
     (piece,) = desk.pieces()
 
@@ -222,7 +222,7 @@ def test_the_gate_is_asked_again_for_each_batch_and_why_it_denies_is_told(tmp_pa
     desk = Desk(by_packets(tmp_path, [NETWORK], size=512))
     (piece,) = desk.pieces()
     assert permitted(desk) == 512
-    desk.narrow(["127.91.1.0/24"])
+    desk.narrow([f"{NEXT}.0/24"])
     assert permitted(desk) == 256
     desk.clock.shift = 72 * 3600  # the grant has expired by then
     assert permitted(desk) == 0
@@ -252,7 +252,7 @@ def test_how_many_packets_leave_is_told_now_and_then_and_before_a_piece_is_close
 def test_where_a_zone_gains_a_gap_nothing_more_is_sent(tmp_path: Path) -> None:
     desk = Desk(by_packets(tmp_path, [NETWORK], size=512))
     path = desk.order.scope
-    path.write_text(path.read_text() + '[[zone]]\nname = "z"\nnetworks = ["127.91.1.0/24"]\ngap_seconds = 2\n')
+    path.write_text(path.read_text() + f'[[zone]]\nname = "z"\nnetworks = ["{NEXT}.0/24"]\ngap_seconds = 2\n')
     desk.gate.narrow(load_scope(path))
     (piece,) = desk.pieces()
     assert permitted(desk) == 0
@@ -374,8 +374,8 @@ def carried_out(of: Order, giver: Giver) -> tuple[Ended, Counter[str], list[Swee
 
 
 def test_connections_are_made_in_pieces_that_may_be_asked(tmp_path: Path) -> None:
-    with socket.create_server(("127.91.0.9", PORT)):
-        ended, outcomes, chunks = carried_out(order(tmp_path, ["127.91.0.0/24"]), giver := Giver())
+    with socket.create_server((f"{NET}.9", PORT)):
+        ended, outcomes, chunks = carried_out(order(tmp_path, [f"{NET}.0/24"]), giver := Giver())
     assert (ended.why, ended.figures.method, ended.figures.sent) == ("", "connect", 256)
     assert outcomes == {"connected": 1, "refused": 255}
     assert [decided.start for decided in giver.of(Decided)] == [0, 64, 128, 192]  # type: ignore[union-attr]
@@ -383,7 +383,7 @@ def test_connections_are_made_in_pieces_that_may_be_asked(tmp_path: Path) -> Non
 
 
 def test_while_a_piece_may_not_be_asked_the_others_come_to_their_end_and_are_told(tmp_path: Path) -> None:
-    ended, outcomes, chunks = carried_out(order(tmp_path, ["127.91.0.0/24"]), giver := Giver([64], over_after=1.0))
+    ended, outcomes, chunks = carried_out(order(tmp_path, [f"{NET}.0/24"]), giver := Giver([64], over_after=1.0))
     assert (ended.why, outcomes) == ("", {"refused": 64})
     assert [(chunk.start, any(chunk.waiting)) for chunk in chunks] == [(0, False)]
     assert len(giver.of(Decided)) == 1 + AHEAD
@@ -391,7 +391,7 @@ def test_while_a_piece_may_not_be_asked_the_others_come_to_their_end_and_are_tol
 
 
 def test_while_it_waits_it_keeps_an_eye_on_the_scope(tmp_path: Path) -> None:
-    of = order(tmp_path, ["127.91.0.0/24"])
+    of = order(tmp_path, [f"{NET}.0/24"])
     giver = Giver([64], over_after=20.0)
     tell = giver.tell
 
@@ -409,14 +409,14 @@ def test_while_it_waits_it_keeps_an_eye_on_the_scope(tmp_path: Path) -> None:
 
 
 def test_what_is_excluded_once_it_was_decided_is_withheld_and_told(tmp_path: Path) -> None:
-    of = order(tmp_path, ["127.91.0.0/24"], connections_per_second=200.0, per_network=200.0)
+    of = order(tmp_path, [f"{NET}.0/24"], connections_per_second=200.0, per_network=200.0)
     giver = Giver()
     tell = giver.tell
 
     def told(message: Message) -> None:
         tell(message)
         if isinstance(message, Done) and "exclude = []" in (text := of.scope.read_text()):
-            of.scope.write_text(text.replace("exclude = []", 'exclude = ["127.91.0.0/24"]'))
+            of.scope.write_text(text.replace("exclude = []", f'exclude = ["{NET}.0/24"]'))
 
     giver.tell = told  # type: ignore[method-assign]
     ended, outcomes, _ = carried_out(of, giver)
@@ -431,16 +431,16 @@ def test_what_is_excluded_once_it_was_decided_is_withheld_and_told(tmp_path: Pat
 
 
 def test_what_refuses_and_is_wanted_is_told_with_its_chunk(tmp_path: Path) -> None:
-    of = order(tmp_path, ["127.91.0.0/24"], wanted=frozenset({(FIRST + 5, PORT), (FIRST + 9, PORT)}))
-    with socket.create_server(("127.91.0.9", PORT)):
+    of = order(tmp_path, [f"{NET}.0/24"], wanted=frozenset({(FIRST + 5, PORT), (FIRST + 9, PORT)}))
+    with socket.create_server((f"{NET}.9", PORT)):
         _, outcomes, _ = carried_out(of, giver := Giver())
     assert outcomes["refused"] == 255
     assert [place for done in giver.of(Done) for place in done.refused] == [(FIRST + 5, PORT)]  # type: ignore[union-attr]
 
 
 def test_chunks_of_which_nothing_may_be_asked_hold_up_nothing(tmp_path: Path) -> None:
-    of = order(tmp_path, ["127.91.0.0/24"])
-    text = of.scope.read_text().replace("exclude = []", 'exclude = ["127.91.0.0/25", "127.91.0.128/26"]')
+    of = order(tmp_path, [f"{NET}.0/24"])
+    text = of.scope.read_text().replace("exclude = []", f'exclude = ["{NET}.0/25", "{NET}.128/26"]')
     of.scope.write_text(text)
     of = replace(of, digests=load_scope(of.scope).digests, size=1)
     ended, outcomes, _ = carried_out(of, giver := Giver())

@@ -24,7 +24,7 @@ from leadapron.lab.world.serve import serving
 
 RANGES = ("198.18.0.0/20", "198.18.16.0/20")
 KINDS = (Kind.OPEN, Kind.OPEN, Kind.CAPS_AT_100, Kind.REFUSES, Kind.OPEN, Kind.KNOWS_ITS_TITLE, Kind.SLOW)
-RATE = 450
+RATE = 900
 
 
 def made() -> World:
@@ -43,7 +43,7 @@ def made() -> World:
     boxes = (
         box("198.18.24.0/26", BoxKind.SILENT),
         box("198.18.26.0/23", BoxKind.HANGS_UP),
-        box("198.18.28.0/23", BoxKind.ALIKE),
+        box("198.18.28.0/25", BoxKind.ALIKE),
     )
     ranges = [Range(network=IPv4Network(each), country="DE", resets=not at) for at, each in enumerate(RANGES)]
     return world_of(servers, *boxes, networks=ranges)

@@ -41,7 +41,7 @@ SHARD_SECONDS = 120.0
 PER_SEAT, MOST_SHARDS = 4, 4096
 """Shards."""
 FAULTS = 3
-"""Shifts that may fail for each seat."""
+"""Shifts that may fail for each seat while nothing is done."""
 _LOST = "the seat was lost"
 
 
@@ -81,6 +81,9 @@ class ClusterAudit(Audit):
         self._total = len(self.extent.spaces)
         self._files = _Files(self.scope.path.parent, luggage)
         self._led_at = self._shown_at = 0.0
+        self._shown = 0, 0, 0
+        self._has_gone_on, self._excused = True, 0
+        """whether something was done since faults were counted, and how many there were then"""
 
     def _carry_out(self) -> None:
         self._vacate()
@@ -88,7 +91,8 @@ class ClusterAudit(Audit):
         shards = parts(range(self._total), self._shard_count())
         self._leases.begin(seats=self._seats, shards=shards, exclusions=self._files.exclusions)
         self.audit_log.write("cluster", seats=self._seats, shards=len(shards), targets=self._total)
-        self.progress.begin("discover", self._total, self._leases.progress()[0])
+        self._shown = self._leases.progress()
+        self.progress.begin("discover", self._total, self._shown[0])
         try:
             self._lead()
         finally:
@@ -154,19 +158,23 @@ class ClusterAudit(Audit):
             self._show(*self._leases.progress())
 
     def _show(self, swept: int, reached: int, spoken: int) -> None:
-        shown = getattr(self, "_shown", (0, 0, 0))
+        shown = self._shown
         self.progress.advance("discover", swept - shown[0], reached=reached - shown[1])
         self.progress.more("identify", reached - shown[1])
         self.progress.advance("identify", spoken - shown[2])
+        self._has_gone_on = self._has_gone_on or (swept, reached, spoken) != shown
         self._shown = swept, reached, spoken
 
     def _is_done(self) -> bool:
         return self._leases.is_swept() and is_finished(self._leases.all(HOSTS))
 
     def _count_faults(self) -> None:
+        """Those since something was done the last time. A seat that was lost is nobody's fault."""
         faults = [*self._crew.faults(), *(each.why for each in self._leases.shifts() if each.is_over and each.why)]
         faults = [why for why in faults if not why.startswith(_LOST)]
-        if len(faults) > FAULTS * self._seats:
+        if self._has_gone_on:
+            self._has_gone_on, self._excused = False, len(faults)
+        elif len(faults) - self._excused > FAULTS * self._seats:
             self.control.request(f"workers fail: {faults[-1]}")
 
     def _keep_away(self) -> None:

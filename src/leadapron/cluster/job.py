@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ class Job:
 
     def __init__(self, order: Order, worker: str, life: float) -> None:
         self._pipe, theirs = Pipe()
-        self._why = "the process of the shift ended before its time"
+        self._why = "the seat was lost: the process of the shift ended before its time"
         self._process = subprocess.Popen(  # noqa: S603 - ourselves
             [sys.executable, "-m", "leadapron.cli.shift", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
@@ -73,9 +74,15 @@ def main(fd: int) -> None:
     logging.getLogger().setLevel(order.level)
     is_cut_off = threading.Event()
     threading.Thread(target=_listen, args=(connection, is_cut_off), daemon=True).start()
-    why = work(order, worker=worker, is_cut_off=is_cut_off.is_set, life=life)
+    why = work(order, worker=worker, is_cut_off=is_cut_off.is_set, on_stuck=_end_at_once, life=life)
     with contextlib.suppress(OSError):
         connection.send(why)
+
+
+def _end_at_once() -> None:
+    """The event loop is held up, by a store that does not answer: the system closes what it cannot. Nothing is lost by it,
+    since nothing could be written."""
+    os._exit(1)
 
 
 def _listen(connection: Connection, is_cut_off: threading.Event) -> None:

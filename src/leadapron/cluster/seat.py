@@ -27,6 +27,8 @@ LOOK = 1.0
 TICK = 0.2
 SAFE = 5 / 6
 """Of the life of a seat that was not renewed: the rest is for what is on its way when it ends."""
+STUCK = 1 / 12
+"""Of that life: what a process has to end its connections by itself."""
 LOST = "the seat was lost: the store could not be reached in time"
 UNLED = "the coordinator is gone, so that nobody could stop this run"
 
@@ -58,13 +60,15 @@ class Seat:
         since: float,
         exclusions: Path | None = None,
         is_cut_off: Callable[[], bool] = lambda: False,
+        on_stuck: Callable[[], object] = lambda: None,
         life: float = LIFE,
     ) -> None:
         """`since`: a moment before the seat was taken, of the monotonic clock. `exclusions`: where the file of them is kept
-        up to date. `is_cut_off`: whether who began this shift is gone."""
+        up to date. `is_cut_off`: whether who began this shift is gone. `on_stuck`: called where the seat is about to be lost
+        and this process does not come to its end: its connections have to."""
         self.leases, self.holder = leases, holder
         self._book, self._rounds, self._exclusions = book, rounds, exclusions
-        self._on_end, self._is_cut_off, self._life = on_end, is_cut_off, life
+        self._on_end, self._is_cut_off, self._on_stuck, self._life = on_end, is_cut_off, on_stuck, life
         self._until = since + life * SAFE
         """no socket of this process connects after it"""
         self._renew_at = 0.0
@@ -133,6 +137,8 @@ class Seat:
                 return
             if time.monotonic() >= self._until:
                 self._lose(LOST)
+                if not self._closed.wait(self._life * STUCK):
+                    self._on_stuck()
                 return
 
     def _lose(self, why: str) -> None:

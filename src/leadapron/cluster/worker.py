@@ -16,7 +16,7 @@ from leadapron.cluster.luggage import unpack
 from leadapron.cluster.order import Order, share_of
 from leadapron.cluster.seat import Fenced, Seat
 from leadapron.cluster.shift import Work
-from leadapron.errors import InputError, LeadApronError
+from leadapron.errors import InputError, LeadApronError, StoreError
 from leadapron.pipeline import Audit
 from leadapron.pipeline_control import Control
 from leadapron.pipeline_method import method_of
@@ -49,18 +49,25 @@ class _Shift:
     audit: Audit
 
 
-def work(order: Order, *, worker: str, is_cut_off: Callable[[], bool] = lambda: False, life: float = LIFE) -> str:
+def work(
+    order: Order,
+    *,
+    worker: str,
+    is_cut_off: Callable[[], bool] = lambda: False,
+    on_stuck: Callable[[], object] = lambda: None,
+    life: float = LIFE,
+) -> str:
     """Work until the run has nothing more to do, or is to stop. Returns why this shift ended before; "" where it did not, or
     was told to, or found no free seat.
 
-    `worker` is the name of this one; `is_cut_off`: whether who called it is gone. Arms the audit hook of this process.
+    `worker` is the name of this one; `is_cut_off` and `on_stuck` as in `Seat`. Arms the audit hook of this process.
     """
     try:
         with _prepared(order) as shift:
             since = time.monotonic()
             if shift.store.leases.sit(shift.holder, worker, life=life) is None:
                 return ""
-            return _carried_out(shift, since, is_cut_off, life)
+            return _carried_out(shift, since, is_cut_off, on_stuck, life)
     except LeadApronError as error:
         return str(error)
     except OSError as error:
@@ -123,7 +130,9 @@ def _audit(order: Order, store: HeldStore, book: AuditLog, folder: Path) -> Audi
 # -- on the seat -------------------------------------------------------------------------------------------------------
 
 
-def _carried_out(shift: _Shift, since: float, is_cut_off: Callable[[], bool], life: float) -> str:
+def _carried_out(
+    shift: _Shift, since: float, is_cut_off: Callable[[], bool], on_stuck: Callable[[], object], life: float
+) -> str:
     audit, told = shift.audit, list[str]()
 
     def end(why: str) -> None:
@@ -142,11 +151,14 @@ def _carried_out(shift: _Shift, since: float, is_cut_off: Callable[[], bool], li
         since=since,
         exclusions=shift.folder / "scope" / exclusions if exclusions else None,
         is_cut_off=is_cut_off,
+        on_stuck=on_stuck,
         life=life,
     )
     why = ""
     try:
         _at_work(shift, seat)
+    except StoreError as error:
+        why = f"the seat was lost with the store: {error}"
     except LeadApronError as error:
         why = str(error)
     finally:

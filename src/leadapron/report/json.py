@@ -41,6 +41,7 @@ _SAID = frozenset(
 """Facts of a service that stand in no finding, and that a reader asks for."""
 
 SCHEMA = "leadapron/report/1"
+_OF_DELTA = ("since", "part", "parts")
 
 
 def render_json(view: View, tlp: str = DEFAULT_TLP) -> str:
@@ -95,7 +96,7 @@ def _run(run: Run) -> dict[str, object]:
         "method": None if run.method is None else dataclasses.asdict(run.method) | {"doors": list(run.method.doors)},
         "sweep": None if run.sweep is None else _sweep(run.sweep),
         "seeds": [dataclasses.asdict(file) | {"skipped": _sorted(file.skipped)} for file in run.seeds],
-        "delta": None if run.delta is None else dataclasses.asdict(run.delta),
+        "delta": None if run.delta is None else {name: getattr(run.delta, name) for name in _OF_DELTA},
         "cpu_seconds": {stage: round(seconds, 3) for stage, seconds in sorted(run.cpu.items())},
     }
 
