@@ -149,7 +149,9 @@ def test_the_audit_log_tells_what_was_touched_and_what_was_denied(host: Host, tm
     first, port = [str(each.address) for each in endpoints], endpoints[0].port
     hellos = {"port": port, "job": "hello", "grant": "g"}
     chunks = [facts for event, facts in told if event == "permitted_in_sweep"]
-    assert {(facts["start"], facts["stop"]) for facts in chunks} == {(0, 2), (2, 3)}, "two networks, then the larger one"
+    assert {(facts["start"], facts["stop"]) for facts in chunks} == {(0, 2), (2, 3)}, (
+        "two networks, then the larger one"
+    )
     assert sum(facts["count"] for facts in chunks) == 3 + 2
     assert [facts["reasons"] for event, facts in told if event == "denied_in_sweep"] == [{"window": 1}]
     assert {facts["left"] for event, facts in told if event == "swept"} == {0, 1}
