@@ -180,6 +180,7 @@ def test_a_stop_reaches_every_worker_within_seconds_and_the_run_goes_on(place: P
     with Store.open(place.url) as store:
         assert Leases(store._engine, run.id).seated() == 0
 
+    crew.most = 3
     again = place.audit(crew, resume=True)
     assert (again.id, again.status) == (run.id, RunStatus.COMPLETE)
     assert compare(place.estate["truth"], place.report(again)) == []

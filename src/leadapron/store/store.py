@@ -43,9 +43,6 @@ from leadapron.store.database import open_database
 Payload = Mapping[str, Any]
 Selected = TypeVar("Selected", bound=sa.Select[Any])
 
-ROWS = 500
-"""Rows of one statement: a database bounds its variables."""
-
 
 class Store:
     """An open store. Use as a context manager, or `close` it."""
@@ -486,9 +483,8 @@ class Store:
 
 
 def _write(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]], *, update: bool = False) -> None:
-    """In statements that no database finds too long."""
-    for first in range(0, len(rows), ROWS):
-        connection.execute(_upsert(connection, table, list(rows[first : first + ROWS]), update=update))
+    if rows:
+        connection.execute(_inserting(connection, table, update=update), rows)
 
 
 def _touching(query: Selected, part: range | None) -> Selected:
@@ -499,8 +495,13 @@ def _touching(query: Selected, part: range | None) -> Selected:
 
 
 def _upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]], *, update: bool) -> Any:
-    """INSERT that leaves, or with `update` replaces, a row of the same primary key."""
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table).values(rows)
+    return _inserting(connection, table, update=update).values(rows)
+
+
+def _inserting(connection: sa.Connection, table: sa.Table, *, update: bool) -> Any:
+    """INSERT that leaves, or with `update` replaces, a row of the same primary key. One statement for any number of rows: it
+    is compiled once, and PostgreSQL is sent the rows in a stream."""
+    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
     if not update:
         return insert.on_conflict_do_nothing(index_elements=list(table.primary_key))
     changed = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
