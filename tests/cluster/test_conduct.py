@@ -46,7 +46,7 @@ class Place:
         ours = f'[infrastructure]\nallow = ["{ADDRESS}:{postgres.port}"]\n'
         self.scope.write_text(f"{estate['scope']}\n{ours}")
 
-    def audit(self, crew: LocalCrew, *, resume: bool = False, seats: int = 3, shards: int = 12) -> Run:
+    def audit(self, crew: LocalCrew, *, resume: bool = False, seats: int = 3, shards: int = 8) -> Run:
         run, _ = audit_with(
             crew,
             self.scope,
@@ -207,9 +207,9 @@ def test_workers_that_always_fail_end_it_with_what_they_say(place: Place, crew: 
         def faults(self) -> Sequence[str]:
             return [why for why in self.ended if why]
 
-    misled = Misled(2)
+    misled = Misled(1)
     try:
-        run = place.audit(misled)
+        run = place.audit(misled, seats=1)
     finally:
         misled.close()
     assert run.status is RunStatus.STOPPED
