@@ -10,6 +10,7 @@ memory. Everything is written before the next step hears of it, so that a proces
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from leadapron.model import Address, Endpoint
 from leadapron.net.executor import all_of
 from leadapron.pipeline_assessing import Assessing, Moved
 from leadapron.pipeline_context import Context
+from leadapron.pipeline_evidence import Door, Jobs
 from leadapron.pipeline_greeting import Greeting
 from leadapron.protocols.base import Payload
 
@@ -33,12 +35,14 @@ class Flow:
         """`moved`: told of each door that is taken up (1), and that is through or put off (-1)."""
         self._context, self._moved = context, moved
         self._assessing = Assessing(context, moved)
+        self._crowds: defaultdict[str, Crowd] = defaultdict(Crowd)
+        """by protocol"""
         self._greetings = {
             protocol.name: Greeting(
                 context,
                 protocol,
                 hello,
-                told=partial(self._greeted, protocol.name, Crowd()),
+                told=partial(self._greeted, protocol.name),
                 left=lambda endpoint: moved(endpoint, -1),
                 is_held=self._assessing.is_full,
             )
@@ -86,8 +90,11 @@ class Flow:
         """See `Assessing.leave_alone`."""
         self._assessing.leave_alone(places)
 
-    def go_on(self, is_mine: Callable[[Address], bool] = lambda _: True, *, deep: bool = True) -> None:
-        """With what an earlier process of this run, or another one, reached."""
+    def go_on(
+        self, is_mine: Callable[[Address], bool] = lambda _: True, *, deep: bool = True, is_early: bool = False
+    ) -> None:
+        """With what an earlier process of this run, or another one, reached. `is_early`: others reach more meanwhile, so
+        that a middlebox may not be known yet; who may be part of one is put off."""
         context = self._context
         known, hits = context.store.attempts(context.run.id), context.store.hits(context.run.id)
         for endpoint, name in context.evidence.doors(hit for hit in hits if is_mine(hit.address)):
@@ -95,8 +102,13 @@ class Flow:
                 self._greet(self._greetings[name], endpoint)
         if deep:
             for door, jobs in context.evidence.to_assess(known, hits).items():
-                if is_mine(door[0].address):
+                if is_mine(door[0].address) and not (is_early and self._waits(door, jobs)):
                     self._assessing.put(door, jobs)
+
+    def _waits(self, door: Door, jobs: Jobs) -> bool:
+        """Whether it has said its hello alone, and may be part of a middlebox."""
+        endpoint, name = door
+        return jobs.keys() == {"hello"} and self._crowds[name].joins(endpoint, jobs["hello"])
 
     def _greet(self, greeting: Greeting, endpoint: Endpoint) -> None:
         self._moved(endpoint, 1)
@@ -111,8 +123,8 @@ class Flow:
                 greeting.close()
         self._assessing.close()
 
-    def _greeted(self, name: str, crowd: Crowd, endpoint: Endpoint, hello: Payload) -> None:
+    def _greeted(self, name: str, endpoint: Endpoint, hello: Payload) -> None:
         door = endpoint, name
-        if not crowd.joins(endpoint, hello) and not self._context.evidence.was_alike(door, hello):
+        if not self._crowds[name].joins(endpoint, hello) and not self._context.evidence.was_alike(door, hello):
             self._assessing.put(door, {"hello": hello})
         self._moved(endpoint, -1)

@@ -32,6 +32,9 @@ class LocalCrew:
     def faults(self) -> Sequence[str]:
         return ()
 
+    def dismiss(self) -> None:
+        self.most = 0
+
     def places(self) -> Sequence[tuple[str, int]]:
         return ()
 

@@ -46,7 +46,7 @@ class Place:
         ours = f'[infrastructure]\nallow = ["{ADDRESS}:{postgres.port}"]\n'
         self.scope.write_text(f"{estate['scope']}\n{ours}")
 
-    def audit(self, crew: LocalCrew, *, resume: bool = False, seats: int = 3, shards: int = 12) -> Run:
+    def audit(self, crew: LocalCrew, *, resume: bool = False, seats: int = 3, shards: int = 8) -> Run:
         run, _ = audit_with(
             crew,
             self.scope,
@@ -180,6 +180,7 @@ def test_a_stop_reaches_every_worker_within_seconds_and_the_run_goes_on(place: P
     with Store.open(place.url) as store:
         assert Leases(store._engine, run.id).seated() == 0
 
+    crew.most = 3
     again = place.audit(crew, resume=True)
     assert (again.id, again.status) == (run.id, RunStatus.COMPLETE)
     assert compare(place.estate["truth"], place.report(again)) == []
@@ -206,9 +207,9 @@ def test_workers_that_always_fail_end_it_with_what_they_say(place: Place, crew: 
         def faults(self) -> Sequence[str]:
             return [why for why in self.ended if why]
 
-    misled = Misled(2)
+    misled = Misled(1)
     try:
-        run = place.audit(misled)
+        run = place.audit(misled, seats=1)
     finally:
         misled.close()
     assert run.status is RunStatus.STOPPED

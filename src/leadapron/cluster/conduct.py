@@ -51,6 +51,9 @@ class Crew(Protocol):
     def call(self, order: Order) -> None:
         """Called often: see to it that there is one worker at work for each seat, as far as there are any."""
 
+    def dismiss(self) -> None:
+        """Call nobody any more; who works is ended by the store."""
+
     def faults(self) -> Sequence[str]:
         """Why shifts failed that had not even begun."""
 
@@ -134,6 +137,7 @@ class ClusterAudit(Audit):
 
     def _look(self) -> bool:
         if self.control.should_stop():
+            self._crew.dismiss()
             self._leases.lead(stopping=self.control.why)
             return not self._leases.seated()
         if why := self._files.changed():
@@ -141,6 +145,7 @@ class ClusterAudit(Audit):
             return False
         self._say()
         if self._is_done():
+            self._crew.dismiss()
             return not self._leases.seated()
         self._crew.call(self._order)
         self._count_faults()

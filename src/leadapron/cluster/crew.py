@@ -80,6 +80,9 @@ class DaskCrew:
             self._thread = threading.Thread(target=self._tend, args=(order,), daemon=True, name="crew")
             self._thread.start()
 
+    def dismiss(self) -> None:
+        self._closed.set()
+
     def _tend(self, order: Order) -> None:
         while not self._closed.wait(TICK):
             try:
@@ -141,7 +144,7 @@ class DaskCrew:
 
     def close(self) -> None:
         """Tasks that are under way are called off; shifts are ended by the store."""
-        self._closed.set()
+        self.dismiss()
         if self._thread is not None:
             self._thread.join(2 * CONNECT)
         self._let_go()

@@ -125,7 +125,7 @@ class Work:
         known = [hit for hit in self._store.hits(self._run_id) if partition_of(hit.address) in numbers]
         if fresh := {hit.address for hit in known if hit not in self._fed}:
             self._fed.update(known)
-            self._flow.go_on(fresh.__contains__)
+            self._flow.go_on(fresh.__contains__, is_early=True)
 
     def _feed(self, endpoint: Endpoint) -> None:
         if endpoint not in self._fed:

@@ -497,7 +497,7 @@ class Store:
 def _write(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]], *, update: bool = False) -> None:
     """INSERT that leaves, or with `update` replaces, a row of the same primary key. All rows have the same columns.
 
-    The rows are no part of the statement: SQLAlchemy keeps it compiled."""
+    The rows are no part of the statement: SQLAlchemy keeps it compiled, and PostgreSQL is sent them in a stream."""
     if not rows:
         return
     insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
