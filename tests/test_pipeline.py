@@ -84,6 +84,7 @@ def test_a_scope_of_silence_is_blind_and_not_safe(tmp_path: Path) -> None:
         "import sys, leadapron.net.wide as wide\n"
         "async def deaf(self, source, sink, **options):\n"
         "    for target in source: sink(target, wide.Outcome.TIMEOUT, b'')\n"
+        "    return wide.WideStats(targets=1, asked=1, concurrency=1, postponed=0, cpu=0.0, stalled=0.0)\n"
         "wide.WideEngine.drive = deaf\n"
         "sys.argv = ['leadapron', *sys.argv[1:]]\n"
         "from leadapron.cli.main import run\n"
