@@ -137,6 +137,7 @@ def test_the_report_says_how_gently_it_asked_and_a_resume_says_how_it_went_on(sc
         "seconds": 60,
         "requests": 2000,
         "doors": ["dicom"],
+        "packets_per_second": 0,
     }
     assert first["method"] == expected
     assert "At most 1,000 answers read from one service." in page
