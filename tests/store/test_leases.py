@@ -88,7 +88,6 @@ def test_a_seat_that_is_not_renewed_is_lost_with_all_that_was_held(leases: Lease
         leases.take(SWEEP, "a", 1)
     for lose in (
         lambda: leases.give_back(SWEEP, "a", 0, is_done=True, notes={}),
-        lambda: leases.note(SWEEP, "a", 0, {}),
         lambda: leases.go_on("a", 0, round=1, waited=0),
     ):
         with pytest.raises(RunStopped, match="the seat was lost"):

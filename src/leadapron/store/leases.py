@@ -241,10 +241,6 @@ class Leases:
         """Raises RunStopped where it is lost."""
         self._change(kind, holder, number, holder_then=None, is_done=is_done, notes=dict(notes))
 
-    def note(self, kind: str, holder: str, number: int, notes: Mapping[str, Any]) -> None:
-        """Beside what is kept elsewhere, while it is held. Raises RunStopped where it is lost."""
-        self._change(kind, holder, number, notes=dict(notes))
-
     def _change(self, kind: str, holder: str, number: int, **changes: Any) -> None:
         table = tables.leases
         mine = (table.c.run_id == self._run_id) & (table.c.kind == kind) & (table.c.number == number)
