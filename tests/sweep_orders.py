@@ -9,7 +9,7 @@ from pathlib import Path
 
 from leadapron.discover.space import Intervals, TargetSpace
 from leadapron.net.syn import SynSettings
-from leadapron.pipeline_sweeper import Order
+from leadapron.pipeline_wire import Order
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import load_scope
 from scope_file import write_scope

@@ -22,7 +22,7 @@ from leadapron.net.syn import SynSettings
 from leadapron.net.target import Outcome
 from leadapron.pipeline_away import Books, sweep_away
 from leadapron.pipeline_control import Control
-from leadapron.pipeline_sweeper import Asked, Decided, Done, Ended, Order, Reached, Withheld
+from leadapron.pipeline_wire import Asked, Decided, Done, Ended, Order, Reached, Withheld
 from leadapron.scope.decision import Denied
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import load_scope

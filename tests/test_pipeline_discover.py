@@ -16,7 +16,7 @@ from leadapron.errors import StoreError
 from leadapron.model import Endpoint, SweepFigures
 from leadapron.pipeline_away import Books
 from leadapron.pipeline_run import verify_finding
-from leadapron.pipeline_sweeper import Done, Ended, Order, Reached
+from leadapron.pipeline_wire import Done, Ended, Order, Reached
 from leadapron.store.chunk import SweepChunk
 from scope_file import write_scope
 

@@ -19,7 +19,7 @@ from leadapron.lab.archive import made_up
 from leadapron.lab.server import Behaviour, Server
 from leadapron.model import Delta, Depth, Finding, FindingStatus, Run, RunStatus, SeedFile
 from leadapron.pipeline_run import audit_scope, verify_finding
-from leadapron.pipeline_sweeper import Order
+from leadapron.pipeline_wire import Order
 from leadapron.store.store import Store
 from listening import listening
 from scope_file import write_scope

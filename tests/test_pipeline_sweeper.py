@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -22,20 +19,8 @@ from leadapron import pipeline_sweeper
 from leadapron.net.syn import LATER, Closed, Piece
 from leadapron.net.target import Outcome
 from leadapron.pipeline_sweep import WRITE_INTERVAL
-from leadapron.pipeline_sweeper import (
-    AHEAD,
-    Asked,
-    Decided,
-    Done,
-    Ended,
-    Message,
-    Order,
-    RawSweep,
-    Reached,
-    Wire,
-    Withheld,
-    carry_out,
-)
+from leadapron.pipeline_sweeper import AHEAD, RawSweep, carry_out
+from leadapron.pipeline_wire import Asked, Decided, Done, Ended, Message, Order, Reached, Withheld
 from leadapron.scope.decision import Denied
 from leadapron.scope.gate import Gate
 from leadapron.scope.grant import load_scope
@@ -275,64 +260,6 @@ def test_of_those_who_refuse_the_wanted_are_told(tmp_path: Path) -> None:
     desk.sweep.closed(closed(piece, {Outcome.REFUSED: 3}, refused=refused))
     (done,) = desk.hand.of(Done)
     assert done.refused == [(FIRST + 5, PORT)]  # type: ignore[union-attr]
-
-
-# -- the wire ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def ends() -> Iterator[tuple[Wire, Connection]]:
-    """A wire, and the end that gives orders."""
-    ours, theirs = Pipe()
-    wire = Wire(theirs)
-    with contextlib.closing(theirs):
-        yield wire, ours
-        ours.close()
-        wire.close()
-
-
-def until(condition: Callable[[], object]) -> None:
-    for _ in range(200):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it never came to pass")
-
-
-def test_a_piece_may_be_asked_once_for_each_go(ends: tuple[Wire, Connection]) -> None:
-    wire, ours = ends
-    assert not wire.may_ask(64)
-    ours.send(64)
-    until(lambda: wire.may_ask(64))
-    assert not wire.may_ask(64)
-    assert not wire.is_over.is_set()
-
-
-def test_a_stop_and_the_end_of_the_other_side_end_it_and_nothing_more_may_be_asked(
-    ends: tuple[Wire, Connection],
-) -> None:
-    wire, ours = ends
-    ours.send(64)
-    ours.send(None)
-    until(wire.is_over.is_set)
-    assert not wire.may_ask(64)
-
-
-def test_when_the_other_side_is_gone_it_is_over_and_telling_holds_up_nothing(ends: tuple[Wire, Connection]) -> None:
-    wire, ours = ends
-    ours.close()
-    until(wire.is_over.is_set)
-    for _ in range(10_000):
-        wire.tell(Reached([(FIRST, PORT)] * 100))
-    wire.close()
-
-
-def test_telling_does_not_wait_for_the_other_side(ends: tuple[Wire, Connection]) -> None:
-    wire, ours = ends
-    message = Reached([(FIRST, PORT)] * 1000)
-    for _ in range(1000):
-        wire.tell(message)
-    assert [ours.recv() for _ in range(1000)] == [message] * 1000
 
 
 # -- by connections ----------------------------------------------------------------------------------------------------

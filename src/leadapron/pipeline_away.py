@@ -19,8 +19,8 @@ from leadapron.model import Address, Endpoint, SweepFigures
 from leadapron.net.target import Outcome
 from leadapron.pipeline_control import Control, Progress
 from leadapron.pipeline_sweep import Decided, Write, left_in
-from leadapron.pipeline_sweeper import Asked, Done, Ended, Message, Order, Reached, Withheld
-from leadapron.pipeline_sweeper import Decided as DecidedMessage
+from leadapron.pipeline_wire import Asked, Done, Ended, Message, Order, Reached, Withheld
+from leadapron.pipeline_wire import Decided as DecidedMessage
 from leadapron.scope.decision import Denied
 from leadapron.store.chunk import SweepChunk
 

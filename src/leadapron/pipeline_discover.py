@@ -29,7 +29,7 @@ from leadapron.pipeline_history import Refusals
 from leadapron.pipeline_inventory import Inventory
 from leadapron.pipeline_method import CONNECT, SYN, method_of
 from leadapron.pipeline_sweep import LARGEST_CHUNK, MOST_IN_PIECE, Sweep, Write, chunk_size, left_in, within
-from leadapron.pipeline_sweeper import Order
+from leadapron.pipeline_wire import Order
 from leadapron.scope.decision import Denied
 from leadapron.scope.grant import Pace, Scope
 from leadapron.scope.policy import names_by_address
