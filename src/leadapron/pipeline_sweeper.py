@@ -1,9 +1,9 @@
 """A sweep in a process of its own (`leadapron.cli.sweeper`), begun by `leadapron.pipeline_away`.
 
 It is given an `Order` over a pipe, and tells what it did in the messages of `leadapron.pipeline_wire`. It reads the scope
-itself, and has its own gate and its own eye on the file: nothing leaves but by that gate. A piece is decided, told, and asked
-only once the other side has logged it and says `go`: which is also how a slow stage holds up the sweep. When the other side is
-gone, nothing more is sent.
+itself, and has its own gate and its own eye on the file: nothing leaves but by that gate. A piece is decided, told, and
+asked only once the other side has logged it and says `go`: which is also how a slow stage holds up the sweep. When the
+other side is gone, nothing more is sent.
 """
 
 from __future__ import annotations
