@@ -7,7 +7,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 2
+JOBS ?= 3
 
 .PHONY: demo test pages bench survey check peers lock country-data map-data clean
 
@@ -43,7 +43,7 @@ peers:
 	touch $@
 
 test: $(VENV)/.develop .oracle/.installed peers check
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --durations=20
 
 # The tables of the doors' pages, from tests/peers/matrix
 pages: $(VENV)/.develop

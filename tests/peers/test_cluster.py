@@ -28,7 +28,7 @@ from leadapron.store.leases import LIFE, SWEEP, Leases, partition_of
 from leadapron.store.store import Store
 from postgres import Postgres, serving
 
-pytestmark = [pytest.mark.peer, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(400), pytest.mark.xdist_group("cluster")]
 
 HUB = "192.0.2.100"
 WORKERS = ("one", "two", "three")

@@ -83,14 +83,14 @@ def let_a_grant_expire(survey: Survey, _running: Running) -> None:
     survey.edit(f"valid_until = {survey.tomorrow}", f"valid_until = {yesterday}")
 
 
-@WAYS
 @pytest.mark.parametrize(
-    ("act", "why"),
+    ("method", "processes", "act", "why"),
     [
-        (stop, "stopped by `leadapron stop`"),
-        (interrupt, "stopped by SIGINT"),
-        (break_the_scope, "the scope no longer holds: "),
-        (let_a_grant_expire, "the scope no longer holds: "),
+        (SYN_PACKETS, 1, stop, "stopped by `leadapron stop`"),
+        (SYN_PACKETS, 1, break_the_scope, "the scope no longer holds: "),
+        (SYN_PACKETS, 1, let_a_grant_expire, "the scope no longer holds: "),
+        (CONNECTIONS, 2, stop, "stopped by `leadapron stop`"),
+        (CONNECTIONS, 2, interrupt, "stopped by SIGINT"),
     ],
 )
 def test_what_stops_it_stops_it_within_seconds_and_it_can_be_seen_through(

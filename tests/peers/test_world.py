@@ -22,7 +22,7 @@ from leadapron.lab.world.generate import world
 from leadapron.lab.world.rules import swept
 from leadapron.lab.world.truth import truth
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("world")]
 
 SEED, SCALE, AROUND = 2020, 100, 25
 OPTIONS = ("--seed", SEED, "--scale", SCALE)
