@@ -432,6 +432,10 @@ class Method:
     """by name, without those that open over another; empty: not known"""
 
 
+DENIED = "denied"
+"""In `SweepFigures.not_sent`, in place of an error: the gate said no at the last moment."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepFigures:
     """What sweeps in processes of their own did, over all processes of a run. Packets, where nothing else is said."""

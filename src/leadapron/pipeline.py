@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,11 +62,6 @@ from leadapron.scope.hook import arm
 from leadapron.store.store import Store
 
 __all__ = ["Audit", "Control", "Options", "Progress"]
-
-log = logging.getLogger(__name__)
-
-DEEP_SHARE = 4
-"""The deep stage holds this part of the sockets of the wide ones: hundreds that say nothing hold up no others."""
 
 
 class Audit:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 from multiprocessing import Pipe
 
-from leadapron.model import Address, Endpoint, SweepFigures
+from leadapron.model import DENIED, Address, Endpoint, SweepFigures
 from leadapron.net.target import Outcome
 from leadapron.pipeline_control import Control, Progress
 from leadapron.pipeline_sweep import Decided, Write, left_in
@@ -107,7 +107,7 @@ class Books:
         """Of a sweep by packets, which learns of single ones only in sum."""
         self.not_asked[Outcome.EXHAUSTED] += figures.lost
         for name, count in figures.not_sent.items():
-            self.not_asked[Outcome.OUT_OF_SCOPE if name == "denied" else Outcome.EXHAUSTED] += count
+            self.not_asked[Outcome.OUT_OF_SCOPE if name == DENIED else Outcome.EXHAUSTED] += count
         self._progress.advance("discover", 0, lost=figures.lost)
 
     def _endpoints(self, places: Sequence[tuple[int, int]]) -> Iterator[Endpoint]:

@@ -8,7 +8,7 @@ the deep stage hear of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from leadapron.identify.match import IDENTIFY
 from leadapron.model import Address, Depth, Endpoint, Failed, Reason, Stage
@@ -60,10 +60,6 @@ class Greeting:
         else:
             self._context.decided(endpoint, "hello", answer)
             self._record(target, Outcome.OUT_OF_SCOPE, b"")
-
-    def put_all(self, endpoints: Iterable[Endpoint]) -> None:
-        for endpoint in endpoints:
-            self.put(endpoint)
 
     def close(self) -> None:
         """No more comes."""

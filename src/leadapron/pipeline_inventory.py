@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from leadapron.model import Address, Depth, Endpoint, Expected, Observation, Pin, Reason, Stage, Unknown
 from leadapron.scope.decision import Permit
 from leadapron.scope.gate import Gate
-from leadapron.scope.policy import Span, merged
+from leadapron.scope.spans import Span, merged
 from leadapron.scope.special import unmapped
 
 Place = tuple[Address, int]

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from leadapron.discover.space import MAX_SIZE, Intervals, TargetSpace
 from leadapron.discover.spaces import Spaces
 from leadapron.model import Address, Endpoint, RunStatus, Stage, Unknown
+from leadapron.net.pace import NETWORK_BITS
 from leadapron.net.target import Outcome, Target
 from leadapron.pipeline_control import Progress
 from leadapron.scope.decision import Denied
@@ -43,8 +44,6 @@ NOT_ASKED = frozenset({Outcome.OUT_OF_SCOPE, Outcome.EXHAUSTED, Outcome.STOPPED}
 
 _TELL_NOTHING = (Outcome.TIMEOUT, Outcome.UNREACHABLE, Outcome.RESET)
 
-_NETWORK_BITS = {4: 32 - 24, 6: 128 - 48}
-
 MOST_IN_PIECE = 1 << 18
 """Targets of a piece that is asked without connections."""
 
@@ -56,7 +55,7 @@ Decided = Callable[[int, int, int, Mapping[Denied, int]], None]
 def chunk_size(pace: Pace, intervals4: Intervals, intervals6: Intervals, most: int = LARGEST_CHUNK) -> int:
     """Targets that the pace lets through in about a second: the rate of all networks together, or the overall one."""
     networks = sum(
-        (last >> _NETWORK_BITS[version]) - (first >> _NETWORK_BITS[version]) + 1
+        (last >> NETWORK_BITS[version]) - (first >> NETWORK_BITS[version]) + 1
         for version, intervals in ((4, intervals4), (6, intervals6))
         for first, last in intervals
     )

@@ -168,12 +168,6 @@ def test_any_bytes_give_exclusions_or_a_mistake(data: bytes) -> None:
         assert all(each.because and each.since.tzinfo is dt.UTC for each in found)
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(0, 32))
-def test_the_fast_reading_of_a_network_is_the_slow_one(number: int, length: int) -> None:
-    text = str(ip_network((number >> 32 - length << 32 - length if length else 0, length)))
-    assert module._network(text) == ip_network(text)
-
-
 def test_a_hundred_thousand_are_read_in_time(tmp_path: Path) -> None:
     """A run has five seconds to heed a complaint, and has to do more in them than to read."""
     numbers = random.Random(7).sample(range(1 << 24, 223 << 24), MOST)

@@ -14,7 +14,8 @@ import pytest
 
 from leadapron.scope.mmdb import Database, NotADatabase
 from leadapron.scope.mmdb_tree import spans_of
-from leadapron.scope.policy import merged, span
+from leadapron.scope.policy import span
+from leadapron.scope.spans import merged
 from mmdb_files import write_mmdb
 
 BUILT = dt.date(2026, 11, 20)

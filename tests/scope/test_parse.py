@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, ip_network
 
 import pytest
 from hypothesis import given
@@ -37,3 +37,9 @@ def test_the_common_form_is_known(text: str) -> None:
 @pytest.mark.parametrize("text", ["198.18.0.1/24", "198.18.0.0/33", "198.18.0.256", "198.18.00.1", "2a00::/32"])
 def test_what_needs_a_closer_look_is_left_to_it(text: str) -> None:
     assert parse._plain_network(text) is None
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 32))
+def test_the_fast_reading_of_a_network_is_the_slow_one(number: int, length: int) -> None:
+    text = str(ip_network((number >> 32 - length << 32 - length if length else 0, length)))
+    assert parse.network(text) == ip_network(text)

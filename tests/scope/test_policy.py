@@ -18,7 +18,8 @@ from leadapron.scope.gate import Gate
 from leadapron.scope.grant import Scope
 from leadapron.scope.parse import bucket
 from leadapron.scope.pieces import value_at
-from leadapron.scope.policy import SIZE, Standing, compile_policy, merged, names_by_address, nowhere, shut_out
+from leadapron.scope.policy import SIZE, Standing, compile_policy, names_by_address, nowhere, shut_out
+from leadapron.scope.spans import merged
 from leadapron.scope.special import SPECIAL4, SPECIAL6
 
 

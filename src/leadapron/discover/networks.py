@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from leadapron.discover.ranks import Numbers, Ranks
+from leadapron.net.pace import NETWORK_BITS
 
 Intervals = Sequence[tuple[int, int]]
 Addresses = npt.NDArray[np.uint32]
@@ -23,7 +24,7 @@ Found = npt.NDArray[np.int64]
 Spots = Sequence[tuple[int, int, int]]
 """IP version, address, port."""
 
-NETWORK4, NETWORK6 = 32 - 24, 128 - 48
+NETWORK4, NETWORK6 = NETWORK_BITS[4], NETWORK_BITS[6]
 """Bits of an address within its network."""
 _SIZE4 = np.uint64(1 << NETWORK4)
 

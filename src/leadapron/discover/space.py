@@ -21,6 +21,7 @@ import numpy.typing as npt
 from leadapron.discover.cells import EvenStrides, Strides, Turns
 from leadapron.discover.networks import Networks4, Networks6, Pairs4, Pairs6
 from leadapron.discover.ranks import Numbers
+from leadapron.scope.spans import merged
 
 MAX_SIZE = 1 << 48
 """Targets: all of IPv4 on all ports."""
@@ -49,6 +50,17 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.addresses4) + len(self.targets6)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Batch]) -> Batch:
+        """One after the other; maybe none."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            addresses4=np.concatenate([np.empty(0, dtype=np.uint32), *(part.addresses4 for part in parts)]),
+            ports4=np.concatenate([np.empty(0, dtype=np.uint16), *(part.ports4 for part in parts)]),
+            targets6=[target for part in parts for target in part.targets6],
+        )
 
 
 class TargetSpace:
@@ -118,17 +130,12 @@ class TargetSpace:
     def batch(self, start: int, count: int) -> Batch:
         """The targets at the indices start … start + count - 1, fewer at the end of the space."""
         stop = min(start + count, len(self))
-        blocks = [
-            self._batch(ranks, rounds)
-            for first in (range(start, stop, _BLOCK) if start >= 0 else ())
-            for ranks, rounds in self._turns.visits(first, min(first + _BLOCK, stop))
-        ]
-        if len(blocks) == 1:
-            return blocks[0]
-        return Batch(
-            addresses4=np.concatenate([np.empty(0, dtype=np.uint32), *(block.addresses4 for block in blocks)]),
-            ports4=np.concatenate([np.empty(0, dtype=np.uint16), *(block.ports4 for block in blocks)]),
-            targets6=[target for block in blocks for target in block.targets6],
+        return Batch.joined(
+            [
+                self._batch(ranks, rounds)
+                for first in (range(start, stop, _BLOCK) if start >= 0 else ())
+                for ranks, rounds in self._turns.visits(first, min(first + _BLOCK, stop))
+            ]
         )
 
     def _batch(self, ranks: npt.NDArray[np.uint32], rounds: Numbers) -> Batch:
@@ -219,12 +226,6 @@ def _check_size(merged4: Intervals, merged6: Intervals, ports: int) -> None:
 
 
 def _merge(intervals: Intervals) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
-    for first, last in sorted(intervals):
-        if last < first:
-            raise ValueError("an interval ends before it begins")
-        if merged and first <= merged[-1][1] + 1:
-            merged[-1] = merged[-1][0], max(last, merged[-1][1])
-        else:
-            merged.append((first, last))
-    return merged
+    if any(last < first for first, last in intervals):
+        raise ValueError("an interval ends before it begins")
+    return merged(sorted(intervals))

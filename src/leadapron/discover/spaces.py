@@ -5,8 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from itertools import accumulate
 
-import numpy as np
-
 from leadapron.discover.space import Batch, TargetSpace
 
 
@@ -24,17 +22,12 @@ class Spaces:
     def batch(self, start: int, count: int) -> Batch:
         """As of one space: the targets at the indices start … start + count - 1, fewer at the end."""
         stop = min(start + count, len(self))
-        parts = [
-            space.batch(max(start - first, 0), min(stop, end) - max(start, first))
-            for space, first, end in zip(self._spaces, self.starts, self._ends, strict=True)
-            if start >= 0 and max(start, first) < min(stop, end)
-        ]
-        if len(parts) == 1:
-            return parts[0]
-        return Batch(
-            addresses4=np.concatenate([np.empty(0, dtype=np.uint32), *(part.addresses4 for part in parts)]),
-            ports4=np.concatenate([np.empty(0, dtype=np.uint16), *(part.ports4 for part in parts)]),
-            targets6=[target for part in parts for target in part.targets6],
+        return Batch.joined(
+            [
+                space.batch(max(start - first, 0), min(stop, end) - max(start, first))
+                for space, first, end in zip(self._spaces, self.starts, self._ends, strict=True)
+                if start >= 0 and max(start, first) < min(stop, end)
+            ]
         )
 
     def of(self, index: int) -> int:

@@ -15,8 +15,8 @@ BURST_SECONDS = 0.02
 """Slots of this last bit of time that were not used may still be: at most `1 + BURST_SECONDS * connections_per_second`
 connections at once after a pause. Between two connections to one network there is always the full gap."""
 
-_PREFIX_BITS = {4: 32 - 24, 6: 128 - 48}
-"""What is shifted away: a network is a /24 of IPv4 or a /48 of IPv6."""
+NETWORK_BITS = {4: 32 - 24, 6: 128 - 48}
+"""Of an address within its network, by IP version: a network is a /24 of IPv4 or a /48 of IPv6."""
 _SPARE = 1024
 """Entries of the past that are kept before they are looked for and dropped."""
 
@@ -44,7 +44,7 @@ class Pace:
     def ready_at(self, address: int, version: int) -> float:
         """Reserve the next connection to `address`: the moment (of the clock) from which it may be made."""
         now = self._clock()
-        network = version, address >> _PREFIX_BITS[version]
+        network = version, address >> NETWORK_BITS[version]
         earliest = max(self._networks.get(network, now), now)
         burst = BURST_SECONDS if earliest == now else 0.0
         moment = max(self._take_slot(earliest - burst) / self._rate, earliest)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from leadapron.model import SNAPSHOT_OF, Method, Run, SweepFigures
+from leadapron.model import DENIED, SNAPSHOT_OF, Method, Run, SweepFigures
 from leadapron.report.inert import plain
 from leadapron.report.messages import Messages
 from leadapron.scope.doors import Door, doors
-
-DENIED = "denied"
-"""Beside the names of errors: packets that the gate kept back right before they were sent."""
 
 _PACE = (
     "connections_per_second",

@@ -19,7 +19,8 @@ from leadapron.scope.lines import Path as Place
 from leadapron.scope.mmdb import Database, Kind, NotADatabase
 from leadapron.scope.our_listener import read_token
 from leadapron.scope.parse import Mistake
-from leadapron.scope.policy import merged, span
+from leadapron.scope.policy import span
+from leadapron.scope.spans import merged
 
 WIDEST = {4: 8, 6: 32}
 """Prefixes shorter than this need `wide = true`."""

@@ -18,13 +18,11 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Network
 from pathlib import Path
-from socket import AF_INET, inet_pton
 
 from leadapron.errors import InputError
 from leadapron.scope import parse
-from leadapron.scope.grant import Exclusion, Network, Scope
+from leadapron.scope.grant import Exclusion, Scope
 from leadapron.scope.parse import Mistake
 
 MOST = 100_000
@@ -34,7 +32,6 @@ MAX_SIZE = 64 << 20
 HEADER = "# Never touched. NETWORK, since (UTC), because, asked by: a tab between. Add lines, and take none out.\n"
 
 _COLUMNS = re.compile(r"\t+| {2,}")
-_FAST = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?:/([0-9]{1,2}))?", re.ASCII)
 _SINCE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 
 
@@ -158,24 +155,11 @@ def _exclusion(text: str) -> Exclusion:
         raise Mistake("is not an exclusion", form)
     network, since, because, *asked_by = columns
     return Exclusion(
-        network=_network(network),
+        network=parse.network(network),
         since=_since(since),
         because=parse.line(because),
         asked_by=parse.optional_line(asked_by[0]) if asked_by else "",
     )
-
-
-def _network(text: str) -> Network:
-    """As `parse.network`, in a third of the time for what is well written."""
-    if match := _FAST.fullmatch(text):
-        length = 32 if match[2] is None else int(match[2])
-        try:
-            number = int.from_bytes(inet_pton(AF_INET, match[1]))
-        except OSError:
-            return parse.network(text)
-        if length <= 32 and number & ((1 << 32 - length) - 1) == 0:
-            return IPv4Network((number, length))
-    return parse.network(text)
 
 
 def _since(text: str) -> dt.datetime:

@@ -12,7 +12,8 @@ from ipaddress import IPv4Address, IPv6Address
 from leadapron.errors import InputError
 from leadapron.model import Address
 from leadapron.scope.grant import Grant, Scope
-from leadapron.scope.policy import Pins, Policy, Standing, compile_policy, hosts_of, merged, nowhere
+from leadapron.scope.policy import Pins, Policy, Standing, compile_policy, hosts_of, nowhere
+from leadapron.scope.spans import merged
 from leadapron.scope.special import unmapped
 
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}|[0-9]{1,10}")

@@ -23,8 +23,9 @@ from leadapron.scope.decision import REASONS, Denial, Denied, Permit
 from leadapron.scope.grant import Scope
 from leadapron.scope.lanes import lanes
 from leadapron.scope.layer import Layer, Moment, in_force
-from leadapron.scope.policy import Policy, Span
+from leadapron.scope.policy import Policy
 from leadapron.scope.readings import Readings
+from leadapron.scope.spans import Span
 from leadapron.scope.special import unmapped
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import enum
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 from itertools import chain, islice
@@ -28,6 +28,7 @@ from leadapron.model import Address, Depth
 from leadapron.scope.buckets import spots
 from leadapron.scope.grant import Grant, Network, Scope, Zone, is_literal
 from leadapron.scope.pieces import innermost, overlay, value_at, with_those_around
+from leadapron.scope.spans import Span, merged
 from leadapron.scope.special import EMBEDDINGS, SPECIAL4, SPECIAL6, unmapped
 
 Pins = Mapping[str, tuple[Address, ...]]
@@ -39,8 +40,6 @@ SWEPT6 = 112
 SIZE = {4: 1 << 32, 6: 1 << 128}
 
 V = TypeVar("V")
-Span = tuple[int, int]
-"""First and last address."""
 Place = tuple[int, int, int]
 """IP version, address, port."""
 
@@ -123,16 +122,6 @@ class Policy:
         """The space to enumerate, in order; touching intervals are one."""
         is_swept = [rule.swept for rule in self.rules]
         return merged((start, end) for start, end, i in self.tables[version].intervals() if is_swept[i])
-
-
-def merged(spans: Iterable[Span]) -> list[Span]:
-    """Sorted spans, with those that touch or overlap as one."""
-    result: list[Span] = []
-    for start, end in spans:
-        if result and start <= result[-1][1] + 1:
-            start, end = result[-1][0], max(end, result.pop()[1])
-        result.append((start, end))
-    return result
 
 
 def span(network: Network) -> Span:

@@ -22,8 +22,8 @@ from leadapron.scope.grant import Network, Snapshot
 from leadapron.scope.lines import Path as Place
 from leadapron.scope.mmdb import Database, NotADatabase
 from leadapron.scope.parse import Mistake
-from leadapron.scope.policy import merged, span
-from leadapron.scope.spans import Span, networks4, networks6, size_of, without
+from leadapron.scope.policy import span
+from leadapron.scope.spans import Span, merged, networks4, networks6, size_of, without
 from leadapron.scope.special import SPECIAL4, SPECIAL6
 
 MAX_SIZE = 512 << 20

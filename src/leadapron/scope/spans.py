@@ -9,6 +9,16 @@ Span = tuple[int, int]
 """First and last address."""
 
 
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """Sorted spans, with those that touch or overlap as one."""
+    result: list[Span] = []
+    for start, end in spans:
+        if result and start <= result[-1][1] + 1:
+            start, end = result[-1][0], max(end, result.pop()[1])
+        result.append((start, end))
+    return result
+
+
 def size_of(spans: Iterable[Span]) -> int:
     return sum(last - first + 1 for first, last in spans)
 

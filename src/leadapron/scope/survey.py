@@ -12,8 +12,8 @@ from leadapron.scope.file import GrantTable, SurveyTable
 from leadapron.scope.grant import Exclusion, Network
 from leadapron.scope.lines import Path as Place
 from leadapron.scope.parse import Mistake
-from leadapron.scope.policy import merged, span
-from leadapron.scope.spans import common, size_of
+from leadapron.scope.policy import span
+from leadapron.scope.spans import common, merged, size_of
 from leadapron.scope.special import SPECIAL4
 
 MAX_PAGE = 64 << 10

@@ -22,6 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from leadapron.errors import RunStopped
 from leadapron.model import Address
+from leadapron.net.pace import NETWORK_BITS
 from leadapron.scope.special import unmapped
 from leadapron.store import tables
 
@@ -33,14 +34,13 @@ LIFE = 30.0
 LED = 60.0
 """Seconds after which a coordinator that was not seen is gone: nobody could stop its workers any more."""
 
-_NETWORK_BITS = {4: 32 - 24, 6: 128 - 48}
 _MOST_WHY = 500
 
 
 def partition_of(address: Address) -> int:
     """All hosts of a network (a /24, a /48) are in one: what answers alike nearby is seen by one worker."""
     address = unmapped(address)
-    network = int(address) >> _NETWORK_BITS[address.version]
+    network = int(address) >> NETWORK_BITS[address.version]
     return zlib.crc32(b"%d %d" % (address.version, network)) % PARTITIONS
 
 

@@ -272,14 +272,7 @@ class Store:
     ) -> None:
         """The result of a job, and the studies that it listed. The first one stays, unless it was asked `again` on
         purpose."""
-        row = {
-            "run_id": run_id,
-            **_place(endpoint),
-            "name": endpoint.name,
-            "protocol": protocol,
-            "job": job,
-            "payload": dict(payload),
-        }
+        row = _attempt_row(run_id, endpoint, protocol, job, payload)
         with self._writing() as connection:
             _write(connection, tables.attempts, [row], update=again)
             listed = {key: row[key] for key in ("run_id", "address", "port", "protocol", "job")}
@@ -291,17 +284,7 @@ class Store:
 
     def record_hellos(self, run_id: str, protocol: str, answers: Iterable[tuple[Endpoint, Payload]]) -> None:
         """The results of first exchanges. The first one of each endpoint stays."""
-        rows = [
-            {
-                "run_id": run_id,
-                **_place(endpoint),
-                "name": endpoint.name,
-                "protocol": protocol,
-                "job": "hello",
-                "payload": dict(payload),
-            }
-            for endpoint, payload in answers
-        ]
+        rows = [_attempt_row(run_id, endpoint, protocol, "hello", payload) for endpoint, payload in answers]
         if rows:
             with self._writing() as connection:
                 _write(connection, tables.attempts, rows)
@@ -554,6 +537,11 @@ def _place(endpoint: Endpoint) -> dict[str, Any]:
 def _endpoint(row: Any) -> Endpoint:
     place = {"address": row.address, "port": row.port, "name": getattr(row, "name", "")}
     return codec.load(Endpoint, place)
+
+
+def _attempt_row(run_id: str, endpoint: Endpoint, protocol: str, job: str, payload: Payload) -> dict[str, Any]:
+    named = {"run_id": run_id, **_place(endpoint), "name": endpoint.name}
+    return named | {"protocol": protocol, "job": job, "payload": dict(payload)}
 
 
 def _attempt_order(row: Any) -> tuple[str, int, str, str]:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from leadapron.model import DENIED
 from leadapron.net.syn.cookie import CookieJar
 from leadapron.net.syn.flight import ASKED, HELD, Flight, Part
 from leadapron.net.syn.piece import Addresses, Permits, Ports
 from leadapron.net.syn.sender import Sender, Sent
 from leadapron.net.syn.source import Sources
 
-DENIED = "denied"
 _NO_ROUTE = errno.errorcode[errno.ENETUNREACH]
 
 
