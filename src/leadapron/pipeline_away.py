@@ -6,15 +6,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address
-from multiprocessing import Pipe
 
+from leadapron.child import Child
 from leadapron.model import DENIED, Address, Endpoint, SweepFigures
 from leadapron.net.target import Outcome
 from leadapron.pipeline_control import Control, Progress
@@ -136,17 +134,8 @@ class _Process:
 
     def __init__(self, order: Order, heard: Callable[[Message], object]) -> None:
         self._heard = heard
-        self._pipe, theirs = Pipe()
-        # -P: nothing is imported from the working folder
-        command = [sys.executable, "-P", "-m", "leadapron.cli.sweeper", str(theirs.fileno())]
-        self._process = subprocess.Popen(  # noqa: S603 - ourselves
-            command,
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        theirs.close()
+        self._child = Child("leadapron.cli.sweeper")
+        self._pipe = self._child.pipe
         self._decided: list[int] = []
         """pieces that wait for their `go`"""
         loop = asyncio.get_running_loop()
@@ -205,17 +194,12 @@ class _Process:
         """It was told to stop and does not."""
         self.why = "a process of the sweep did not stop, and was killed"
         self._end()
-        self._process.kill()
+        self._child.process.kill()
 
     def close(self) -> None:
         """It ends by itself now that nobody listens."""
         self._end()
-        self._pipe.close()
-        try:
-            self._process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._child.close(GRACE)
 
 
 async def sweep_away(

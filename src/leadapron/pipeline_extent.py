@@ -6,7 +6,7 @@ It is two spaces, one after the other: what is many (IPv4), of which a range of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -99,6 +99,13 @@ class Extent:
 
     def intervals(self, version: int) -> Intervals:
         """Of networks."""
+        return self._intervals[version]
+
+    @cached_property
+    def _intervals(self) -> Mapping[int, Intervals]:
+        return {version: self._intervals_of(version) for version in (4, 6)}
+
+    def _intervals_of(self, version: int) -> Intervals:
         if self._run.seeds:
             return []
         if self._only is None:

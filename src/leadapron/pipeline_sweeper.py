@@ -11,20 +11,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import resource
-import signal
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from leadapron.child import begin_as_child
 from leadapron.errors import LeadApronError, RunStopped
 from leadapron.model import SweepFigures
 from leadapron.net.feed import Feed
 from leadapron.net.target import Outcome, Target
-from leadapron.pipeline_control import Control
+from leadapron.pipeline_control import Control, Unseen
 from leadapron.pipeline_sweep import NOT_ASKED, WRITE_INTERVAL, Sweep, pieces
 from leadapron.pipeline_wire import Asked, Decided, Done, Ended, Order, Reached, Wire, Withheld
 from leadapron.scope.audit_log import Fact
@@ -247,7 +246,7 @@ def _by_connections(
         missing=order.missing,
         write=write,
         decided=lambda *what: wire.tell(Decided(*what)),
-        progress=_Nobody(),
+        progress=Unseen(),
     )
 
     def record(target: Target, outcome: Outcome, answer: bytes) -> None:
@@ -264,15 +263,6 @@ def _by_connections(
     if sweep.not_asked:
         write(())
     return SweepFigures(method=order.method, sent=sent, seconds=time.monotonic() - begun)
-
-
-class _Nobody:
-    """Progress is shown by the other side."""
-
-    def begin(self, phase: str, total: int, done: int) -> None: ...
-    def more(self, phase: str, amount: int) -> None: ...
-    def advance(self, phase: str, amount: int, **figures: int) -> None: ...
-    def end(self, phase: str) -> None: ...
 
 
 class _NoLog:
@@ -300,9 +290,7 @@ def carry_out(order: Order, wire: Wire) -> Ended:
 
 def main(fd: int) -> None:
     """`fd`: this side of the pipe."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # of the terminal: the other side says when to stop
-        signal.signal(number, signal.SIG_IGN)
-    connection = Connection(fd)
+    connection = begin_as_child(fd)
     order: Order = connection.recv()
     logging.getLogger().setLevel(order.level)
     wire, figures = Wire(connection), SweepFigures(method="", untold=1)

@@ -6,6 +6,7 @@ import ctypes
 import os
 import resource
 import sys
+import tempfile
 from pathlib import Path
 
 IMPLEMENTATION_CLASS_UID = "2.25.223453016129789984510822487912142375026"
@@ -40,6 +41,21 @@ def make_private_directory(path: Path) -> Path:
     """Create `path` (mode 0700) with its parents, and return it."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
+
+
+def replace_private(path: Path, data: bytes) -> None:
+    """Write `path` (mode 0600), whole or not at all, whoever reads it meanwhile. Raises OSError."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - mkstemp gives a descriptor
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def protect_process() -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json as json_module
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from leadapron.cli.options import JsonOption
+from leadapron.cli.options import JsonOption, ScopeArgument
 from leadapron.cli.output import while_read
 
 
 def announce_command(
-    scope: Annotated[Path, typer.Argument(metavar="SCOPE", help="The scope file.", show_default=False)],
+    scope: ScopeArgument,
     addresses: Annotated[
         list[str] | None,
         typer.Option("--from", metavar="ADDRESS", help="An address or network that we come from; repeatable."),

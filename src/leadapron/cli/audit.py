@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from leadapron.cli.options import InventoryOption, JsonOption, QuietOption, StoreOption
+from leadapron.cli.options import (
+    AuditedArgument,
+    FailOnOption,
+    FullOption,
+    InventoryOption,
+    JsonOption,
+    QuietOption,
+    ResumeOption,
+    StoreOption,
+)
 from leadapron.cli.output import say
 from leadapron.errors import InputError, LeadApronError, RunStopped
 from leadapron.model import Finding, Run, RunStatus, Severity
 
 if TYPE_CHECKING:
     from leadapron.pipeline import Options
+    from leadapron.pipeline_control import Progress
 
 EXIT_FINDINGS, EXIT_INCOMPLETE = 1, 3
 
@@ -25,12 +36,10 @@ class Ended(LeadApronError):  # noqa: N818 - not a mistake of the user
 
 
 def audit_command(
-    scope: Annotated[
-        Path, typer.Argument(metavar="SCOPE", help="The scope file: what may be touched, and who said so.")
-    ],
+    scope: AuditedArgument,
     store: StoreOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the last run that was not finished.")] = False,
-    full: Annotated[bool, typer.Option("--full", help="Lift the budget of answers and seconds per service.")] = False,
+    resume: ResumeOption = False,
+    full: FullOption = False,
     inventory: InventoryOption = None,
     seeds: Annotated[
         list[Path] | None,
@@ -43,10 +52,7 @@ def audit_command(
     shares: Annotated[
         int | None, typer.Option("--shares", min=1, max=366, help="Shares of --since; 7 unless told.")
     ] = None,
-    fail_on: Annotated[
-        Severity,
-        typer.Option("--fail-on", help="Exit with 1 when a finding is at least this severe."),
-    ] = Severity.HIGH,
+    fail_on: FailOnOption = Severity.HIGH,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -72,22 +78,24 @@ def audit_command(
         raise Ended(f"\nStopped at once; what was measured is kept. {hint}") from None
     except Ended as ended:
         raise Ended(f"{ended}\nNot finished; what was measured is kept. {hint}") from None
-    excused = show_run(url, run, json=json)
-    if run.status in (RunStatus.STOPPED, RunStatus.INCOMPLETE):
-        say(f"Not finished; what was measured is kept. {hint}")
-    raise typer.Exit(exit_code(run, findings, fail_on, excused))
+    conclude(url, run, findings, fail_on=fail_on, hint=hint, json=json)
 
 
 def _check(*, resume: bool, inventory: bool, seeds: bool, since: str, shares: int | None) -> None:
     """Raises InputError for what does not go together."""
-    if resume and inventory:
-        raise InputError("--inventory: a run that goes on keeps the one it began with; leave it out with --resume")
+    check_resumed(resume=resume, inventory=inventory)
     if resume and since:
         raise InputError("--since: a run that goes on keeps its share; leave it out with --resume")
     if seeds and since:
         raise InputError("--from and --since: one asks what a file names, the other what findings need; choose one")
     if shares is not None and not since:
         raise InputError("--shares: only with --since RUN")
+
+
+def check_resumed(*, resume: bool, inventory: bool) -> None:
+    """Raises InputError for what does not go together."""
+    if resume and inventory:
+        raise InputError("--inventory: a run that goes on keeps the one it began with; leave it out with --resume")
 
 
 def _how_to_go_on(scope: Path, *, store: str | None, full: bool, seeds: Sequence[Path]) -> str:
@@ -97,7 +105,15 @@ def _how_to_go_on(scope: Path, *, store: str | None, full: bool, seeds: Sequence
     return f"To go on{', with the same --store' if store else ''}:\n  {command}"
 
 
-def show_run(url: str, run: Run, *, json: bool) -> frozenset[str]:
+def conclude(url: str, run: Run, findings: Sequence[Finding], *, fail_on: Severity, hint: str, json: bool) -> NoReturn:
+    """Print the run, and exit. `hint`: how to go on, where it is not finished."""
+    excused = _show_run(url, run, json=json)
+    if run.status in (RunStatus.STOPPED, RunStatus.INCOMPLETE):
+        say(f"Not finished; what was measured is kept. {hint}")
+    raise typer.Exit(exit_code(run, findings, fail_on, excused))
+
+
+def _show_run(url: str, run: Run, *, json: bool) -> frozenset[str]:
     """Print the run. Returns the keys of findings about which something is decided that holds today."""
     from leadapron.cli.show import print_run
 
@@ -133,22 +149,30 @@ def audit(
     shares: int = 1,
 ) -> tuple[Run, list[Finding]]:
     """Run one audit. Raises InputError or StoreError before anything was touched, Ended afterwards."""
-    from leadapron.cli.progress import TerminalProgress
     from leadapron.pipeline_run import audit_scope
+
+    with watched(quiet=quiet) as progress:
+        return audit_scope(
+            scope_path,
+            url=url,
+            resume=resume,
+            options=options,
+            progress=progress,
+            inventories=inventories,
+            seeds=seeds,
+            since=since,
+            shares=shares,
+        )
+
+
+@contextmanager
+def watched(*, quiet: bool) -> Iterator[Progress]:
+    """Show how a run goes on. What ends it once something may have been touched is raised as Ended."""
+    from leadapron.cli.progress import TerminalProgress
 
     with TerminalProgress(quiet=quiet) as progress:
         try:
-            return audit_scope(
-                scope_path,
-                url=url,
-                resume=resume,
-                options=options,
-                progress=progress,
-                inventories=inventories,
-                seeds=seeds,
-                since=since,
-                shares=shares,
-            )
+            yield progress
         except LeadApronError as error:
             if not progress.has_begun and not isinstance(error, RunStopped):
                 raise

@@ -7,17 +7,12 @@ from typing import Annotated
 import typer
 
 from leadapron.cli.feeds import Owners
-from leadapron.cli.options import JsonOption, StoreOption
+from leadapron.cli.options import JsonOption, RunArgument, StoreOption
 from leadapron.cli.output import while_read
 
 
 def changes_command(
-    run: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="RUN", help="The run, or the beginning of its id; the latest audit by default.", show_default=False
-        ),
-    ] = None,
+    run: RunArgument = None,
     since: Annotated[
         str | None,
         typer.Option(

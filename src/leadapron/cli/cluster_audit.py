@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leadapron.cli.audit import Ended, exit_code, show_run
-from leadapron.cli.options import InventoryOption, JsonOption, QuietOption, StoreOption
-from leadapron.cli.output import say
-from leadapron.errors import InputError, LeadApronError, RunStopped
-from leadapron.model import Finding, Run, RunStatus, Severity
+from leadapron.cli.audit import Ended, check_resumed, conclude, watched
+from leadapron.cli.options import (
+    AuditedArgument,
+    FailOnOption,
+    FullOption,
+    InventoryOption,
+    JsonOption,
+    QuietOption,
+    ResumeOption,
+    StoreOption,
+)
+from leadapron.errors import InputError
+from leadapron.model import Finding, Run, Severity
 
 if TYPE_CHECKING:
     from leadapron.cluster.crew import DaskCrew
@@ -21,9 +29,7 @@ if TYPE_CHECKING:
 
 
 def cluster_audit_command(
-    scope: Annotated[
-        Path, typer.Argument(metavar="SCOPE", help="The scope file: what may be touched, and who said so.")
-    ],
+    scope: AuditedArgument,
     scheduler: Annotated[str, typer.Option("--scheduler", metavar="URL", help="tls://HOST:PORT")],
     certificates: Annotated[
         Path, typer.Option("--certificates", metavar="DIR", help="The folder of `leadapron cluster certificates`.")
@@ -36,12 +42,10 @@ def cluster_audit_command(
     shards: Annotated[
         int | None, typer.Option("--shards", min=1, max=4096, help="Parts of the sweep; two minutes each by default.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the last run that was not finished.")] = False,
-    full: Annotated[bool, typer.Option("--full", help="Lift the budget of answers and seconds per service.")] = False,
+    resume: ResumeOption = False,
+    full: FullOption = False,
     inventory: InventoryOption = None,
-    fail_on: Annotated[
-        Severity, typer.Option("--fail-on", help="Exit with 1 when a finding is at least this severe.")
-    ] = Severity.HIGH,
+    fail_on: FailOnOption = Severity.HIGH,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -50,8 +54,7 @@ def cluster_audit_command(
     from leadapron.settings import default_store_url
 
     require_dask()
-    if resume and inventory:
-        raise InputError("--inventory: a run that goes on keeps the one it began with; leave it out with --resume")
+    check_resumed(resume=resume, inventory=bool(inventory))
     url = store or default_store_url()
     hint = f"To go on:\n  leadapron cluster audit --resume … {shlex.quote(str(scope))}"
     try:
@@ -72,10 +75,7 @@ def cluster_audit_command(
         raise Ended(f"\nStopped at once; workers stop within a minute, what was measured is kept. {hint}") from None
     except Ended as ended:
         raise Ended(f"{ended}\nNot finished; what was measured is kept. {hint}") from None
-    excused = show_run(url, run, json=json)
-    if run.status in (RunStatus.STOPPED, RunStatus.INCOMPLETE):
-        say(f"Not finished; what was measured is kept. {hint}")
-    raise typer.Exit(exit_code(run, findings, fail_on, excused))
+    conclude(url, run, findings, fail_on=fail_on, hint=hint, json=json)
 
 
 def _crew(scope: Path, scheduler: str, certificates: Path, url: str) -> DaskCrew:
@@ -109,25 +109,19 @@ def _audit(
     scheduler: str,
 ) -> tuple[Run, list[Finding]]:
     """Raises InputError or StoreError before anything was touched, Ended afterwards."""
-    from leadapron.cli.progress import TerminalProgress
     from leadapron.cluster.begin import audit_with
     from leadapron.cluster.crew import endpoint_of
 
-    with TerminalProgress(quiet=quiet) as progress:
-        try:
-            return audit_with(
-                crew,
-                scope,
-                url=url,
-                seats=seats,
-                scheduler=endpoint_of(scheduler),
-                shards=shards,
-                resume=resume,
-                options=options,
-                progress=progress,
-                inventories=inventories,
-            )
-        except LeadApronError as error:
-            if not progress.has_begun and not isinstance(error, RunStopped):
-                raise
-            raise Ended(str(error)) from None
+    with watched(quiet=quiet) as progress:
+        return audit_with(
+            crew,
+            scope,
+            url=url,
+            seats=seats,
+            scheduler=endpoint_of(scheduler),
+            shards=shards,
+            resume=resume,
+            options=options,
+            progress=progress,
+            inventories=inventories,
+        )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leadapron.cli.options import JsonOption, StoreOption
+from leadapron.cli.options import JsonOption, RunArgument, StoreOption
 from leadapron.cli.output import say, while_read
 from leadapron.cli.report import write_private
 from leadapron.errors import InputError
@@ -39,12 +39,7 @@ LONGEST = 200
 
 def feeds_command(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="A folder that is new, or empty.")],
-    run: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="RUN", help="The run, or the beginning of its id; the latest audit by default.", show_default=False
-        ),
-    ] = None,
+    run: RunArgument = None,
     by: Annotated[Owners, typer.Option("--by", help="What divides the findings: a file for each.")] = Owners.COUNTRY,
     format: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.CSV,  # noqa: A002
     only: Annotated[

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import enum
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leadapron.cli.options import StoreOption
+from leadapron.cli.options import RunArgument, StoreOption
 from leadapron.cli.output import while_read
 from leadapron.errors import InputError
+from leadapron.settings import replace_private
 
 if TYPE_CHECKING:
     from leadapron.report.view import View
@@ -30,12 +30,7 @@ class Rows(enum.StrEnum):
 
 
 def report_command(
-    run: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="RUN", help="The run, or the beginning of its id; the latest audit by default.", show_default=False
-        ),
-    ] = None,
+    run: RunArgument = None,
     format: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.HTML,  # noqa: A002
     output: Annotated[
         Path | None,
@@ -152,14 +147,7 @@ def write_private(path: Path, text: str, *, force: bool) -> None:
         if not force:
             _create(path, text)
             return
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        temporary = Path(name)
-        try:
-            _fill(descriptor, text)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        replace_private(path, text.encode("utf-8"))
     except FileExistsError as error:
         raise InputError(f"{path}: exists; choose another name, or --force to replace it") from error
     except OSError as error:
@@ -169,12 +157,8 @@ def write_private(path: Path, text: str, *, force: bool) -> None:
 def _create(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        _fill(descriptor, text)
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
+            file.write(text.encode("utf-8"))
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-
-
-def _fill(descriptor: int, text: str) -> None:
-    with open(descriptor, "wb") as file:
-        file.write(text.encode("utf-8"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leadapron.cli.options import JsonOption
+from leadapron.cli.options import JsonOption, ScopeArgument
 from leadapron.cli.output import say, while_read
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 scope_app = typer.Typer(no_args_is_help=True)
 
-ScopeArgument = Annotated[Path, typer.Argument(metavar="SCOPE", help="The scope file.", show_default=False)]
 ResolveOption = Annotated[
     bool, typer.Option("--resolve", help="Ask the name servers for the granted names; else they are left out.")
 ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from leadapron.cli.options import JsonOption, StoreOption
+from leadapron.cli.options import JsonOption, RunArgument, StoreOption
 from leadapron.cli.output import while_read
 
 if TYPE_CHECKING:
@@ -16,12 +16,7 @@ if TYPE_CHECKING:
 
 
 def show_command(
-    run: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="RUN", help="The run, or the beginning of its id; the latest audit by default.", show_default=False
-        ),
-    ] = None,
+    run: RunArgument = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leadapron.cli.options import JsonOption
+from leadapron.cli.options import JsonOption, ScopeArgument
 from leadapron.cli.output import while_read
 from leadapron.cli.survey_compare import compare_command
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from leadapron.scope.grant import Exclusion, Network
 
 survey_app = typer.Typer(no_args_is_help=True)
-
-ScopeArgument = Annotated[Path, typer.Argument(metavar="SCOPE", help="The scope file.", show_default=False)]
 
 
 @survey_app.callback()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leadapron.cli.options import JsonOption, StoreOption
+from leadapron.cli.options import JsonOption, RunArgument, StoreOption
 from leadapron.cli.output import while_read
 
 if TYPE_CHECKING:
@@ -41,12 +41,7 @@ def compare_command(
             show_default=False,
         ),
     ],
-    run: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="RUN", help="The run, or the beginning of its id; the latest audit by default.", show_default=False
-        ),
-    ] = None,
+    run: RunArgument = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:

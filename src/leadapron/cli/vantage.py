@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json as json_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from leadapron.cli.options import JsonOption
+from leadapron.cli.options import JsonOption, ScopeArgument
 from leadapron.cli.output import while_read
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def _group() -> None:
 
 @vantage_app.command("check", short_help="Check that our way out works.")
 def check_command(
-    scope: Annotated[Path, typer.Argument(metavar="SCOPE", help="The scope file.", show_default=False)],
+    scope: ScopeArgument,
     json: JsonOption = False,
 ) -> None:
     """Ask the listener of the scope for its proof, on each of its ports. No target is touched."""

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leadapron.cli.audit import EXIT_FINDINGS, EXIT_INCOMPLETE, Ended
+from leadapron.cli.audit import EXIT_FINDINGS, EXIT_INCOMPLETE, Ended, watched
 from leadapron.cli.disposition import KeyArgument
 from leadapron.cli.options import InventoryOption, JsonOption, QuietOption, StoreOption
 from leadapron.cli.output import while_read
-from leadapron.errors import LeadApronError, RunStopped
+from leadapron.errors import LeadApronError
 from leadapron.model import RunStatus
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ def verify_command(
         done = verify(scope, key, url=url, quiet=quiet, inventories=inventory or ())
     except KeyboardInterrupt:
         raise Ended("\nStopped at once; the finding stands as before.") from None
+    except Ended as ended:
+        raise Ended(f"{ended}\nNot finished; the finding stands as before.") from None
     try:
         _print(url, done, json=json)
     except LeadApronError as error:
@@ -45,17 +47,11 @@ def verify_command(
 
 def verify(scope: Path, key: str, *, url: str, quiet: bool, inventories: Sequence[Path] = ()) -> Verified:
     """Raises InputError or StoreError before anything was touched, Ended afterwards."""
-    from leadapron.cli.progress import TerminalProgress
     from leadapron.pipeline import Options
     from leadapron.pipeline_run import verify_finding
 
-    with TerminalProgress(quiet=quiet) as progress:
-        try:
-            return verify_finding(scope, key, url=url, options=Options(), progress=progress, inventories=inventories)
-        except LeadApronError as error:
-            if not progress.has_begun and not isinstance(error, RunStopped):
-                raise
-            raise Ended(f"{error}\nNot finished; the finding stands as before.") from None
+    with watched(quiet=quiet) as progress:
+        return verify_finding(scope, key, url=url, options=Options(), progress=progress, inventories=inventories)
 
 
 def exit_code(done: Verified) -> int:

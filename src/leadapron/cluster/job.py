@@ -6,13 +6,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
-import subprocess
-import sys
 import threading
-from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
+from leadapron.child import Child, begin_as_child
 from leadapron.cluster.order import Order
 from leadapron.cluster.worker import work
 
@@ -24,52 +21,37 @@ class Job:
     """One of them, from the side that gives the order. `life`: of its seat, in seconds."""
 
     def __init__(self, order: Order, worker: str, life: float) -> None:
-        self._pipe, theirs = Pipe()
         self._why = "the seat was lost: the process of the shift ended before its time"
-        self._process = subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "leadapron.cli.shift", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        theirs.close()
-        self._pipe.send((order, worker, life))
+        self._child = Child("leadapron.cli.shift")
+        self._child.pipe.send((order, worker, life))
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return self._child.process.pid
 
     def ended(self) -> str | None:
         """Why it ended ("" where all is well), as `leadapron.cluster.worker.work` says it; None while it goes on."""
         self._hear()
-        if self._process.poll() is None:
+        if self._child.process.poll() is None:
             return None
         self._hear()
         return self._why
 
     def _hear(self) -> None:
         try:
-            while self._pipe.poll():
-                self._why = self._pipe.recv()
+            while self._child.pipe.poll():
+                self._why = self._child.pipe.recv()
         except (EOFError, OSError):
             pass
 
     def close(self) -> None:
         """It stops within seconds, gives back what it holds, and is waited for."""
-        self._pipe.close()
-        try:
-            self._process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._child.close(GRACE)
 
 
 def main(fd: int) -> None:
     """`fd`: the other end of the pipe."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # of the terminal: the other side says when to stop
-        signal.signal(number, signal.SIG_IGN)
-    connection = Connection(fd)
+    connection = begin_as_child(fd)
     order, worker, life = connection.recv()
     logging.getLogger().setLevel(order.level)
     is_cut_off = threading.Event()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from leadapron.errors import InputError
-from leadapron.settings import make_private_directory
+from leadapron.settings import make_private_directory, replace_private
 
 MOST = 256 << 20
 """Bytes, of all files."""
@@ -50,17 +49,8 @@ def unpack(luggage: Luggage, folder: Path) -> Path:
     for name, data in luggage.files.items():
         place = folder / name
         make_private_directory(place.parent)
-        replace_file(place, data)
+        replace_private(place, data)
     return folder / luggage.scope
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Whole, whoever reads it meanwhile."""
-    fresh = path.with_name(f".{path.name}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    fresh.replace(path)
 
 
 def _named(raw: Mapping[str, Any]) -> Iterator[str]:

@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from leadapron.cluster.luggage import replace_file
 from leadapron.errors import RunStopped, StoreError
 from leadapron.model import Endpoint
 from leadapron.scope.decision import Denied
+from leadapron.settings import replace_private
 from leadapron.store.leases import LIFE, Leases, News
 
 log = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ class Seat:
     def _take_exclusions(self) -> None:
         version, data = self.leases.exclusions()
         if self._exclusions is not None and data is not None:
-            replace_file(self._exclusions, data)
+            replace_private(self._exclusions, data)
         self._version = version
 
     def _count(self) -> None:

@@ -18,7 +18,7 @@ from leadapron.cluster.seat import Fenced, Seat
 from leadapron.cluster.shift import Work
 from leadapron.errors import InputError, LeadApronError, StoreError
 from leadapron.pipeline import Audit
-from leadapron.pipeline_control import Control
+from leadapron.pipeline_control import Control, Unseen
 from leadapron.pipeline_method import method_of
 from leadapron.pipeline_run import check_store, gate_of
 from leadapron.scope.audit_log import AuditLog, in_use
@@ -28,15 +28,6 @@ from leadapron.scope.watch import ScopeWatch
 from leadapron.settings import data_directory, make_private_directory
 from leadapron.store.held import HeldStore
 from leadapron.store.leases import LIFE
-
-
-class Nobody:
-    """Progress is shown by the coordinator."""
-
-    def begin(self, phase: str, total: int, done: int) -> None: ...
-    def more(self, phase: str, amount: int) -> None: ...
-    def advance(self, phase: str, amount: int, **figures: int) -> None: ...
-    def end(self, phase: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +111,7 @@ def _audit(order: Order, store: HeldStore, book: AuditLog, folder: Path) -> Audi
         run=run,
         audit_log=book,
         control=Control(ScopeWatch(path, gate), folder / "stop", book),
-        progress=Nobody(),
+        progress=Unseen(),
         options=order.options,
         key=order.key,
         folder=folder,

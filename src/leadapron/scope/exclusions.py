@@ -14,7 +14,6 @@ import fcntl
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from leadapron.errors import InputError
 from leadapron.scope import parse
 from leadapron.scope.grant import Exclusion, Scope
 from leadapron.scope.parse import Mistake
+from leadapron.settings import replace_private
 
 MOST = 100_000
 MAX_SIZE = 64 << 20
@@ -106,7 +106,7 @@ def add_exclusions(path: Path, asked: Iterable[Exclusion]) -> list[Exclusion]:
             known = {exclusion.network for exclusion in _parsed(before, path.name)}
             wanted = {each.network: each for each in asked if each.network not in known}
             if new := list(wanted.values()):
-                _replace(path, _ended(before) + "".join(map(_line, new)).encode())
+                replace_private(path, _ended(before) + "".join(map(_line, new)).encode())
     except OSError as error:
         raise InputError(f"{path}: the exclusions cannot be written: {error.strerror}; nothing was added") from None
     except Mistake as mistake:
@@ -195,17 +195,3 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - mkstemp gives a descriptor
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
